@@ -1,0 +1,482 @@
+//! One connection: its position, what it follows, its deadlines.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::arena::Arena;
+use crate::channel::Channel;
+use crate::config::{ConnectionConfig, GapPolicy, MIN_PING, OnTimeout, Start};
+use crate::deadline::Armed;
+use crate::frame::Frame;
+use crate::id::{ChannelId, Position};
+use crate::resume::{LastEventId, Resume};
+use crate::stats::CloseReason;
+use crate::time::Instant;
+
+pub(crate) type Channels = Arena<ChannelId, Channel>;
+
+pub(crate) struct Connection {
+    /// Everything at or below it was taken, was told by a reset, or is not due.
+    pub(crate) position: Position,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) stage: Stage,
+    /// It took no byte yet: its subscriptions resume together (O3).
+    pub(crate) is_starting: bool,
+    pub(crate) wake: Wake,
+    /// What is left of a frame of which a byte was taken (S3).
+    pub(crate) progress: Option<Bytes>,
+    /// Frames for this connection alone, in their order. `None` while there are none.
+    own: Option<Box<OwnFrames>>,
+    /// What the client asked to resume from.
+    pub(crate) asked: Option<Box<Asked>>,
+    pub(crate) announces_position: bool,
+    direct_limit: usize,
+    pub(crate) opened_at: Instant,
+    /// When it took its last byte.
+    pub(crate) taken_at: Instant,
+    pub(crate) ping: Ping,
+    /// When its longest life is over, or the time to take the rest when it is being closed.
+    pub(crate) expires: Option<Instant>,
+    pub(crate) on_timeout: OnTimeout,
+    /// Its place among the hub's timers.
+    pub(crate) armed: Armed,
+}
+
+/// How far along its life a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Open,
+    /// It is closed when it took what was published up to `end`.
+    Closing {
+        end: Position,
+        reason: CloseReason,
+    },
+    /// It is closed when the frame in progress is out.
+    Ending {
+        reason: CloseReason,
+    },
+}
+
+/// What the driver knows of the bytes that are due (D3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Nothing: it has to be told when something becomes due.
+    Idle,
+    /// It waits in line for being named.
+    Queued,
+    /// It was named, and has not taken everything since.
+    Named,
+}
+
+/// What a client asked to resume from.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: LastEventId,
+    /// What that is in the hub's order, as far as it is known (H4).
+    pub(crate) position: Option<Position>,
+}
+
+/// The idle comment of a connection (T1).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ping {
+    pub(crate) interval: Option<Duration>,
+    /// By how much the first interval is shorter, so that not all clients ping at once.
+    pub(crate) spread: Duration,
+    /// When the question is asked next whether a ping is due.
+    pub(crate) next: Option<Instant>,
+    /// A ping is due since then.
+    pub(crate) due_since: Option<Instant>,
+}
+
+impl Ping {
+    /// Sets the interval, counted from `now`; the first one is shortened by up to a half, as `random` says.
+    pub(crate) fn set(&mut self, now: Instant, interval: Option<Duration>, random: u64) {
+        let interval = interval.map(|interval| interval.max(MIN_PING));
+        let half = interval.map_or(0, |interval| interval.as_nanos() / 2);
+        let half = u64::try_from(half).unwrap_or(u64::MAX).max(1);
+        *self = Ping {
+            interval,
+            spread: Duration::from_nanos(random.checked_rem(half).unwrap_or(0)),
+            next: None,
+            due_since: None,
+        };
+        self.next = self.after(now);
+    }
+
+    /// When a ping is due if nothing is written after `quiet_since`.
+    pub(crate) fn after(&self, quiet_since: Instant) -> Option<Instant> {
+        quiet_since.checked_add(self.interval?.saturating_sub(self.spread))
+    }
+}
+
+/// A frame for one connection alone, and where it stands among the published ones.
+pub(crate) struct OwnFrame {
+    pub(crate) key: Key,
+    pub(crate) frame: Frame,
+    pub(crate) since: Instant,
+}
+
+/// Where a connection's own frame stands: just before the events of a position, or just after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key(pub(crate) Position, pub(crate) Rank);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// A reset: where the loss ends (H7).
+    Before,
+    /// Events stand between the two.
+    Event,
+    /// A direct send: after the hub's position at the call (O1).
+    After,
+}
+
+#[derive(Default)]
+struct OwnFrames {
+    queue: VecDeque<OwnFrame>,
+    /// Bytes of direct sends among them.
+    direct_bytes: usize,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        now: Instant,
+        position: Position,
+        config: &ConnectionConfig,
+        asked: Option<Asked>,
+    ) -> Connection {
+        Connection {
+            position,
+            subscriptions: Subscriptions::None,
+            stage: Stage::Open,
+            is_starting: true,
+            wake: Wake::Idle,
+            progress: None,
+            own: None,
+            asked: asked.map(Box::new),
+            announces_position: config.announce_position,
+            direct_limit: config.direct_bytes,
+            opened_at: now,
+            taken_at: now,
+            ping: Ping::default(),
+            expires: None,
+            on_timeout: config.on_timeout,
+            armed: Armed::default(),
+        }
+    }
+
+    /// Whether it still takes sends and subscriptions.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// Whether an event of this position is still for it.
+    pub(crate) fn wants(&self, position: Position) -> bool {
+        match self.stage {
+            Stage::Open => true,
+            Stage::Closing { end, .. } => position <= end,
+            Stage::Ending { .. } => false,
+        }
+    }
+
+    /// Its own frame number `index`, counted from the next.
+    pub(crate) fn own_frame(&self, index: usize) -> Option<&OwnFrame> {
+        self.own.as_ref()?.queue.get(index)
+    }
+
+    /// Puts in a reset; false when the same already stands there.
+    pub(crate) fn push_reset(&mut self, now: Instant, at: Position, frame: Frame) -> bool {
+        let key = Key(at, Rank::Before);
+        let queue = &mut self.own.get_or_insert_default().queue;
+        match queue.binary_search_by_key(&key, |own| own.key) {
+            Ok(_) => false,
+            Err(index) => {
+                queue.insert(index, OwnFrame { key, frame, since: now });
+                true
+            }
+        }
+    }
+
+    /// Puts in a direct send behind `head`, unless that would be too much: then returns how many bytes wait (S2).
+    pub(crate) fn push_direct(&mut self, now: Instant, head: Position, frame: Frame) -> Result<(), usize> {
+        let limit = self.direct_limit;
+        let waiting = self.own.as_ref().map_or(0, |own| own.direct_bytes);
+        let bytes = waiting.checked_add(frame.len()).filter(|bytes| *bytes <= limit).ok_or(waiting)?;
+        let own = self.own.get_or_insert_default();
+        own.direct_bytes = bytes;
+        own.queue.push_back(OwnFrame { key: Key(head, Rank::After), frame, since: now });
+        Ok(())
+    }
+
+    pub(crate) fn direct_limit(&self) -> usize {
+        self.direct_limit
+    }
+
+    /// Takes the next own frame away.
+    pub(crate) fn pop_own(&mut self) {
+        let Some(own) = &mut self.own else { return };
+        if let Some(gone) = own.queue.pop_front()
+            && gone.key.1 == Rank::After
+        {
+            own.direct_bytes = own.direct_bytes.saturating_sub(gone.frame.len());
+        }
+        if own.queue.is_empty() {
+            self.own = None;
+        }
+    }
+
+    /// Plans anew where its subscriptions start: while nothing was taken they are one step (O3). Where a reset has to
+    /// stand is given to `reset`.
+    pub(crate) fn plan(&mut self, channels: &Channels, mut reset: impl FnMut(&mut Connection, Position)) {
+        if let Some(own) = &mut self.own {
+            own.queue.retain(|frame| frame.key.1 == Rank::After);
+        }
+        let asked = self.asked.as_ref().map(|asked| asked.position);
+        let mut start: Option<Position> = None;
+        for number in 0..self.subscriptions.as_slice().len() {
+            let Some(subscription) = self.subscriptions.as_mut_slice().get_mut(number) else { break };
+            let Some(channel) = channels.at(subscription.channel) else { continue };
+            let reset_at = subscription.plan(channel, asked);
+            let begins = subscription.from.min(subscription.live_from);
+            start = Some(start.map_or(begins, |start| start.min(begins)));
+            if let Some(position) = reset_at {
+                reset(self, position);
+            }
+        }
+        if let Some(start) = start {
+            self.position = start;
+        }
+    }
+
+    /// The id that stands at the very start, before everything else: that of its position (H3), or of the reset for
+    /// an unknown id (H7).
+    pub(crate) fn opening(&self, channels: &Channels) -> Option<Opening> {
+        if !self.is_starting {
+            return None;
+        }
+        match &self.asked {
+            None => self.announces_position.then_some(Opening::Announce(self.position)),
+            Some(asked) if asked.position.is_none() => {
+                let subscriptions = self.subscriptions.as_slice();
+                let first = subscriptions.iter().map(|subscription| subscription.live_from).min()?;
+                let resets = subscriptions.iter().any(|subscription| {
+                    channels.at(subscription.channel).is_some_and(|c| c.config.on_gap == GapPolicy::Reset)
+                });
+                resets.then_some(Opening::Reset(first))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// The first of its subscriptions that has lost events, and where the loss ends.
+    pub(crate) fn first_loss(&self, channels: &Channels) -> Option<(usize, Loss)> {
+        self.subscriptions.as_slice().iter().enumerate().find_map(|(number, subscription)| {
+            let channel = channels.at(subscription.channel)?;
+            Some((number, subscription.loss(channel, self.position)?))
+        })
+    }
+}
+
+/// What a connection's bytes begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    Announce(Position),
+    Reset(Position),
+}
+
+/// What a connection follows; the usual single channel needs no memory of its own.
+pub(crate) enum Subscriptions {
+    None,
+    One([Subscription; 1]),
+    Many(Vec<Subscription>),
+}
+
+impl Subscriptions {
+    pub(crate) fn as_slice(&self) -> &[Subscription] {
+        match self {
+            Subscriptions::None => &[],
+            Subscriptions::One(one) => one,
+            Subscriptions::Many(many) => many,
+        }
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Subscription] {
+        match self {
+            Subscriptions::None => &mut [],
+            Subscriptions::One(one) => one,
+            Subscriptions::Many(many) => many,
+        }
+    }
+
+    pub(crate) fn push(&mut self, subscription: Subscription) {
+        match self {
+            Subscriptions::None => *self = Subscriptions::One([subscription]),
+            Subscriptions::One([one]) => *self = Subscriptions::Many(vec![*one, subscription]),
+            Subscriptions::Many(many) => many.push(subscription),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, number: usize) {
+        match self {
+            Subscriptions::Many(many) if number < many.len() && many.len() > 1 => drop(many.remove(number)),
+            _ if number < self.as_slice().len() => *self = Subscriptions::None,
+            _ => {}
+        }
+    }
+
+    /// The number of the subscription to a channel.
+    pub(crate) fn find(&self, channel: u32) -> Option<usize> {
+        self.as_slice().iter().position(|subscription| subscription.channel == channel)
+    }
+}
+
+/// One followed channel: where it began, and where it became live.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) channel: u32,
+    /// Its index among the channel's members.
+    pub(crate) member: u32,
+    /// Nothing at or below it is due.
+    pub(crate) from: Position,
+    /// Above `from`, what is due up to here is read from history.
+    pub(crate) replay_to: Position,
+    /// What is above it is read from the backlog.
+    pub(crate) live_from: Position,
+    /// Where the backlog counts it as a reader. It lies behind where the reader is when that has an event of another
+    /// channel that this one may still get: the log then counts on the reader for it (O4).
+    pub(crate) stands: Position,
+}
+
+/// Events with ids that a subscription was owed, and that are kept nowhere any more (S1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// Where the loss ends; `None` when only live-only events are gone, or history has the rest.
+    pub(crate) through: Option<Position>,
+}
+
+/// Where an event stands that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) position: Position,
+    pub(crate) channel: u32,
+    pub(crate) in_history: bool,
+    pub(crate) index: usize,
+}
+
+impl Subscription {
+    /// A subscription that is live from `live_from` on and is owed nothing before.
+    pub(crate) fn live(channel: u32, member: u32, live_from: Position) -> Subscription {
+        Subscription {
+            channel,
+            member,
+            from: live_from,
+            replay_to: live_from,
+            live_from,
+            stands: Position::ORIGIN,
+        }
+    }
+
+    /// Has the backlog count it as a reader.
+    pub(crate) fn join(&mut self, channel: &mut Channel, position: Position) {
+        self.stands = self.reader(position).min(channel.last);
+        channel.backlog.join(self.stands);
+    }
+
+    /// Moves it in the backlog when its connection has come to `position`, unless it has fallen.
+    pub(crate) fn move_to(&mut self, channel: &mut Channel, position: Position) {
+        let reader = self.reader(position);
+        let stands = reader.min(channel.last);
+        if stands > self.stands && !channel.backlog.has_lost_after(reader) {
+            channel.backlog.advance(self.stands, stands);
+            self.stands = stands;
+        }
+    }
+
+    /// Up to where it needs nothing from the backlog, when its connection has come to `position`.
+    pub(crate) fn reader(&self, position: Position) -> Position {
+        self.live_from.max(position)
+    }
+
+    /// The first event above `after` that it reads, due or not.
+    pub(crate) fn next(&self, channel: &Channel, after: Position) -> Option<Place> {
+        let owed_after = after.max(self.from);
+        if owed_after < self.replay_to
+            && let Some((index, entry)) = channel.history.first_after(owed_after)
+            && entry.position <= self.replay_to
+        {
+            return Some(Place { position: entry.position, channel: self.channel, in_history: true, index });
+        }
+        let (index, entry) = channel.backlog.first_after(self.reader(after))?;
+        Some(Place { position: entry.position, channel: self.channel, in_history: false, index })
+    }
+
+    /// What it has lost, if anything, when its connection has come to `position`.
+    pub(crate) fn loss(&self, channel: &Channel, position: Position) -> Option<Loss> {
+        let floor = channel.history.floor();
+        let owed_after = position.max(self.from);
+        let mut through: Option<Position> = None;
+        if owed_after < self.replay_to && owed_after < floor {
+            through = Some(floor.min(self.replay_to));
+        }
+        let has_fallen = channel.backlog.has_lost_after(self.reader(position));
+        if has_fallen {
+            let end = floor.min(channel.backlog.lost_id_through());
+            if end > self.reader(owed_after) {
+                through = through.max(Some(end));
+            }
+        }
+        (has_fallen || through.is_some()).then_some(Loss { through })
+    }
+
+    /// What it owes from history above `from`.
+    pub(crate) fn replay_from(&mut self, channel: &Channel, from: Position) {
+        self.from = from;
+        let newest = channel.history.newest_by(self.live_from);
+        self.replay_to = newest.filter(|newest| *newest > from).unwrap_or(from);
+    }
+
+    /// Where it starts: `asked` is what its client asked to resume from, and what that is in the hub's order (H4).
+    /// Returns where a reset has to stand.
+    fn plan(&mut self, channel: &Channel, asked: Option<Option<Position>>) -> Option<Position> {
+        let floor = channel.history.floor();
+        let policy = channel.config.on_gap;
+        match asked {
+            Some(Some(position)) if position >= floor => self.replay_from(channel, position),
+            Some(Some(_)) if policy != GapPolicy::Live => {
+                self.replay_from(channel, floor);
+                return (policy == GapPolicy::Reset).then_some(floor);
+            }
+            Some(None) if policy == GapPolicy::Kept => self.start(channel),
+            Some(_) => self.replay_from(channel, self.live_from),
+            None => self.start(channel),
+        }
+        None
+    }
+
+    /// Starts as a connection without a last event id does (H8).
+    fn start(&mut self, channel: &Channel) {
+        let from = match channel.config.start {
+            Start::Live => self.live_from,
+            Start::Last(events) => channel.history.before_newest(events).min(self.live_from),
+            Start::All => channel.history.floor().min(self.live_from),
+        };
+        self.replay_from(channel, from);
+    }
+
+    /// What its plan means for the client (H6).
+    pub(crate) fn resume(&self, channel: &Channel, asked: Option<Option<Position>>) -> Resume {
+        let events = channel.history.count(self.from, self.live_from);
+        let floor = channel.history.floor();
+        match asked {
+            None => Resume::Fresh,
+            Some(None) => Resume::Unknown,
+            Some(Some(position)) if position < floor => Resume::Gap { lost_through: floor, events },
+            Some(Some(_)) if events > 0 => Resume::Replayed { events },
+            Some(Some(_)) => Resume::UpToDate,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! From an event to its bytes (WHATWG HTML 9.2.5): measured first, then written once.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use memchr::{Memchr2, memchr, memchr_iter, memchr2, memchr2_iter};
+
+use crate::error::{EncodeError, Field, MAX_ID_BYTES, check_frame_len};
+use crate::event::Event;
+use crate::frame::Frame;
+
+// E1: a name, a colon and always one space. A decoder takes one space away (9.2.6), so that without it a value that
+// begins with a space would lose its own.
+pub(crate) const ID: &[u8; 4] = b"id: ";
+const EVENT: &[u8; 7] = b"event: ";
+const DATA: &[u8; 6] = b"data: ";
+const RETRY: &[u8; 7] = b"retry: ";
+const COMMENT: &[u8; 2] = b": ";
+
+/// The id that goes in front of an event.
+#[derive(Clone, Copy)]
+pub(crate) enum Id<'a> {
+    /// The application's own.
+    Given(&'a str),
+    /// The hub's, `<epoch>-<position>` (H2).
+    Position { epoch: &'a str, position: u64 },
+}
+
+/// Encodes `event` with `id` in front; the event's own id is the caller's to pass on.
+pub(crate) fn encode(event: &Event<'_>, id: Option<Id<'_>>) -> Result<Frame, EncodeError> {
+    let id = id.map(IdText::new).transpose()?;
+    let name = event.event.as_deref();
+    if let Some(name) = name {
+        check_one_line(Field::Event, name)?;
+    }
+    let retry = event.retry.map(whole_millis).transpose()?.map(Decimal::new);
+    let data = event.data.as_deref().map(|text| Block::new(DATA, text));
+    let comment = event.comment.as_deref().map(|text| Block::new(COMMENT, text));
+
+    let len = [
+        id.as_ref().map_or(0, |id| line_len(ID, id.len())),
+        name.map_or(0, |name| line_len(EVENT, name.len())),
+        data.as_ref().map_or(0, |data| data.len),
+        retry.as_ref().map_or(0, |retry| line_len(RETRY, retry.as_bytes().len())),
+        comment.as_ref().map_or(0, |comment| comment.len),
+        1,
+    ];
+    // Sizes saturate: what does not fit into 64 bits does not fit into a frame either.
+    let len = check_frame_len(len.into_iter().fold(0, u64::saturating_add))?;
+
+    let mut wire = Vec::with_capacity(len);
+    if let Some(id) = &id {
+        id.write(&mut wire);
+    }
+    if let Some(name) = name {
+        write_line(&mut wire, EVENT, name.as_bytes());
+    }
+    if let Some(data) = &data {
+        data.write(&mut wire);
+    }
+    if let Some(retry) = &retry {
+        write_line(&mut wire, RETRY, retry.as_bytes());
+    }
+    if let Some(comment) = &comment {
+        comment.write(&mut wire);
+    }
+    wire.push(b'\n');
+    debug_assert_eq!(wire.len(), len, "E5: measured exactly");
+    Ok(Frame::encoded(wire, id.map(|id| id.len()), event.live_only))
+}
+
+/// Checks E3 and E4 for the id that is `head` and then `tail` more bytes, which are known to be printable.
+pub(crate) fn check_id(head: &str, tail: usize) -> Result<(), EncodeError> {
+    check_one_line(Field::Id, head)?;
+    let len = head.len().saturating_add(tail);
+    if len > MAX_ID_BYTES {
+        return Err(EncodeError::IdTooLong { len, max: MAX_ID_BYTES });
+    }
+    if let Some((offset, _)) = head.char_indices().find(|(_, char)| char.is_control()) {
+        return Err(EncodeError::IdControl { offset });
+    }
+    let ends_in_white_space = tail == 0 && head.ends_with(char::is_whitespace);
+    if ends_in_white_space || head.starts_with(char::is_whitespace) {
+        return Err(EncodeError::IdWhiteSpace);
+    }
+    Ok(())
+}
+
+/// Appends `name`, `value` and a line feed; names are arrays so that copying one is a single store.
+pub(crate) fn write_line<const N: usize>(wire: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
+    wire.extend_from_slice(name);
+    wire.extend_from_slice(value);
+    wire.push(b'\n');
+}
+
+/// How many bytes [`write_line`] appends for a value of `value` bytes.
+pub(crate) const fn line_len<const N: usize>(_name: &[u8; N], value: usize) -> u64 {
+    (N as u64).saturating_add(value as u64).saturating_add(1)
+}
+
+/// The lines of `text` that an end of line ends: CRLF, LF and CR are one each (9.2.5), nothing else is.
+pub(crate) struct Lines<'a> {
+    text: &'a [u8],
+    breaks: Memchr2<'a>,
+    start: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        Self { text, breaks: memchr2_iter(b'\r', b'\n', text), start: 0 }
+    }
+
+    /// Where the next line begins, in bytes.
+    pub(crate) const fn start(&self) -> usize {
+        self.start
+    }
+
+    /// What stands after the lines taken so far; at the end the text that nothing ended.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.start..).unwrap_or_default()
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let end = self.breaks.next()?;
+            // The LF of a CRLF stands before the start of the next line: it ended its line together with the CR.
+            let Some(line) = self.text.get(self.start..end) else { continue };
+            let crlf = self.text.get(end..).is_some_and(|rest| rest.starts_with(b"\r\n"));
+            self.start = end.saturating_add(if crlf { 2 } else { 1 });
+            return Some(line);
+        }
+    }
+}
+
+/// A text of which every line gets the same prefix, and how long it is then (E2).
+struct Block<'a, const N: usize> {
+    prefix: &'static [u8; N],
+    text: &'a [u8],
+    one_line: bool,
+    len: u64,
+}
+
+impl<'a, const N: usize> Block<'a, N> {
+    fn new(prefix: &'static [u8; N], text: &'a str) -> Self {
+        let text = text.as_bytes();
+        let one_line = memchr2(b'\r', b'\n', text).is_none();
+        let len = if one_line { line_len(prefix, text.len()) } else { Self::measure(prefix, text) };
+        Self { prefix, text, one_line, len }
+    }
+
+    fn measure(prefix: &[u8; N], text: &[u8]) -> u64 {
+        if memchr(b'\r', text).is_none() {
+            // Most texts have only LF. These are counted without a stop at each, which halves the cost of short lines.
+            let lines = (memchr_iter(b'\n', text).count() as u64).saturating_add(1);
+            return lines.saturating_mul(N as u64).saturating_add(line_len(b"", text.len()));
+        }
+        let mut lines = Lines::new(text);
+        let mut len = 0_u64;
+        for line in &mut lines {
+            len = len.saturating_add(line_len(prefix, line.len()));
+        }
+        // What follows the last line break is a line, too, an empty one included: that keeps a trailing line break.
+        len.saturating_add(line_len(prefix, lines.rest().len()))
+    }
+
+    fn write(&self, wire: &mut Vec<u8>) {
+        if self.one_line {
+            // Most texts are: they are searched once, not twice.
+            return write_line(wire, self.prefix, self.text);
+        }
+        let mut lines = Lines::new(self.text);
+        for line in &mut lines {
+            write_line(wire, self.prefix, line);
+        }
+        write_line(wire, self.prefix, lines.rest());
+    }
+}
+
+/// A checked id in one or two pieces, so that the hub's never becomes a string of its own.
+struct IdText<'a> {
+    head: &'a str,
+    position: Option<Decimal>,
+}
+
+impl<'a> IdText<'a> {
+    fn new(id: Id<'a>) -> Result<Self, EncodeError> {
+        let (head, position) = match id {
+            Id::Given(id) => (id, None),
+            Id::Position { epoch, position } => (epoch, Some(Decimal::new(position))),
+        };
+        let id = Self { head, position };
+        check_id(head, id.tail_len())?;
+        Ok(id)
+    }
+
+    fn len(&self) -> usize {
+        self.head.len().saturating_add(self.tail_len())
+    }
+
+    fn tail_len(&self) -> usize {
+        self.position.as_ref().map_or(0, |position| position.as_bytes().len().saturating_add(1))
+    }
+
+    fn write(&self, wire: &mut Vec<u8>) {
+        wire.extend_from_slice(ID);
+        wire.extend_from_slice(self.head.as_bytes());
+        if let Some(position) = &self.position {
+            wire.push(b'-');
+            wire.extend_from_slice(position.as_bytes());
+        }
+        wire.push(b'\n');
+    }
+}
+
+/// A number in decimal digits, on the stack.
+struct Decimal {
+    // u64::MAX has 20 digits; they stand at the end.
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    fn new(mut number: u64) -> Self {
+        let mut decimal = Self { digits: [b'0'; 20], start: 20 };
+        for digit in decimal.digits.iter_mut().rev() {
+            // An ASCII digit is its value in the low four bits of b'0'.
+            *digit |= (number % 10) as u8;
+            number /= 10;
+            decimal.start = decimal.start.saturating_sub(1);
+            if number == 0 {
+                break;
+            }
+        }
+        decimal
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.start..).unwrap_or_default()
+    }
+}
+
+fn check_one_line(field: Field, value: &str) -> Result<(), EncodeError> {
+    match memchr2(b'\r', b'\n', value.as_bytes()) {
+        Some(offset) => Err(EncodeError::LineBreak { field, offset }),
+        None => Ok(()),
+    }
+}
+
+/// E3: `retry` is whole milliseconds; what is left over is cut off.
+fn whole_millis(retry: Duration) -> Result<u64, EncodeError> {
+    u64::try_from(retry.as_millis()).map_err(|_| EncodeError::RetryTooLong { retry })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn decimals_are_those_of_the_formatter() {
+        let mut number = 1_u64;
+        for _ in 0..20 {
+            for number in [number.wrapping_sub(1), number, number.wrapping_add(1), !number] {
+                assert_eq!(Decimal::new(number).as_bytes(), number.to_string().as_bytes());
+            }
+            number = number.wrapping_mul(10);
+        }
+    }
+
+    #[test]
+    fn sizes_saturate() {
+        assert_eq!(line_len(DATA, usize::MAX), u64::MAX);
+        let max = crate::frame::MAX_FRAME_BYTES;
+        assert_eq!(check_frame_len(max + 1), Err(EncodeError::TooLong { len: max + 1, max }));
+        assert_eq!(check_frame_len(max).map(|len| len as u64), Ok(max));
+    }
+}

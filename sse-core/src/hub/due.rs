@@ -1,0 +1,167 @@
+//! What is due to a connection, in order: the merge of all that it follows with the frames of its own.
+
+use bytes::Bytes;
+
+use crate::connection::{Channels, Connection, Key, Place, Rank, Stage};
+use crate::frame::Frame;
+use crate::history::Entry;
+use crate::id::{ConnectionId, Position};
+
+/// Something that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// The rest of a frame of which a byte was taken (S3).
+    Progress,
+    /// The id at the very start (H3), or the reset for an unknown id (H7).
+    Opening,
+    Ping,
+    /// A frame of the connection's own: how many others are before it.
+    Own(usize),
+    Event(Place),
+}
+
+/// How far a walk through what is due has come. It changes nothing, so that a window can be looked at twice.
+///
+/// # Cost
+///
+/// A step is O(subscriptions).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor {
+    next: Front,
+    own: usize,
+    position: Position,
+}
+
+/// What comes before everything that stands at a position.
+#[derive(Clone, Copy, Debug)]
+enum Front {
+    Progress,
+    Opening,
+    Ping,
+    Passed,
+}
+
+impl Cursor {
+    pub(super) fn new(connection: &Connection) -> Cursor {
+        Cursor { next: Front::Progress, own: 0, position: connection.position }
+    }
+
+    pub(super) fn next(
+        &mut self,
+        id: ConnectionId,
+        connection: &Connection,
+        channels: &Channels,
+    ) -> Option<Item> {
+        loop {
+            match self.next {
+                Front::Progress => {
+                    self.next = Front::Opening;
+                    if connection.progress.is_some() {
+                        return Some(Item::Progress);
+                    }
+                }
+                Front::Opening => {
+                    if matches!(connection.stage, Stage::Ending { .. }) {
+                        return None;
+                    }
+                    self.next = Front::Ping;
+                    if connection.opening(channels).is_some() {
+                        return Some(Item::Opening);
+                    }
+                }
+                Front::Ping => {
+                    self.next = Front::Passed;
+                    if connection.ping.due_since.is_some() {
+                        return Some(Item::Ping);
+                    }
+                }
+                Front::Passed => return self.next_in_order(id, connection, channels),
+            }
+        }
+    }
+
+    fn next_in_order(
+        &mut self,
+        id: ConnectionId,
+        connection: &Connection,
+        channels: &Channels,
+    ) -> Option<Item> {
+        let event = next_event(id, connection, channels, self.position);
+        if let Some(own) = connection.own_frame(self.own)
+            && event.is_none_or(|event| own.key < Key(event.position, Rank::Event))
+        {
+            let item = Item::Own(self.own);
+            self.own = self.own.saturating_add(1);
+            return Some(item);
+        }
+        self.position = event?.position;
+        event.map(Item::Event)
+    }
+}
+
+/// The next event above `after` that is due.
+fn next_event(
+    id: ConnectionId,
+    connection: &Connection,
+    channels: &Channels,
+    mut after: Position,
+) -> Option<Place> {
+    loop {
+        let (place, is_due) = next_read(id, connection, channels, after)?;
+        if !connection.wants(place.position) {
+            return None;
+        }
+        if is_due {
+            return Some(place);
+        }
+        after = place.position;
+    }
+}
+
+/// The next event above `after` in any of the followed channels, and whether it is due. The same event in several
+/// channels is one (O2), and due when one of the subscriptions says so.
+pub(super) fn next_read(
+    id: ConnectionId,
+    connection: &Connection,
+    channels: &Channels,
+    after: Position,
+) -> Option<(Place, bool)> {
+    let mut first: Option<(Place, bool)> = None;
+    for subscription in connection.subscriptions.as_slice() {
+        let Some(channel) = channels.at(subscription.channel) else { continue };
+        let Some(place) = subscription.next(channel, after) else { continue };
+        if first.is_some_and(|(known, _)| known.position < place.position) {
+            continue;
+        }
+        let is_due = place.position > subscription.from
+            && channel.entry(place.in_history, place.index).is_some_and(|entry| entry.except != Some(id));
+        first = match first {
+            Some((known, was_due)) if known.position == place.position && was_due => Some((known, true)),
+            _ => Some((place, is_due)),
+        };
+    }
+    first
+}
+
+pub(super) fn entry(place: Place, channels: &Channels) -> Option<&Entry> {
+    channels.at(place.channel)?.entry(place.in_history, place.index)
+}
+
+/// The bytes of an item; `opening` is the frame that [`Item::Opening`] stands for.
+pub(super) fn bytes<'a>(
+    item: Item,
+    connection: &'a Connection,
+    channels: &'a Channels,
+    opening: Option<&'a Frame>,
+) -> Option<&'a Bytes> {
+    match item {
+        Item::Progress => connection.progress.as_ref(),
+        Item::Opening => opening.map(Frame::as_shared),
+        Item::Ping => Some(PING.as_shared()),
+        Item::Own(index) => connection.own_frame(index).map(|own| own.frame.as_shared()),
+        Item::Event(place) => entry(place, channels).map(|entry| entry.frame.as_shared()),
+    }
+}
+
+/// An empty comment, which every client ignores and every proxy counts as traffic (T1).
+static PING: Frame = Frame::ping();

@@ -1,0 +1,240 @@
+//! How connections move on: what is due to them, what they took, what they lost.
+
+use bytes::{Buf, Bytes};
+
+use crate::config::LagPolicy;
+use crate::connection::{Opening, Place, Stage, Wake};
+use crate::frame::Frame;
+use crate::id::Position;
+use crate::stats::CloseReason;
+use crate::time::Instant;
+
+use super::due::{self, Cursor, Item};
+use super::{Action, Hub, position_frame, reset_frame};
+
+impl Hub {
+    /// What is due first to a connection.
+    pub(super) fn first_item(&self, index: u32) -> Option<Item> {
+        let connection = self.connections.at(index)?;
+        Cursor::new(connection).next(self.connections.key(index)?, connection, &self.channels)
+    }
+
+    /// Whether a connection has bytes due, or something to find out about what it has lost.
+    pub(super) fn is_due(&self, index: u32) -> bool {
+        self.first_item(index).is_some()
+            || self.connections.at(index).is_some_and(|c| {
+                !matches!(c.stage, Stage::Ending { .. }) && c.first_loss(&self.channels).is_some()
+            })
+    }
+
+    /// Since when a connection could have taken a byte and did not (T3).
+    pub(super) fn waiting_since(&self, index: u32) -> Option<Instant> {
+        let item = self.first_item(index)?;
+        let connection = self.connections.at(index)?;
+        let since = match item {
+            Item::Progress => connection.taken_at,
+            Item::Opening => connection.opened_at,
+            Item::Ping => connection.ping.due_since?,
+            Item::Own(number) => connection.own_frame(number)?.since,
+            Item::Event(place) => due::entry(place, &self.channels)?.at,
+        };
+        Some(since.max(connection.taken_at))
+    }
+
+    /// The frame that a connection begins with.
+    pub(super) fn opening_frame(&self, index: u32) -> Option<Frame> {
+        Some(match self.connections.at(index)?.opening(&self.channels)? {
+            Opening::Announce(position) => position_frame(&self.epoch, position),
+            Opening::Reset(position) => reset_frame(&self.epoch, position),
+        })
+    }
+
+    /// Puts a connection in line for being named, if the driver waits for that (D3).
+    pub(super) fn wake(&mut self, index: u32) {
+        let Some(id) = self.connections.key(index) else { return };
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        if connection.wake == Wake::Idle {
+            connection.wake = Wake::Queued;
+            self.wakes.push_back(id);
+        }
+    }
+
+    /// Names a connection if something is due to it; else finds out whether it is done.
+    pub(super) fn name_if_due(&mut self, index: u32) -> bool {
+        let is_due = self.is_due(index);
+        if let Some(connection) = self.connections.at_mut(index) {
+            connection.wake = if is_due { Wake::Named } else { Wake::Idle };
+        }
+        if !is_due {
+            self.settle(index);
+        }
+        is_due
+    }
+
+    /// For a connection that nothing is due to: lets go of events that it does not get, and ends it if it was only
+    /// to take the rest.
+    pub(super) fn settle(&mut self, index: u32) {
+        if self.is_due(index) {
+            return;
+        }
+        let Some(connection) = self.connections.at(index) else { return };
+        match connection.stage {
+            Stage::Open => {}
+            Stage::Closing { reason, .. } | Stage::Ending { reason } => return self.end(index, reason),
+        }
+        let Some(id) = self.connections.key(index) else { return };
+        while let Some(connection) = self.connections.at(index) {
+            let position = connection.position;
+            let next = due::next_read(id, connection, &self.channels, position);
+            // Without a next one it stays, and passes what it has from another channel (O4).
+            self.move_to(index, next.map_or(position, |(place, _)| place.position));
+            if next.is_none() {
+                break;
+            }
+        }
+        self.drop_drained(index);
+    }
+
+    /// Before bytes are handed out: deals with what a connection has lost (S1). It may be ended by that.
+    pub(super) fn resolve_losses(&mut self, index: u32) {
+        while let Some(connection) = self.connections.at(index)
+            && !matches!(connection.stage, Stage::Ending { .. })
+            && let Some((number, loss)) = connection.first_loss(&self.channels)
+        {
+            let Some(subscription) = connection.subscriptions.as_slice().get(number) else { return };
+            let policy = self.channels.at(subscription.channel).map(|channel| channel.config.on_lag);
+            match loss.through {
+                None => self.read_on(index, number, Position::ORIGIN),
+                Some(through) => {
+                    self.stats.lagged = self.stats.lagged.saturating_add(1);
+                    if policy == Some(LagPolicy::Skip) {
+                        self.skip(index, number, through);
+                    } else {
+                        return self.end_after_progress(index, CloseReason::Lagged);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts an item as begun: what is left of its bytes, if anything, is the connection's own from now on (S3).
+    pub(super) fn commit(&mut self, index: u32, item: Item, rest: Option<Bytes>) {
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        connection.is_starting = false;
+        connection.progress = rest;
+        match item {
+            Item::Progress | Item::Opening => {}
+            Item::Ping => {
+                connection.ping.due_since = None;
+                connection.ping.spread = core::time::Duration::ZERO;
+                self.stats.pings = self.stats.pings.saturating_add(1);
+            }
+            Item::Own(_) => connection.pop_own(),
+            Item::Event(Place { position, in_history, .. }) => {
+                self.stats.replayed = self.stats.replayed.saturating_add(u64::from(in_history));
+                self.move_to(index, position);
+            }
+        }
+    }
+
+    /// Takes `bytes` of the frame in progress.
+    pub(super) fn continue_progress(&mut self, index: u32, bytes: usize) {
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        match &mut connection.progress {
+            Some(rest) if rest.len() > bytes => rest.advance(bytes),
+            _ => connection.progress = None,
+        }
+    }
+
+    /// A window was taken whole: what is due beyond it is named anew, behind the others (D3).
+    pub(super) fn window_taken(&mut self, index: u32) {
+        self.drop_drained(index);
+        let is_due = self.is_due(index);
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        if connection.wake == Wake::Named {
+            connection.wake = Wake::Idle;
+        }
+        if is_due {
+            self.wake(index);
+        } else {
+            self.settle(index);
+        }
+    }
+
+    /// Moves a connection to a position, and with it every reader that it is.
+    fn move_to(&mut self, index: u32, position: Position) {
+        let Hub { connections, channels, .. } = self;
+        let Some(connection) = connections.at_mut(index) else { return };
+        connection.position = position;
+        for subscription in connection.subscriptions.as_mut_slice() {
+            if let Some(channel) = channels.at_mut(subscription.channel) {
+                subscription.move_to(channel, position);
+                if connection.is_starting {
+                    // What it passed before its first byte was not for it: a new plan does not go back behind that.
+                    subscription.live_from = subscription.reader(position);
+                }
+            }
+        }
+    }
+
+    /// Ends the subscriptions to closed channels that have nothing more for this connection (K3).
+    fn drop_drained(&mut self, index: u32) {
+        while let Some(number) = self.first_drained(index) {
+            self.detach(index, number);
+        }
+    }
+
+    fn first_drained(&self, index: u32) -> Option<usize> {
+        let connection = self.connections.at(index)?;
+        connection.subscriptions.as_slice().iter().position(|subscription| {
+            self.channels.at(subscription.channel).is_some_and(|channel| {
+                channel.is_closed
+                    && subscription.next(channel, connection.position).is_none()
+                    && subscription.loss(channel, connection.position).is_none()
+            })
+        })
+    }
+
+    /// Has a reader go on behind a loss, with a reset frame where the loss ends (S1, H7).
+    fn skip(&mut self, index: u32, number: usize, through: Position) {
+        let (now, reset) = (self.now, reset_frame(&self.epoch, through));
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        connection.push_reset(now, through, reset);
+        let channel =
+            connection.subscriptions.as_slice().get(number).map(|subscription| subscription.channel);
+        self.read_on(index, number, through);
+        let channel = channel.and_then(|channel| self.channels.key(channel));
+        if let (Some(connection), Some(channel)) = (self.connections.key(index), channel) {
+            self.notices.push_back(Action::Lagged { connection, channel, lost_through: through });
+        }
+    }
+
+    /// Has a reader that has fallen read history above `from` up to what the backlog still has, and then that.
+    fn read_on(&mut self, index: u32, number: usize, from: Position) {
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        let position = connection.position;
+        let Some(subscription) = connection.subscriptions.as_mut_slice().get_mut(number) else { return };
+        let Some(channel) = self.channels.at_mut(subscription.channel) else { return };
+        let owed_after = subscription.from.max(position).max(from);
+        if channel.backlog.has_lost_after(subscription.reader(position)) {
+            channel.backlog.leave(subscription.stands);
+            subscription.live_from = channel.backlog.lost_through();
+            subscription.join(channel, position);
+        }
+        subscription.replay_from(channel, owed_after);
+    }
+
+    /// Ends a connection, with the frame in progress if there is one: nobody sees half an event (S3).
+    fn end_after_progress(&mut self, index: u32, reason: CloseReason) {
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        if connection.progress.is_none() {
+            return self.end(index, reason);
+        }
+        connection.stage = Stage::Ending { reason };
+        let flushed_by = self.now.checked_add(self.flush_time());
+        if let Some(connection) = self.connections.at_mut(index) {
+            connection.expires = flushed_by;
+        }
+        self.arm(index);
+    }
+}

@@ -1,0 +1,221 @@
+//! The bytes that are due to one connection, as a window.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::connection::Connection;
+use crate::frame::Frame;
+use crate::id::ConnectionId;
+use crate::time::Instant;
+
+use super::Hub;
+use super::due::{self, Cursor, Item};
+
+/// A window has at most so many bytes, unless its first frame alone has more.
+pub const MAX_WINDOW_BYTES: usize = 64 * 1024;
+
+/// A window has at most so many frames.
+pub const MAX_WINDOW_FRAMES: usize = 256;
+
+impl Hub {
+    /// What is due to a connection, in order: a window of whole frames, behind the rest of one that was begun.
+    ///
+    /// [`advance`](Buf::advance) says how much of it the socket took, in the middle of a frame too; nothing else moves
+    /// the connection. The window is bounded, by [`MAX_WINDOW_BYTES`] and [`MAX_WINDOW_FRAMES`], so that connections
+    /// take turns; one that was used up while more is due is named again (D3). What it showed and was not advanced may
+    /// be different next time, but for the rest of a begun frame (D9). It is empty when the connection is not open.
+    ///
+    /// # Cost
+    ///
+    /// O(frames · subscriptions); nothing is allocated or copied, but for the frame that a connection begins with.
+    ///
+    /// ```
+    /// # use bytes::Buf;
+    /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant};
+    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
+    /// # let now = Instant::ORIGIN;
+    /// # let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// # let connection = hub.connect(now, ConnectionConfig::default()).unwrap();
+    /// # hub.subscribe(now, weather, connection).unwrap();
+    /// hub.publish(now, weather, &Event::new().data("sunny")).unwrap();
+    /// let mut window = hub.transmit(now, connection);
+    /// assert_eq!(window.chunk(), b"id: 0-0\n\n", "where the client stands, so that it can come back");
+    /// window.advance(window.chunk().len());
+    /// assert_eq!(window.chunk(), b"id: 0-1\ndata: sunny\n\n");
+    /// ```
+    pub fn transmit(&mut self, now: Instant, connection: ConnectionId) -> Transmit<'_> {
+        let now = self.observe(now);
+        if let Some(index) = self.connections.index(connection) {
+            self.resolve_losses(index);
+        }
+        Transmit::new(self, now, connection)
+    }
+}
+
+/// A window over the bytes that are due to one connection: [`Hub::transmit`].
+///
+/// As a [`Buf`] it panics on nothing: an `advance` or a copy beyond the end stops at the end.
+pub struct Transmit<'a> {
+    hub: &'a mut Hub,
+    now: Instant,
+    /// The slot of the connection, while it is open.
+    index: Option<u32>,
+    /// The frame that [`Item::Opening`] stands for.
+    opening: Option<Frame>,
+    first: Option<Item>,
+    remaining: usize,
+}
+
+impl<'a> Transmit<'a> {
+    fn new(hub: &'a mut Hub, now: Instant, connection: ConnectionId) -> Transmit<'a> {
+        let index = hub.connections.index(connection);
+        let opening = index.and_then(|index| hub.opening_frame(index));
+        let first = index.and_then(|index| hub.first_item(index));
+        let mut window = Transmit { hub, now, index, opening, first, remaining: 0 };
+        window.remaining = window.measure();
+        if window.remaining == 0
+            && let Some(index) = index
+        {
+            // What it was named for is gone: from now on it waits for being named again.
+            window.hub.window_taken(index);
+        }
+        window
+    }
+
+    /// How many bytes the window has.
+    fn measure(&self) -> usize {
+        let mut bytes = 0usize;
+        self.visit(|chunk| {
+            let with = bytes.saturating_add(chunk.len());
+            let fits = bytes == 0 || with <= MAX_WINDOW_BYTES;
+            if fits {
+                bytes = with;
+            }
+            fits
+        });
+        bytes
+    }
+
+    /// Shows the frames of the window in order, until `show` has enough.
+    fn visit(&self, mut show: impl FnMut(&Bytes) -> bool) {
+        let Some((id, connection)) = self.connection() else { return };
+        let mut cursor = Cursor::new(connection);
+        for _ in 0..MAX_WINDOW_FRAMES {
+            let Some(item) = cursor.next(id, connection, &self.hub.channels) else { return };
+            match due::bytes(item, connection, &self.hub.channels, self.opening.as_ref()) {
+                Some(bytes) if show(bytes) => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn connection(&self) -> Option<(ConnectionId, &Connection)> {
+        let index = self.index?;
+        Some((self.hub.connections.key(index)?, self.hub.connections.at(index)?))
+    }
+
+    fn first_bytes(&self) -> Option<&Bytes> {
+        let (_, connection) = self.connection()?;
+        due::bytes(self.first?, connection, &self.hub.channels, self.opening.as_ref())
+    }
+
+    /// Takes up to `count` bytes of the first frame, and says how many.
+    fn take(&mut self, index: u32, count: usize) -> usize {
+        let (Some(item), Some(bytes)) = (self.first, self.first_bytes()) else { return 0 };
+        let count = count.min(bytes.len());
+        let rest =
+            if count < bytes.len() { bytes.get(count..).map(|rest| bytes.slice_ref(rest)) } else { None };
+        let is_whole = rest.is_none();
+        match item {
+            Item::Progress => self.hub.continue_progress(index, count),
+            _ => self.hub.commit(index, item, rest),
+        }
+        if is_whole {
+            self.hub.stats.delivered = self.hub.stats.delivered.saturating_add(1);
+        }
+        self.first = self.hub.first_item(index);
+        count
+    }
+}
+
+impl Buf for Transmit<'_> {
+    fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    fn chunk(&self) -> &[u8] {
+        if self.remaining == 0 {
+            return &[];
+        }
+        self.first_bytes().map_or(&[], |bytes| bytes)
+    }
+
+    #[cfg(feature = "std")]
+    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+        let Some((id, connection)) = self.connection() else { return 0 };
+        let mut cursor = Cursor::new(connection);
+        let (mut filled, mut left) = (0usize, self.remaining);
+        for slice in slices {
+            if left == 0 {
+                break;
+            }
+            let Some(item) = cursor.next(id, connection, &self.hub.channels) else { break };
+            let Some(bytes) = due::bytes(item, connection, &self.hub.channels, self.opening.as_ref()) else {
+                break;
+            };
+            *slice = std::io::IoSlice::new(bytes);
+            left = left.saturating_sub(bytes.len());
+            filled = filled.saturating_add(1);
+        }
+        filled
+    }
+
+    fn advance(&mut self, count: usize) {
+        let Some(index) = self.index else { return };
+        let count = count.min(self.remaining);
+        let mut left = count;
+        while left > 0 {
+            let taken = self.take(index, left);
+            if taken == 0 {
+                break;
+            }
+            left = left.saturating_sub(taken);
+        }
+        self.remaining = self.remaining.saturating_sub(count);
+        if count == 0 {
+            return;
+        }
+        self.hub.stats.bytes = self.hub.stats.bytes.saturating_add(count as u64);
+        if let Some(connection) = self.hub.connections.at_mut(index) {
+            connection.taken_at = self.now;
+        }
+        if self.remaining == 0 {
+            self.hub.window_taken(index);
+        }
+    }
+
+    /// Takes bytes out. Within one frame nothing is copied; several are put into one new buffer.
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        let len = len.min(self.remaining);
+        if let Some(bytes) = self.first_bytes()
+            && let Some(part) = bytes.get(..len)
+        {
+            let bytes = bytes.slice_ref(part);
+            self.advance(len);
+            return bytes;
+        }
+        let mut copy = BytesMut::with_capacity(len);
+        self.visit(|bytes| {
+            let room = len.saturating_sub(copy.len());
+            copy.put_slice(bytes.get(..room).unwrap_or(bytes));
+            copy.len() < len
+        });
+        self.advance(len);
+        copy.freeze()
+    }
+}
+
+impl core::fmt::Debug for Transmit<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Transmit").field("remaining", &self.remaining).finish_non_exhaustive()
+    }
+}

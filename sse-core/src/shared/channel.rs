@@ -1,0 +1,53 @@
+//! The application's handle on a channel.
+
+use crate::{ChannelId, ChannelStats, Event, PublishError, Published};
+
+use super::SharedHub;
+
+/// A handle on one channel: cheap to clone, and without a hold on it. Once the channel closed, publishing is an error,
+/// also when another one has taken its name.
+#[derive(Clone)]
+pub struct Channel {
+    hub: SharedHub,
+    id: ChannelId,
+}
+
+impl Channel {
+    pub(super) fn new(hub: SharedHub, id: ChannelId) -> Channel {
+        Channel { hub, id }
+    }
+
+    /// What the hub calls it.
+    pub fn id(&self) -> ChannelId {
+        self.id
+    }
+
+    /// Publishes an event to all that follow it.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], as [`Hub::publish`](crate::Hub::publish).
+    ///
+    /// # Cost
+    ///
+    /// O(1), however many follow it; the driver wakes them.
+    pub fn publish(&self, event: &Event<'_>) -> Result<Published, PublishError> {
+        self.hub.with(|hub, now| hub.publish(now, self.id, event))
+    }
+
+    /// Closes it (K3). False when it was closed already.
+    pub fn close(&self) -> bool {
+        self.hub.with(|hub, now| hub.close_channel(now, self.id))
+    }
+
+    /// What it holds now; `None` when it was closed.
+    pub fn stats(&self) -> Option<ChannelStats> {
+        self.hub.with(|hub, _| hub.channel_stats(self.id))
+    }
+}
+
+impl core::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Channel").field(&self.id).finish()
+    }
+}

@@ -1,0 +1,226 @@
+//! The hub behind a mutex, with a waker for each connection, and the handles that applications hold.
+//!
+//! It knows wakers and no runtime: the clock is given to it, and an adapter runs its [`Driver`]. Any number of adapters
+//! share one hub this way.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::task::{Context, Poll, Wake, Waker};
+//!
+//! use sse_core::shared::{SharedHub, Turn};
+//! use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant};
+//!
+//! // An adapter does this with its runtime's clock, and runs the driver on a task of its own.
+//! let (hub, mut driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+//!
+//! let weather = hub.open("weather", ChannelConfig::default())?;
+//! let mut outbound = hub.connect(ConnectionConfig::default())?;
+//! outbound.subscribe(&weather)?;
+//! weather.publish(&Event::new().data("sunny"))?;
+//!
+//! let waker = Waker::noop();
+//! assert!(matches!(driver.turn(waker), Turn::Sleep(_)));
+//! let Poll::Ready(Some(bytes)) = outbound.poll_bytes(&mut Context::from_waker(waker)) else { panic!() };
+//! assert_eq!(bytes, "id: 1k9f2-0\n\nid: 1k9f2-1\ndata: sunny\n\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod channel;
+mod connection;
+mod driver;
+mod outbound;
+
+use std::string::String;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use hashbrown::HashMap;
+
+use crate::{
+    ChannelConfig, ConfigError, ConnectError, ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant,
+    OpenError, PublishError, PublishOptions, Published, Stats,
+};
+
+pub use channel::Channel;
+pub use connection::Connection;
+pub use driver::{Driver, Turn};
+pub use outbound::Outbound;
+
+use connection::Status;
+
+/// A hub that many tasks and threads use. Cloning gives another handle on the same hub.
+#[derive(Clone)]
+pub struct SharedHub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    clock: std::boxed::Box<dyn Fn() -> Instant + Send + Sync>,
+}
+
+struct State {
+    hub: Hub,
+    seats: HashMap<ConnectionId, Seat>,
+    driver: Option<Sleeping>,
+}
+
+/// What stands beside a connection of the hub.
+struct Seat {
+    /// Who waits for its bytes.
+    waker: Option<Waker>,
+    status: Arc<Status>,
+}
+
+/// The driver, while it sleeps.
+struct Sleeping {
+    waker: Waker,
+    until: Option<Instant>,
+}
+
+impl SharedHub {
+    /// A hub, and the driver that has to be run for it.
+    ///
+    /// The `epoch` is what this run of the server is called in event ids. It has no default, because ids from before
+    /// a restart must not be taken for ids of today (H2): the start time is a good one. `clock` says what time it is,
+    /// counted from any origin, and never goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], as [`Hub::new`].
+    pub fn new(
+        epoch: impl Into<String>,
+        config: HubConfig,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Result<(SharedHub, Driver), ConfigError> {
+        let hub = Hub::new(HubConfig { epoch: epoch.into(), ..config })?;
+        let state = State { hub, seats: HashMap::new(), driver: None };
+        let shared = Arc::new(Shared { state: Mutex::new(state), clock: std::boxed::Box::new(clock) });
+        let driver = Driver::new(Arc::downgrade(&shared));
+        Ok((SharedHub { shared }, driver))
+    }
+
+    /// The channel of a name: it is opened if there is none (K1). One that is open keeps its configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], as [`Hub::open`].
+    pub fn open(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
+        let id = self.with(|hub, now| hub.open(now, name, config))?;
+        Ok(Channel::new(self.clone(), id))
+    }
+
+    /// The open channel of a name (K1).
+    pub fn channel(&self, name: &str) -> Option<Channel> {
+        let id = self.with(|hub, _| hub.channel(name))?;
+        Some(Channel::new(self.clone(), id))
+    }
+
+    /// Opens a connection. What is returned is the transport's end of it: dropping it disconnects (X4).
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as [`Hub::connect`].
+    pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
+        let status = Arc::new(Status::default());
+        let id = self.with_state(|state, now| {
+            let id = state.hub.connect(now, config)?;
+            state.seats.insert(id, Seat { waker: None, status: Arc::clone(&status) });
+            Ok(id)
+        })?;
+        Ok(Outbound::new(Connection::new(self.clone(), id, status)))
+    }
+
+    /// Publishes one event to several channels of this hub: who follows more than one of them gets it once (O2).
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], as [`Hub::publish_to`].
+    pub fn publish_to(
+        &self,
+        channels: &[&Channel],
+        event: &Event<'_>,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let ids: std::vec::Vec<_> = channels.iter().map(|channel| channel.id()).collect();
+        self.with(|hub, now| hub.publish_to(now, &ids, event, options))
+    }
+
+    /// Ends every connection once it took what was published until now, within the stall time, and takes no new ones:
+    /// what a server does before it stops, so that its own graceful shutdown returns (X6).
+    ///
+    /// # Cost
+    ///
+    /// O(connections), under the lock.
+    pub fn shut_down(&self) {
+        self.with(|hub, now| hub.shut_down(now));
+    }
+
+    /// What was counted since the hub was made, and what it holds now (A3).
+    pub fn stats(&self) -> Stats {
+        self.with(|hub, _| hub.stats())
+    }
+
+    /// Whatever the hub can do that has no method here, under the lock, with the time of the clock.
+    ///
+    /// The hub's actions are the driver's to poll, and its bytes those of the [`Outbound`]: leave both alone.
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN).unwrap();
+    /// let head = hub.with(|hub, _now| hub.head());
+    /// ```
+    pub fn with<T>(&self, work: impl FnOnce(&mut Hub, Instant) -> T) -> T {
+        self.with_state(|state, now| work(&mut state.hub, now))
+    }
+
+    /// Does work under the lock, and then wakes the driver if there is something for it to do.
+    fn with_state<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = (self.shared.clock)();
+        let mut state = self.shared.lock();
+        let result = work(&mut state, now);
+        let driver = state.driver_to_wake();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        result
+    }
+}
+
+impl Shared {
+    /// A thread that panicked elsewhere leaves no half-done work here: the hub does not panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The driver's waker, if it sleeps longer than it may.
+    fn driver_to_wake(&mut self) -> Option<Waker> {
+        let next = self.hub.poll_timeout()?;
+        match &self.driver {
+            Some(sleeping) if sleeping.until.is_none_or(|until| next < until) => {
+                self.driver.take().map(|sleeping| sleeping.waker)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The driver finds out that nobody is left to drive for.
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(driver) = state.driver.take() {
+            driver.waker.wake();
+        }
+    }
+}
+
+impl core::fmt::Debug for SharedHub {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SharedHub").field("hub", &self.shared.lock().hub).finish()
+    }
+}

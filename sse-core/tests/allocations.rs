@@ -1,0 +1,123 @@
+//! What the wire format costs in memory (E5, C2), counted by the allocator.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use allocation_counter::{AllocationInfo, measure};
+use bytes::Bytes;
+use sse_core::{Decoder, Event, Frame};
+
+fn assert_none(info: &AllocationInfo) {
+    assert_eq!(info.count_total, 0);
+}
+
+#[test]
+fn e5_an_event_takes_one_allocation_of_its_exact_size() {
+    let long = "0123456789".repeat(10_000);
+    let lines = "a\r\nb\rc\n".repeat(10_000);
+    let full = Event::new().id("7").event("e").retry(Duration::from_millis(100)).comment("c\rd");
+    for event in [Event::new(), Event::new().data("x"), full.clone().data(&long), full.data(&lines)] {
+        let mut frame = None;
+        let info = measure(|| frame = Some(event.encode()));
+        let len = frame.unwrap().unwrap().len() as u64;
+        assert_eq!((info.count_total, info.bytes_total), (1, len));
+    }
+}
+
+#[test]
+fn e5_building_and_refusing_an_event_takes_none() {
+    assert_none(&measure(|| {
+        black_box(Event::new().id("a\n").event("e").data("d").encode()).unwrap_err();
+    }));
+}
+
+#[test]
+fn e5_a_clone_copies_no_bytes() {
+    let frame = Event::new().data("x".repeat(10_000)).encode().unwrap();
+    // The first clone makes the count of references.
+    let info = measure(|| drop(black_box(frame.clone())));
+    assert!(info.count_total <= 1 && info.bytes_total <= 32, "{info:?}");
+    assert_none(&measure(|| drop(black_box(frame.clone()))));
+}
+
+#[test]
+fn e5_another_id_takes_one_allocation_of_its_exact_size() {
+    let frame = Frame::parse("data: x\r\nid: 7\r\ndata: y\r\n\r\n").unwrap();
+    let mut other = None;
+    let info = measure(|| other = Some(frame.with_id("8")));
+    assert_eq!((info.count_total, info.bytes_total), (1, other.unwrap().unwrap().len() as u64));
+}
+
+#[test]
+fn e6_a_pre_encoded_frame_is_not_copied() {
+    let raw = Bytes::from_static(b"id: 7\ndata: x\n\n");
+    let mut frame = None;
+    assert_none(&measure(|| frame = Frame::parse(raw.clone()).ok()));
+    assert_eq!(frame.unwrap().as_bytes().as_ptr(), raw.as_ptr());
+}
+
+/// Pushes `chunk` a hundred times, taking what there is each time, and says how much was held at most and at the end.
+fn feed(limit: usize, start: &[u8], chunk: &[u8]) -> (u64, i64) {
+    let mut decoder = Decoder::with_limit(limit);
+    let info = measure(|| {
+        decoder.push(start);
+        for _ in 0..100 {
+            while decoder.next_message().is_some() {}
+            decoder.push(chunk);
+        }
+        while decoder.next_message().is_some() {}
+    });
+    (info.bytes_max, info.bytes_current)
+}
+
+#[test]
+fn c2_memory_is_bounded_by_the_limit() {
+    const LIMIT: usize = 100_000;
+    let chunk = vec![b'x'; 10_000];
+    let lines = b"data: 0123456789\nid: 7\nevent: e\n".repeat(300);
+    let blocks = b"data: 0123456789\nid: 7\nevent: e\n\n".repeat(300);
+    let starts = ["data: ", "id: ", "event: ", "retry: ", ":", "unknown", "unknown:", ""];
+    for start in starts {
+        for chunk in [&chunk, &lines, &blocks, &vec![b'\n'; 10_000], &vec![0xff; 10_000]] {
+            let (most, end) = feed(LIMIT, start.as_bytes(), chunk);
+            // The buffers double, so each may be twice as large, and three times while it moves.
+            assert!(most < 6 * LIMIT as u64, "{start:?}: {most} bytes at most");
+            assert!(end < 4 * LIMIT as i64, "{start:?}: {end} bytes at the end");
+        }
+    }
+}
+
+#[test]
+fn c2_what_is_ignored_is_not_kept() {
+    let chunk = vec![b'x'; 10_000];
+    for start in [":", "unknown", "unknown:", "datax: "] {
+        let (most, _) = feed(usize::MAX, start.as_bytes(), &chunk);
+        assert!(most < 50_000, "{start:?}: {most} bytes at most");
+    }
+    // So is the rest of an event that is too large.
+    let (most, _) = feed(10, b"data: ", &chunk);
+    assert!(most < 50_000, "{most} bytes at most");
+}
+
+#[test]
+fn c2_what_was_pushed_at_once_is_given_back() {
+    let mut decoder = Decoder::new();
+    let info = measure(|| {
+        decoder.push(&b"data: 0123456789\n\n".repeat(100_000));
+        while decoder.next_message().is_some() {}
+    });
+    assert!(info.bytes_current <= 256 * 1024, "{} bytes are kept", info.bytes_current);
+}
+
+#[test]
+fn c2_a_caller_that_is_always_behind_keeps_only_what_it_is_behind() {
+    let mut decoder = Decoder::new();
+    decoder.push(&b"data: 0123456789\n\n".repeat(100));
+    let info = measure(|| {
+        for _ in 0..100_000 {
+            decoder.push(b"data: 0123456789\n\n");
+            assert!(decoder.next_message().is_some());
+        }
+    });
+    assert!(info.bytes_max < 20_000, "{} bytes at most", info.bytes_max);
+}

@@ -1,0 +1,418 @@
+//! The rules E1 to E6: from events to bytes.
+
+mod wire;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use sse_core::{Decoder, EncodeError, Event, Field, Frame, FrameError, MAX_ID_BYTES};
+use wire::{Outcome, decode, message};
+
+fn bytes(event: Event<'_>) -> String {
+    String::from_utf8(event.encode().unwrap().as_bytes().to_vec()).unwrap()
+}
+
+fn parse(raw: &str) -> Result<Frame, FrameError> {
+    Frame::parse(raw.to_owned())
+}
+
+/// An event of the corpus.
+fn event(value: &Value) -> Event<'static> {
+    let mut event = Event::new();
+    for (name, value) in value.as_object().unwrap() {
+        event = match name.as_str() {
+            "id" => event.id(wire::text(value)),
+            "event" => event.event(wire::text(value)),
+            "data" => event.data(wire::text(value)),
+            "comment" => event.comment(wire::text(value)),
+            "retry" => event.retry(Duration::from_millis(wire::number(value))),
+            name => panic!("unknown field {name}"),
+        };
+    }
+    event
+}
+
+/// E2: what a decoder makes of a text's line ends.
+fn normalised(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+fn keeps_e4(id: &str) -> bool {
+    id.len() <= 1024 && id.trim() == id && !id.chars().any(char::is_control)
+}
+
+#[test]
+fn e1_wire_order_is_id_event_data_retry_comment() {
+    let event = Event::new().comment("c").retry(Duration::from_millis(5)).data("d").event("e").id("i");
+    assert_eq!(bytes(event), "id: i\nevent: e\ndata: d\nretry: 5\n: c\n\n");
+}
+
+#[test]
+fn e1_there_is_one_space_whatever_the_value() {
+    assert_eq!(bytes(Event::new().id("").event("").data("").comment("")), "id: \nevent: \ndata: \n: \n\n");
+    assert_eq!(bytes(Event::new().event(" e").data(" d")), "event:  e\ndata:  d\n\n");
+}
+
+#[test]
+fn e1_an_event_without_fields_is_a_blank_line() {
+    assert_eq!(bytes(Event::new()), "\n");
+}
+
+#[test]
+fn e1_the_bytes_are_those_of_sse_stringify() {
+    let cases = wire::corpus(include_str!("corpus/sse_stringify_golden.json"));
+    assert_eq!(cases.len(), 80);
+    for case in cases {
+        assert_eq!(bytes(event(&case["event"])), case["wire"].as_str().unwrap(), "{case}");
+    }
+}
+
+#[test]
+fn e2_each_line_of_data_is_a_line_of_its_own() {
+    assert_eq!(bytes(Event::new().data("a\nb\rc\r\nd")), "data: a\ndata: b\ndata: c\ndata: d\n\n");
+    assert_eq!(bytes(Event::new().data("a\r\r\nb\n\rc")), "data: a\ndata: \ndata: b\ndata: \ndata: c\n\n");
+}
+
+#[test]
+fn e2_trailing_line_breaks_survive() {
+    for ending in ["\n", "\r", "\r\n"] {
+        assert_eq!(bytes(Event::new().data(format!("a{ending}"))), "data: a\ndata: \n\n");
+        assert_eq!(bytes(Event::new().data(ending)), "data: \ndata: \n\n");
+    }
+}
+
+#[test]
+fn e2_only_cr_and_lf_break_lines() {
+    let text = "a\u{b}b\u{c}c\u{1c}d\u{1e}e\u{85}f\u{2028}g\u{2029}h\0i";
+    assert_eq!(bytes(Event::new().data(text)), format!("data: {text}\n\n"));
+}
+
+#[test]
+fn e2_long_data_is_split_like_short_data() {
+    // Longer than any vector register, with breaks at every distance.
+    for len in 0..200 {
+        let data = format!("{}\r\n{}\r{}\n", "x".repeat(len), "y".repeat(len / 2), "z".repeat(200 - len));
+        let wire = data.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\ndata: ");
+        assert_eq!(bytes(Event::new().data(data)), format!("data: {wire}\n\n"));
+    }
+}
+
+#[test]
+fn e3_a_line_break_names_its_field_and_place() {
+    for line_break in ["\r", "\n", "\r\n"] {
+        let value = format!("é{line_break}data: evil\n\n");
+        let error = |field| Err(EncodeError::LineBreak { field, offset: 2 });
+        assert_eq!(Event::new().id(value.as_str()).encode(), error(Field::Id));
+        assert_eq!(Event::new().event(value.as_str()).encode(), error(Field::Event));
+    }
+    // E3 is said before E4, also of an id that breaks both.
+    let long = format!("{}\n", " ".repeat(2000));
+    let error = EncodeError::LineBreak { field: Field::Id, offset: 2000 };
+    assert_eq!(error.to_string(), "the id holds a line break at byte 2000");
+    assert_eq!(Event::new().id(long).encode(), Err(error));
+}
+
+#[test]
+fn e3_each_line_of_a_comment_is_a_comment() {
+    assert_eq!(bytes(Event::new().comment("a\rdata: b\r\n\nid: c\n")), ": a\n: data: b\n: \n: id: c\n: \n\n");
+}
+
+#[test]
+fn e3_nothing_else_in_a_name_is_refused_or_changed() {
+    assert_eq!(bytes(Event::new().event("\0 :é\u{2028}\t ")), "event: \0 :é\u{2028}\t \n\n");
+}
+
+#[test]
+fn e3_retry_is_whole_milliseconds() {
+    let retry = |retry| Event::new().retry(retry).encode();
+    assert_eq!(retry(Duration::ZERO).unwrap().as_bytes(), b"retry: 0\n\n");
+    assert_eq!(retry(Duration::from_micros(1_999)).unwrap().as_bytes(), b"retry: 1\n\n");
+    let most = Duration::from_millis(u64::MAX);
+    assert_eq!(retry(most).unwrap().as_bytes(), b"retry: 18446744073709551615\n\n");
+    let more = most + Duration::from_millis(1);
+    assert_eq!(retry(more), Err(EncodeError::RetryTooLong { retry: more }));
+    assert_eq!(
+        retry(more).unwrap_err().to_string(),
+        "the retry time is 18446744073709551616 ms, the longest is 18446744073709551615 ms"
+    );
+}
+
+#[test]
+fn e4_control_characters_are_refused() {
+    let controls = (0..=0x9f).filter_map(char::from_u32).filter(|char| char.is_control());
+    for control in controls.filter(|char| !matches!(char, '\r' | '\n')) {
+        let error = Err(EncodeError::IdControl { offset: 3 });
+        assert_eq!(Event::new().id(format!("aé{control}b")).encode(), error, "{control:?}");
+    }
+}
+
+#[test]
+fn e4_outer_white_space_is_refused() {
+    for space in [' ', '\u{a0}', '\u{2003}', '\u{2028}', '\u{3000}'] {
+        for id in [format!("{space}a"), format!("a{space}"), space.to_string()] {
+            assert_eq!(Event::new().id(id).encode(), Err(EncodeError::IdWhiteSpace), "{space:?}");
+        }
+        assert!(Event::new().id(format!("a{space}b")).encode().is_ok());
+    }
+}
+
+#[test]
+fn e4_an_id_has_at_most_1024_bytes() {
+    assert_eq!(MAX_ID_BYTES, 1024);
+    assert!(Event::new().id("é".repeat(512)).encode().is_ok());
+    let error = EncodeError::IdTooLong { len: 1025, max: 1024 };
+    assert_eq!(error.to_string(), "the id is 1025 bytes long, the longest is 1024 bytes");
+    assert_eq!(Event::new().id(format!("{}x", "é".repeat(512))).encode(), Err(error));
+}
+
+#[test]
+fn e4_other_ids_are_kept_as_they_are() {
+    for id in ["", "0", "a:b", "é", "\u{feff}", "日本", "a b"] {
+        let frame = Event::new().id(id).data("x").encode().unwrap();
+        assert_eq!(frame.id(), Some(id));
+        assert_eq!(decode(frame.as_bytes()).last_event_id, id);
+    }
+    assert_eq!(Event::new().data("id: 7").encode().unwrap().id(), None);
+}
+
+#[test]
+fn e3_e4_the_corpus_is_read_back_or_refused() {
+    let cases = wire::corpus(include_str!("corpus/encoder_cases.json"));
+    assert_eq!(cases.len(), 68);
+    for case in cases {
+        let encoded = event(&case["event"]).encode();
+        if case.get("must_reject").is_some() {
+            assert!(encoded.is_err(), "{case}");
+            continue;
+        }
+        let expected = Outcome {
+            results: wire::messages(&case["expected"]),
+            last_event_id: wire::text(&case["expected_last_event_id"]),
+            retry: case["expected_retry"].as_u64(),
+        };
+        let frame = encoded.unwrap();
+        assert_eq!(decode(frame.as_bytes()), expected, "{}", case["name"]);
+        assert_eq!(Frame::parse(frame.as_bytes().to_vec()), Ok(frame), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn e6_one_block_is_a_frame_whatever_ends_its_lines() {
+    for ending in ["\n", "\r", "\r\n"] {
+        for block in ["", "data", "data: x|: y|unknown", ":|:|:"] {
+            let raw = format!("{block}||").replace("||", if block.is_empty() { "|" } else { "||" });
+            let raw = raw.replace('|', ending);
+            let frame = parse(&raw).unwrap();
+            assert_eq!(frame.as_bytes(), raw.as_bytes());
+            assert_eq!(frame.len(), raw.len());
+            assert_eq!((frame.id(), frame.is_live_only()), (None, false));
+        }
+    }
+}
+
+#[test]
+fn e6_what_is_not_terminated_is_refused() {
+    for raw in ["", "data: x", "data: x\n", "data: x\r", "data: x\r\n", "\r\ndata", ":"] {
+        let error = match raw {
+            "\r\ndata" => FrameError::SeveralBlocks { offset: 2 },
+            raw => FrameError::Unterminated { len: raw.len() },
+        };
+        assert_eq!(parse(raw), Err(error), "{raw:?}");
+    }
+}
+
+#[test]
+fn e6_several_blocks_are_refused() {
+    let cases = [
+        ("a\n\nb\n\n", 3),
+        ("\n\n", 1),
+        ("\r\r", 1),
+        ("\n\r", 1),
+        ("\r\n\n", 2),
+        ("a\r\n\r\n\r\n", 5),
+        ("a\n\n:", 3),
+    ];
+    for (raw, offset) in cases {
+        assert_eq!(parse(raw), Err(FrameError::SeveralBlocks { offset }), "{raw:?}");
+    }
+}
+
+#[test]
+fn e6_only_utf8_without_a_mark_is_a_frame() {
+    assert_eq!(parse("\u{feff}data: x\n\n"), Err(FrameError::ByteOrderMark));
+    assert!(parse("data: \u{feff}\n\n").is_ok());
+    let raw: &'static [u8] = b"data: \xe2\x82\n\n";
+    assert_eq!(Frame::parse(raw), Err(FrameError::InvalidUtf8 { offset: 6 }));
+}
+
+#[test]
+fn e6_an_id_that_e4_refuses_is_refused() {
+    assert_eq!(parse("id: a\0\n\n"), Err(FrameError::Id(EncodeError::IdControl { offset: 1 })));
+    assert_eq!(parse("id: a\nid: b \n\n"), Err(FrameError::Id(EncodeError::IdWhiteSpace)));
+    // Also one that would not have been the last.
+    assert_eq!(parse("id:  a\nid: b\n\n"), Err(FrameError::Id(EncodeError::IdWhiteSpace)));
+    let long = format!("id: {}\n\n", "i".repeat(1025));
+    assert_eq!(parse(&long), Err(FrameError::Id(EncodeError::IdTooLong { len: 1025, max: 1024 })));
+}
+
+#[test]
+fn e6_the_last_id_line_is_the_id() {
+    let cases = [
+        ("id: 7\n\n", "7"),
+        ("id:7\r\n\r\n", "7"),
+        ("data: x\rid: a:b\r\r", "a:b"),
+        ("id: 7\nid: 8\n\n", "8"),
+        ("id: 7\nid\n\n", ""),
+        ("id: 7\nid:\n\n", ""),
+        ("id: 7\nid: \n\n", ""),
+        ("id: 7\nid : 8\nID: 9\nidx: 9\n\n", "7"),
+    ];
+    for (raw, id) in cases {
+        let frame = parse(raw).unwrap();
+        assert_eq!(frame.id(), Some(id), "{raw:?}");
+        assert_eq!(decode(frame.as_bytes()).last_event_id, id, "{raw:?}");
+    }
+}
+
+#[test]
+fn e6_a_new_id_stands_in_front_and_is_the_only_one() {
+    let cases = [
+        ("\n", "id: é\n\n"),
+        ("data: x\n\n", "id: é\ndata: x\n\n"),
+        ("id: 7\ndata: x\n\n", "id: é\ndata: x\n\n"),
+        ("data: x\nid\nid: 8\nid:9\n: c\n\n", "id: é\ndata: x\n: c\n\n"),
+        ("data: x\r\n:\r\r\n", "id: é\ndata: x\n:\n\n"),
+        // Without the id line the CR and the LF would be one line end.
+        ("data: x\rid: 7\n\n", "id: é\ndata: x\n\n"),
+    ];
+    for (raw, wire) in cases {
+        let frame = parse(raw).unwrap().with_id("é").unwrap();
+        assert_eq!(frame.as_bytes(), wire.as_bytes(), "{raw:?}");
+        assert_eq!(frame.id(), Some("é"));
+        assert_eq!(parse(wire), Ok(frame));
+    }
+    let frame = parse("data: x\n\n").unwrap();
+    assert_eq!(frame.with_id("a\n"), Err(EncodeError::LineBreak { field: Field::Id, offset: 1 }));
+    assert_eq!(frame.with_id("a "), Err(EncodeError::IdWhiteSpace));
+}
+
+#[test]
+fn e6_live_only_goes_with_the_frame() {
+    let live = Event::new().data("x").live_only().encode().unwrap();
+    assert!(live.is_live_only() && live.clone().with_id("7").unwrap().is_live_only());
+    let parsed = parse("data: x\n\n").unwrap();
+    assert!(!parsed.is_live_only() && parsed != live);
+    assert_eq!(parsed.live_only(), live);
+}
+
+/// What the format gives a meaning to.
+const TEXTS: &[&str] = &["\r", "\n", "\r\n", " ", ":", "data", "id: 7", "event:", "\u{feff}", "\0"];
+
+fn strings() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => proptest::sample::select(TEXTS).prop_map(String::from),
+        1 => any::<String>(),
+        1 => "[a-z0-9é]{0,3}",
+    ];
+    proptest::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+}
+
+const PARTS: &[&[u8]] = &[
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\n\n",
+    b"\r",
+    b"\n",
+    b"id",
+    b"id:",
+    b"id: 8",
+    b" 7",
+    b":",
+    b"data: x",
+    b"data",
+    b"\0",
+    b" ",
+    b"\xef\xbb\xbf",
+    b"\xc3",
+];
+const ENDS: &[&str] = &["", "\n", "\n\n", "\r\r", "\r\n\r\n", "\n\r"];
+
+fn raw_blocks() -> impl Strategy<Value = Vec<u8>> {
+    let parts = proptest::collection::vec(proptest::sample::select(PARTS), 0..8);
+    (parts, proptest::sample::select(ENDS))
+        .prop_map(|(parts, end)| [&parts.concat(), end.as_bytes()].concat())
+}
+
+proptest! {
+    #[test]
+    fn e2_any_event_is_refused_or_read_back(
+        id in proptest::option::of(strings()), event in proptest::option::of(strings()),
+        data in proptest::option::of(strings()), retry in proptest::option::of(any::<u64>()),
+        comment in proptest::option::of(strings()),
+    ) {
+        let mut built = Event::new();
+        if let Some(id) = &id { built = built.id(id) }
+        if let Some(event) = &event { built = built.event(event) }
+        if let Some(data) = &data { built = built.data(data) }
+        if let Some(retry) = retry { built = built.retry(Duration::from_millis(retry)) }
+        if let Some(comment) = &comment { built = built.comment(comment) }
+
+        let refused = id.as_ref().is_some_and(|id| !keeps_e4(id))
+            || event.as_ref().is_some_and(|event| event.contains(['\r', '\n']));
+        let encoded = built.encode();
+        prop_assert_eq!(encoded.is_err(), refused);
+        if let Ok(frame) = encoded {
+            prop_assert_eq!(frame.id(), id.as_deref());
+            let id = id.unwrap_or_default();
+            let name = event.filter(|event| !event.is_empty()).unwrap_or("message".into());
+            let results = data.iter().map(|data| Ok(message(&name, &normalised(data), &id))).collect();
+            prop_assert_eq!(decode(frame.as_bytes()), Outcome { results, last_event_id: id, retry });
+            prop_assert_eq!(Frame::parse(frame.as_bytes().to_vec()), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn e6_a_frame_is_what_a_decoder_takes_for_one_block(raw in raw_blocks()) {
+        let is_block = std::str::from_utf8(&raw).is_ok_and(|text| {
+            let (lines, unfinished) = wire::naive_lines(text.as_bytes());
+            let ids = lines.iter().filter_map(|line| match line.split_once(':') {
+                Some(("id", value)) => Some(value.strip_prefix(' ').unwrap_or(value)),
+                _ => None,
+            });
+            !text.starts_with('\u{feff}')
+                && unfinished.is_empty()
+                && lines.iter().position(String::is_empty) == lines.len().checked_sub(1)
+                && ids.into_iter().all(keeps_e4)
+        });
+        let frame = Frame::parse(raw.clone());
+        prop_assert_eq!(frame.is_ok(), is_block && !raw.is_empty());
+        if let Ok(frame) = frame {
+            let outcome = wire::decode_cut(Decoder::new().with_last_event_id("before"), &raw, &[]);
+            prop_assert_eq!(frame.id().unwrap_or("before"), &outcome.last_event_id);
+            let other = frame.with_id("new").unwrap();
+            prop_assert_eq!(other.id(), Some("new"));
+            prop_assert_eq!(Frame::parse(other.as_bytes().to_vec()), Ok(other.clone()));
+            let data = |outcome: Outcome| -> Vec<_> { outcome.results.into_iter().map(|m| m.unwrap().data).collect() };
+            prop_assert_eq!(data(decode(other.as_bytes())), data(outcome));
+        }
+    }
+
+    #[test]
+    fn e6_frames_one_after_another_are_read_as_each_was_meant(
+        blocks in proptest::collection::vec(prop_oneof![raw_blocks(), Just(b"\n".to_vec()), Just(b":\n\n".to_vec())], 0..6),
+    ) {
+        let mut decoder = Decoder::new();
+        let (mut stream, mut expected) = (Vec::new(), Vec::new());
+        for frame in blocks.into_iter().filter_map(|raw| Frame::parse(raw).ok()) {
+            // Alone it is read by a decoder that knows no more than the id.
+            let alone = Decoder::new().with_last_event_id(decoder.last_event_id());
+            let alone = wire::decode_cut(alone, frame.as_bytes(), &[]);
+            decoder = decoder.with_last_event_id(&alone.last_event_id);
+            expected.extend(alone.results);
+            stream.extend_from_slice(frame.as_bytes());
+        }
+        prop_assert_eq!(decode(&stream).results, expected);
+    }
+}
