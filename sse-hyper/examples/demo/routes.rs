@@ -1,0 +1,252 @@
+//! The demo's requests and answers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use sse_core::shared::{Channel, Connection, SharedHub};
+use sse_core::{ChannelConfig, Event, HistoryConfig, OpenError, PublishError, Resume};
+use sse_hyper::Refusal;
+
+/// How long the channel of a user is kept while the user is away.
+const USER_AWAY: Duration = Duration::from_secs(300);
+
+/// How soon a browser comes back when its line was cut by accident.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The longest time that a client may have itself cut off.
+const LONGEST_DROP: Duration = Duration::from_secs(60);
+
+/// The longest name of a channel, a user or a client, in bytes.
+const MAX_NAME: usize = 200;
+
+/// What all requests share.
+#[derive(Clone)]
+pub(crate) struct Demo {
+    pub(crate) hub: SharedHub,
+    /// The connections that can be cut, by the token that their page gave.
+    clients: Arc<Mutex<HashMap<String, Connection>>>,
+}
+
+/// An answer that says what was wrong.
+type Refused = (StatusCode, String);
+
+pub(crate) fn router(demo: Demo) -> Router {
+    Router::new()
+        .route("/", get(async || Html(include_str!("index.html"))))
+        .route("/sse", get(follow_several))
+        .route("/sse/{channel}", get(follow))
+        .route("/sse/user/{id}", get(follow_user))
+        .route("/publish/{channel}", post(publish))
+        .route("/publish/user/{id}", post(publish_to_user))
+        .route("/drop/{client}", post(drop_client))
+        .with_state(demo)
+}
+
+impl Demo {
+    pub(crate) fn new(hub: SharedHub) -> Result<Demo, OpenError> {
+        let demo = Demo { hub, clients: Arc::default() };
+        demo.open("weather")?;
+        demo.open("stats")?;
+        Ok(demo)
+    }
+
+    /// The channel of a name: it comes to be on first use, and that of a user goes when the user does.
+    pub(crate) fn open(&self, name: &str) -> Result<Channel, OpenError> {
+        let config = ChannelConfig {
+            history: HistoryConfig { events: 500, ..HistoryConfig::default() },
+            empty_timeout: name.starts_with("user/").then_some(USER_AWAY),
+            ..ChannelConfig::default()
+        };
+        self.hub.open(name, config)
+    }
+
+    /// Lets go of the handles of clients that went by themselves.
+    pub(crate) fn forget_ended_clients(&self) {
+        self.clients().retain(|_, connection| connection.is_open());
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, Connection>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers with a stream of these channels. A client that gives a token is told how it resumed, and can be cut.
+    fn stream(&self, names: &[String], client: Option<&str>, request: &Request) -> Result<Response, Refused> {
+        for name in names {
+            check_name(name)?;
+        }
+        let version = request.version();
+        let Ok(stream) = self.hub.connect(sse_hyper::connection_config(request)) else {
+            return Ok(Refusal::default().into_response(version).into_response());
+        };
+        let mut resumed = Vec::new();
+        for name in names {
+            let channel =
+                self.open(name).map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+            resumed.push(stream.subscribe(&channel).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))?);
+        }
+        if let Some(client) = client {
+            check_name(client)?;
+            let handle = stream.handle();
+            let (outcome, events) = summary(&resumed);
+            let told = json!({ "outcome": outcome, "events": events }).to_string();
+            let event = Event::new().event("resume").data(told).retry(RETRY);
+            handle.try_send(&event).map_err(|e| (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+            self.clients().insert(client.to_owned(), handle);
+        }
+        Ok(sse_hyper::response(version, stream).into_response())
+    }
+
+    fn publish(&self, channel: &str, event: Event<'_>) -> Result<StatusCode, Refused> {
+        check_name(channel)?;
+        let channel =
+            self.open(channel).map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+        channel.publish(&event).map_err(|error| {
+            let status = match error {
+                PublishError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            (status, error.to_string())
+        })?;
+        Ok(StatusCode::ACCEPTED)
+    }
+}
+
+async fn follow(
+    State(demo): State<Demo>,
+    Path(channel): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    demo.stream(&[channel], None, &request)
+}
+
+async fn follow_user(
+    State(demo): State<Demo>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    demo.stream(&[format!("user/{id}")], None, &request)
+}
+
+/// `/sse?channel=weather&channel=user/7&client=token`: several channels over one connection.
+async fn follow_several(
+    State(demo): State<Demo>,
+    Query(query): Query<Vec<(String, String)>>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let named = |name: &'static str| query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
+    let channels: Vec<String> = named("channel").cloned().collect();
+    if channels.is_empty() {
+        return Err((StatusCode::BAD_REQUEST, "name at least one channel: /sse?channel=weather".into()));
+    }
+    demo.stream(&channels, named("client").next().map(String::as_str), &request)
+}
+
+async fn publish(
+    State(demo): State<Demo>,
+    Path(channel): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refused> {
+    demo.publish(&channel, event(text(&body)?, event_id(&headers, &query)?))
+}
+
+async fn publish_to_user(
+    State(demo): State<Demo>,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refused> {
+    check_name(&id)?;
+    let text = text(&body)?;
+    if text.is_empty() {
+        return Err((StatusCode::BAD_REQUEST, "the text is empty".into()));
+    }
+    let event = event(text, event_id(&headers, &query)?).event("note");
+    demo.publish(&format!("user/{id}"), event)
+}
+
+/// Cuts the line of a client, and has it come back after `?for=` milliseconds.
+async fn drop_client(
+    State(demo): State<Demo>,
+    Path(client): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<StatusCode, Refused> {
+    let millis = query.get("for").map_or("1000", String::as_str);
+    let millis: u64 =
+        millis.parse().map_err(|_| bad(format!("for={millis} is no number of milliseconds")))?;
+    let away = Duration::from_millis(millis);
+    if away > LONGEST_DROP {
+        return Err(bad(format!("for={millis} is more than {} milliseconds", LONGEST_DROP.as_millis())));
+    }
+    let connection = demo.clients().remove(&client).filter(Connection::is_open);
+    let connection =
+        connection.ok_or((StatusCode::NOT_FOUND, "no client with this token is connected".into()))?;
+    connection.try_send(&Event::new().retry(away)).map_err(|e| (StatusCode::CONFLICT, e.to_string()))?;
+    connection.close();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn event<'a>(text: &'a str, id: Option<String>) -> Event<'a> {
+    let event = Event::new().data(text);
+    match id {
+        Some(id) => event.id(id),
+        None => event,
+    }
+}
+
+/// The id that the publisher gives: the header `X-Event-Id`, or else `?id=`.
+fn event_id(headers: &HeaderMap, query: &HashMap<String, String>) -> Result<Option<String>, Refused> {
+    let Some(header) = headers.get("x-event-id") else { return Ok(query.get("id").cloned()) };
+    let id = std::str::from_utf8(header.as_bytes()).map_err(|_| bad("X-Event-Id is not UTF-8"))?;
+    Ok(Some(id.to_owned()))
+}
+
+fn text(body: &[u8]) -> Result<&str, Refused> {
+    std::str::from_utf8(body).map_err(|error| bad(format!("the body is not UTF-8: {error}")))
+}
+
+fn check_name(name: &str) -> Result<(), Refused> {
+    if name.is_empty() {
+        return Err(bad("a name is empty"));
+    }
+    if name.len() > MAX_NAME {
+        return Err(bad(format!("a name has {} bytes, the limit is {MAX_NAME}", name.len())));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(bad("a name has control characters"));
+    }
+    Ok(())
+}
+
+fn bad(what: impl Into<String>) -> Refused {
+    (StatusCode::BAD_REQUEST, what.into())
+}
+
+/// The worst of several outcomes, and how many events were replayed in all.
+fn summary(resumed: &[Resume]) -> (&'static str, usize) {
+    let (mut rank, mut outcome, mut replayed) = (0, "up-to-date", 0);
+    for resume in resumed {
+        let (this_rank, this, events) = match *resume {
+            Resume::Replayed { events } => (1, "replayed", events),
+            Resume::Fresh => (2, "fresh", 0),
+            Resume::Gap { events, .. } => (3, "gap", events),
+            Resume::Unknown => (4, "unknown", 0),
+            _ => (0, "up-to-date", 0),
+        };
+        replayed += events;
+        if this_rank > rank {
+            (rank, outcome) = (this_rank, this);
+        }
+    }
+    (outcome, replayed)
+}

@@ -1,0 +1,66 @@
+//! A connection as the body of a response.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use sse_core::shared::Outbound;
+
+/// The body of an event stream. Dropping it disconnects (X4).
+///
+/// It never fails, and ends when its connection does. Each of its frames is what is due together at that moment.
+#[derive(Debug)]
+pub struct SseBody(Content);
+
+#[derive(Debug)]
+enum Content {
+    Live(Outbound),
+    /// Bytes that were known before, and then the end.
+    Fixed(Bytes),
+    Ended,
+}
+
+impl SseBody {
+    /// The body of a connection.
+    pub fn new(outbound: Outbound) -> SseBody {
+        SseBody(Content::Live(outbound))
+    }
+
+    pub(crate) fn fixed(bytes: Bytes) -> SseBody {
+        SseBody(if bytes.is_empty() { Content::Ended } else { Content::Fixed(bytes) })
+    }
+}
+
+impl Body for SseBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = match &mut self.0 {
+            Content::Live(outbound) => std::task::ready!(outbound.poll_bytes(cx)),
+            Content::Fixed(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
+            Content::Ended => None,
+        };
+        if bytes.is_none() {
+            self.0 = Content::Ended;
+        }
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.0, Content::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Live(_) => SizeHint::default(),
+            Content::Fixed(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Ended => SizeHint::with_exact(0),
+        }
+    }
+}

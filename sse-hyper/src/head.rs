@@ -1,0 +1,101 @@
+//! The head of a response, and responses that refuse.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
+use sse_core::Event;
+use sse_core::shared::Outbound;
+
+use crate::SseBody;
+
+/// Has nginx, and proxies that follow it, pass each event on at once.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The response to a request of `version` that streams a connection (X1).
+///
+/// The head says `text/event-stream` in UTF-8, that nothing in between may keep, change or delay the stream, and on
+/// HTTP/1 that the connection is kept alive; HTTP/2 has no such header.
+///
+/// ```
+/// # use sse_core::shared::SharedHub;
+/// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+/// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN).unwrap();
+/// # let stream = hub.connect(ConnectionConfig::default()).unwrap();
+/// let response = sse_hyper::response(http::Version::HTTP_11, stream);
+/// assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+/// ```
+pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
+    with_head(version, SseBody::new(outbound))
+}
+
+/// How a client is turned away (A1). A browser's EventSource never comes back after a status that is not 200, so the
+/// kinds differ in what becomes of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It comes back after that time: a stream of the one line `retry:`, and its end.
+    Later(Duration),
+    /// For clients that know what 503 and `Retry-After` mean; the time is rounded up to whole seconds. A browser gives
+    /// up.
+    Unavailable(Duration),
+    /// It stays away for good: 204.
+    StayAway,
+}
+
+impl Default for Refusal {
+    /// Later, in ten seconds.
+    fn default() -> Refusal {
+        Refusal::Later(Duration::from_secs(10))
+    }
+}
+
+impl Refusal {
+    /// The response to a request of `version`.
+    ///
+    /// ```
+    /// use sse_hyper::Refusal;
+    ///
+    /// let response = Refusal::StayAway.into_response(http::Version::HTTP_11);
+    /// assert_eq!(response.status(), 204);
+    /// ```
+    pub fn into_response(self, version: Version) -> Response<SseBody> {
+        match self {
+            Refusal::Later(time) => {
+                let retry = Event::new().retry(time.min(LATEST)).encode();
+                with_head(
+                    version,
+                    SseBody::fixed(retry.map_or_else(|_| Bytes::new(), |frame| frame.into_bytes())),
+                )
+            }
+            Refusal::Unavailable(time) => {
+                let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+                let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+                response
+            }
+            Refusal::StayAway => empty(StatusCode::NO_CONTENT),
+        }
+    }
+}
+
+/// The latest that a client is asked to come back: a day.
+const LATEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn with_head(version: Version, body: SseBody) -> Response<SseBody> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    if version <= Version::HTTP_11 {
+        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    response
+}
+
+fn empty(status: StatusCode) -> Response<SseBody> {
+    let mut response = Response::new(SseBody::fixed(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,61 @@
+//! What a request says about its client.
+
+use http::{HeaderName, Request};
+use sse_core::{ConnectionConfig, LastEventId};
+
+/// The id of the last event that a client has, as it sends it when it comes back (WHATWG HTML 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The same in the query, for clients that cannot set the header: a page that makes a new `EventSource`.
+const PARAMETER: &str = "lastEventId";
+
+/// The configuration of a connection for this request: the defaults, and where its client left off (X2).
+///
+/// That is in the header `Last-Event-ID`, or else in the query parameter `lastEventId`. Whatever stands there, it is
+/// no error: what cannot be an id is an unknown one.
+///
+/// ```
+/// let request = http::Request::get("/sse?lastEventId=1k9f2-7").body(()).unwrap();
+/// let config = sse_hyper::connection_config(&request);
+/// assert_eq!(config.last_event_id.unwrap().as_str(), Some("1k9f2-7"));
+/// ```
+pub fn connection_config<B>(request: &Request<B>) -> ConnectionConfig {
+    let header = request.headers().get(LAST_EVENT_ID).and_then(|value| LastEventId::new(value.as_bytes()));
+    let last_event_id = header.or_else(|| {
+        let query = request.uri().query()?;
+        let (_, value) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == PARAMETER)?;
+        LastEventId::new(value.as_bytes())
+    });
+    ConnectionConfig { last_event_id, ..ConnectionConfig::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(uri: &str, header: Option<&[u8]>) -> Option<LastEventId> {
+        let mut request = Request::get(uri).body(()).unwrap();
+        if let Some(value) = header {
+            request.headers_mut().insert(LAST_EVENT_ID, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        connection_config(&request).last_event_id
+    }
+
+    #[test]
+    fn x2_the_header_counts_before_the_parameter() {
+        assert_eq!(asked("/?lastEventId=b", Some(b"a")), Some("a".into()));
+        assert_eq!(asked("/?lastEventId=b", None), Some("b".into()));
+        assert_eq!(asked("/?lastEventId=b", Some(b"")), Some("b".into()));
+        assert_eq!(asked("/", None), None);
+        assert_eq!(asked("/?lastEventId=", None), None);
+    }
+
+    #[test]
+    fn x2_the_header_is_utf_8_and_anything_else_is_unknown() {
+        assert_eq!(asked("/", Some("grün".as_bytes())).unwrap().as_str(), Some("grün"));
+        assert_eq!(asked("/", Some(b"gr\xfcn")).unwrap().as_str(), None);
+        assert_eq!(asked("/", Some(&[b'x'; 1025])).unwrap().as_str(), None);
+        assert_eq!(asked("/?lastEventId=gr%C3%BCn", None).unwrap().as_str(), Some("grün"));
+        assert_eq!(asked("/?lastEventId=%00", None).unwrap().as_str(), None);
+    }
+}
