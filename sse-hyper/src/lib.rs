@@ -64,3 +64,8 @@ pub use body::SseBody;
 pub use driver::{Drive, epoch_from_clock, start};
 pub use head::{Refusal, response};
 pub use request::connection_config;
+
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -33,7 +33,8 @@ pub struct Message {
 /// asks. A new connection takes a new decoder, given [`last_event_id`](Decoder::last_event_id) of the old one.
 ///
 /// ```
-/// ///
+/// use sse_core::Decoder;
+///
 /// let mut decoder = Decoder::new();
 /// decoder.push(b"id: 7\ndata: sun");
 /// assert_eq!(decoder.next_message(), None);
@@ -78,7 +79,8 @@ impl Decoder {
     /// event itself gives them. The value of a `retry` line may not be longer either.
     ///
     /// ```
-    ///     ///
+    /// use sse_core::{DecodeError, Decoder};
+    ///
     /// let mut decoder = Decoder::with_limit(5);
     /// decoder.push(b"data: sunny\n\ndata: cloudy\n\ndata: rain\n\n");
     /// assert_eq!(decoder.next_message().unwrap().unwrap().data, "sunny");
