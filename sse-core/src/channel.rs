@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::backlog::Backlog;
-use crate::config::ChannelConfig;
+use crate::config::{ChannelConfig, OnClose};
 use crate::deadline::Armed;
 use crate::history::{Entry, History};
 use crate::id::Position;
@@ -59,6 +59,11 @@ impl Channel {
             return None;
         }
         self.empty_since.checked_add(self.config.empty_timeout?)
+    }
+
+    /// Whether its end is that of its members' connections too (K3).
+    pub(crate) fn takes_connections(&self) -> bool {
+        self.is_closed && self.config.on_close == OnClose::CloseConnections
     }
 
     /// An event of its log, by the place that [`Subscription::next`](crate::connection::Subscription::next) named.

@@ -13,6 +13,9 @@ pub const MAX_NAME_BYTES: usize = 1024;
 /// The shortest ping interval; a shorter one is taken as this.
 pub const MIN_PING: Duration = Duration::from_millis(1);
 
+/// The shortest stall time; a shorter one is taken as this.
+pub(crate) const MIN_STALL: Duration = Duration::from_millis(1);
+
 /// What holds for a whole hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubConfig {
@@ -29,7 +32,7 @@ pub struct HubConfig {
     /// How long a connection may take none of its due bytes before it is closed (T3). `None` waits for ever, except
     /// for a connection that is being closed, which is given 30 seconds.
     ///
-    /// 30 seconds: longer than a mobile network's usual pause, shorter than most proxies' patience.
+    /// At least a millisecond. 30 seconds: longer than a mobile network's usual pause, shorter than most proxies' patience.
     pub stall: Option<Duration>,
     /// What is refused, and when (A1).
     pub limits: Limits,

@@ -37,6 +37,8 @@ pub(crate) struct Connection {
     pub(crate) announces_position: bool,
     direct_limit: usize,
     pub(crate) opened_at: Instant,
+    /// Since when bytes are due that it was named for.
+    pub(crate) due_since: Instant,
     /// When it took its last byte.
     pub(crate) taken_at: Instant,
     pub(crate) ping: Ping,
@@ -161,6 +163,7 @@ impl Connection {
             announces_position: config.announce_position,
             direct_limit: config.direct_bytes,
             opened_at: now,
+            due_since: now,
             taken_at: now,
             ping: Ping::default(),
             expires: None,
@@ -188,16 +191,17 @@ impl Connection {
         self.own.as_ref()?.queue.get(index)
     }
 
-    /// Puts in a reset; false when the same already stands there.
-    pub(crate) fn push_reset(&mut self, now: Instant, at: Position, frame: Frame) -> bool {
+    /// Puts in a reset just before what stands at a position; it takes the place of one that is there.
+    pub(crate) fn push_reset(&mut self, now: Instant, at: Position, frame: Frame) {
         let key = Key(at, Rank::Before);
         let queue = &mut self.own.get_or_insert_default().queue;
         match queue.binary_search_by_key(&key, |own| own.key) {
-            Ok(_) => false,
-            Err(index) => {
-                queue.insert(index, OwnFrame { key, frame, since: now });
-                true
+            Ok(index) => {
+                if let Some(own) = queue.get_mut(index) {
+                    own.frame = frame;
+                }
             }
+            Err(index) => queue.insert(index, OwnFrame { key, frame, since: now }),
         }
     }
 
@@ -262,7 +266,7 @@ impl Connection {
             None => self.announces_position.then_some(Opening::Announce(self.position)),
             Some(asked) if asked.position.is_none() => {
                 let subscriptions = self.subscriptions.as_slice();
-                let first = subscriptions.iter().map(|subscription| subscription.live_from).min()?;
+                let first = subscriptions.iter().map(|subscription| subscription.made_at).min()?;
                 let resets = subscriptions.iter().any(|subscription| {
                     channels.at(subscription.channel).is_some_and(|c| c.config.on_gap == GapPolicy::Reset)
                 });
@@ -340,6 +344,8 @@ pub(crate) struct Subscription {
     pub(crate) channel: u32,
     /// Its index among the channel's members.
     pub(crate) member: u32,
+    /// Where its hub stood when it was made: a reader that falls behind becomes live later, its plan stays the same.
+    made_at: Position,
     /// Nothing at or below it is due.
     pub(crate) from: Position,
     /// Above `from`, what is due up to here is read from history.
@@ -373,6 +379,7 @@ impl Subscription {
         Subscription {
             channel,
             member,
+            made_at: live_from,
             from: live_from,
             replay_to: live_from,
             live_from,
@@ -432,11 +439,12 @@ impl Subscription {
         (has_fallen || through.is_some()).then_some(Loss { through })
     }
 
-    /// What it owes from history above `from`.
+    /// What it owes from history above `from`. What is gone of that is owed too: it is a loss, and is told as one.
     pub(crate) fn replay_from(&mut self, channel: &Channel, from: Position) {
         self.from = from;
         let newest = channel.history.newest_by(self.live_from);
-        self.replay_to = newest.filter(|newest| *newest > from).unwrap_or(from);
+        let gone = channel.history.floor().min(self.live_from);
+        self.replay_to = newest.map_or(gone, |newest| newest.max(gone)).max(from);
     }
 
     /// Where it starts: `asked` is what its client asked to resume from, and what that is in the hub's order (H4).
@@ -451,7 +459,7 @@ impl Subscription {
                 return (policy == GapPolicy::Reset).then_some(floor);
             }
             Some(None) if policy == GapPolicy::Kept => self.start(channel),
-            Some(_) => self.replay_from(channel, self.live_from),
+            Some(_) => self.replay_from(channel, self.made_at),
             None => self.start(channel),
         }
         None
@@ -460,9 +468,9 @@ impl Subscription {
     /// Starts as a connection without a last event id does (H8).
     fn start(&mut self, channel: &Channel) {
         let from = match channel.config.start {
-            Start::Live => self.live_from,
-            Start::Last(events) => channel.history.before_newest(events).min(self.live_from),
-            Start::All => channel.history.floor().min(self.live_from),
+            Start::Live => self.made_at,
+            Start::Last(events) => channel.history.before_newest(events, self.made_at).min(self.made_at),
+            Start::All => channel.history.floor().min(self.made_at),
         };
         self.replay_from(channel, from);
     }

@@ -147,9 +147,9 @@ impl History {
         Some(self.kept.get(index)?.position)
     }
 
-    /// The position just before the newest `events` events, or before all that are kept.
-    pub(crate) fn before_newest(&self, events: usize) -> Position {
-        let index = self.kept.len().saturating_sub(events);
+    /// The position just before the newest `events` events up to `last`, or before all that are kept.
+    pub(crate) fn before_newest(&self, events: usize, last: Position) -> Position {
+        let index = self.index_after(last).saturating_sub(events);
         self.kept.get(index).map_or(self.last(), |entry| entry.position.before()).max(self.floor)
     }
 

@@ -27,7 +27,7 @@ fn decodes_to(decoder: &Decoder, stream: &[u8], cuts: &[usize], expected: &Outco
 
 #[test]
 fn c1_the_corpus_however_it_is_cut() {
-    let cases = wire::corpus(include_str!("corpus/decoder_cases.json"));
+    let cases = wire::cases(include_str!("corpus/decoder_cases.json"));
     assert_eq!(cases.len(), 217);
     for case in cases {
         let stream = match case.get("input_base64") {

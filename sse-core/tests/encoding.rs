@@ -61,7 +61,7 @@ fn e1_an_event_without_fields_is_a_blank_line() {
 
 #[test]
 fn e1_the_bytes_are_those_of_sse_stringify() {
-    let cases = wire::corpus(include_str!("corpus/sse_stringify_golden.json"));
+    let cases = wire::cases(include_str!("corpus/sse_stringify_golden.json"));
     assert_eq!(cases.len(), 80);
     for case in cases {
         assert_eq!(bytes(event(&case["event"])), case["wire"].as_str().unwrap(), "{case}");
@@ -178,7 +178,7 @@ fn e4_other_ids_are_kept_as_they_are() {
 
 #[test]
 fn e3_e4_the_corpus_is_read_back_or_refused() {
-    let cases = wire::corpus(include_str!("corpus/encoder_cases.json"));
+    let cases = wire::cases(include_str!("corpus/encoder_cases.json"));
     assert_eq!(cases.len(), 68);
     for case in cases {
         let encoded = event(&case["event"]).encode();

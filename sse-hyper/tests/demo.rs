@@ -76,7 +76,8 @@ fn bad_input_gets_a_4xx_that_says_what_is_wrong() {
 #[test]
 fn an_interrupt_ends_it_at_once_although_streams_are_open() {
     let mut demo = Demo::start(0);
-    let _streams: Vec<_> = (0..20).map(|_| demo_process::open_stream(demo.port, "/sse/weather", None)).collect();
+    let _streams: Vec<_> =
+        (0..20).map(|_| demo_process::open_stream(demo.port, "/sse/weather", None)).collect();
     demo.interrupt();
     assert!(demo.wait(), "it ends well, and of itself");
 }
@@ -94,12 +95,18 @@ fn a_browser_misses_nothing_when_the_server_cuts_the_line() {
         browser.wait_for("it is live, and the weather comes", LIVE).await;
         let user = browser.text("return document.querySelector('#note-user').value").await;
         let publish = |text: &str| {
-            let (status, _) = http(demo.port, &format!("POST /publish/user/{user} HTTP/1.1"), "", text.as_bytes());
+            let (status, _) =
+                http(demo.port, &format!("POST /publish/user/{user} HTTP/1.1"), "", text.as_bytes());
             assert_eq!(status, 202);
         };
 
         publish("while connected");
-        browser.wait_for("a note arrives", "return notes().length === 1 && notes()[0].dataset.replayed === 'false'").await;
+        browser
+            .wait_for(
+                "a note arrives",
+                "return notes().length === 1 && notes()[0].dataset.replayed === 'false'",
+            )
+            .await;
 
         browser.run("document.querySelector('#drop').click()").await;
         browser.wait_for("the line is cut", "return state() !== 'live'").await;
@@ -115,7 +122,10 @@ fn a_browser_misses_nothing_when_the_server_cuts_the_line() {
             )
             .await;
         browser
-            .wait_for("and nothing twice", "return document.querySelector('#doubled').textContent.trim() === '0'")
+            .wait_for(
+                "and nothing twice",
+                "return document.querySelector('#doubled').textContent.trim() === '0'",
+            )
             .await;
         let gaps = browser
             .text(
@@ -133,7 +143,10 @@ fn a_browser_misses_nothing_when_the_server_cuts_the_line() {
             )
             .await;
         browser
-            .wait_for("the form works", "return notes().some(n => n.textContent.includes('<b>from the form</b>'))")
+            .wait_for(
+                "the form works",
+                "return notes().some(n => n.textContent.includes('<b>from the form</b>'))",
+            )
             .await;
 
         // A restart of the server: the ids of the old one are unknown, and the page is told so.

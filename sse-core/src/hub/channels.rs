@@ -254,13 +254,18 @@ impl Hub {
         subscription.join(channel, connection.position);
         connection.subscriptions.push(subscription);
         if !connection.is_starting {
-            if connection.asked.is_none() {
-                return Resume::Fresh;
+            let Some(asked) = &connection.asked else { return Resume::Fresh };
+            // A client may be ahead of a hub that is fed (O4).
+            let lost_through = asked.position.map_or(head, |position| position.max(head));
+            if let Some(subscription) = connection.subscriptions.as_mut_slice().last_mut() {
+                subscription.replay_from(channel, lost_through);
             }
             if channel.config.on_gap == GapPolicy::Reset {
-                connection.push_reset(now, head, reset_frame(epoch, head));
+                // Before all that is still due: an id behind the loss would hide it (H7).
+                let position = connection.position;
+                connection.push_reset(now, position, reset_frame(epoch, lost_through));
             }
-            return Resume::Gap { lost_through: head, events: 0 };
+            return Resume::Gap { lost_through, events: 0 };
         }
         if let Some(asked) = &mut connection.asked
             && let Some(id) = asked.id.as_str()

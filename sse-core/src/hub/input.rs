@@ -233,6 +233,7 @@ impl Hub {
         connection.stage = Stage::Closing { end, reason };
         connection.expires = now.checked_add(time);
         self.arm(index);
+        self.drop_drained(index);
         if self.is_due(index) {
             self.wake(index);
         } else {

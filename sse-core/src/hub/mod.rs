@@ -22,7 +22,7 @@ use core::time::Duration;
 use hashbrown::HashMap;
 
 use crate::arena::Arena;
-use crate::config::{HubConfig, Positions};
+use crate::config::{HubConfig, MIN_STALL, Positions};
 use crate::connection::{Channels, Connection};
 use crate::deadline::Deadlines;
 use crate::event::Event;
@@ -81,8 +81,10 @@ impl Hub {
     /// assert_eq!(hub.poll_timeout(), None);
     /// # Ok::<(), sse_core::ConfigError>(())
     /// ```
-    pub fn new(config: HubConfig) -> Result<Hub, ConfigError> {
+    pub fn new(mut config: HubConfig) -> Result<Hub, ConfigError> {
         let epoch = Epoch::new(&config.epoch).map_err(ConfigError::Epoch)?;
+        // A stall time of nothing would have the driver look at every connection without a pause.
+        config.stall = config.stall.map(|stall| stall.max(MIN_STALL));
         let (Positions::Own { after } | Positions::Fed { after }) = config.positions;
         Ok(Hub {
             config,

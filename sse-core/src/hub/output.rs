@@ -1,6 +1,7 @@
 //! What has to be done: actions, and the instants at which to ask again.
 
-use crate::config::{OnClose, OnTimeout};
+use crate::channel::Channel;
+use crate::config::OnTimeout;
 use crate::connection::{Stage, Wake};
 use crate::deadline::Timer;
 use crate::id::{ChannelId, ConnectionId, Position};
@@ -268,11 +269,7 @@ impl Hub {
 
     /// Visits a member of a channel in which something happened; true when it has to be named.
     fn visit(&mut self, channel: u32, member: u32) -> bool {
-        let takes_connections = self
-            .channels
-            .at(channel)
-            .is_some_and(|channel| channel.is_closed && channel.config.on_close == OnClose::CloseConnections);
-        if takes_connections {
+        if self.channels.at(channel).is_some_and(Channel::takes_connections) {
             self.begin_close(member, CloseReason::ChannelClosed);
         }
         match self.connections.at(member).map(|connection| connection.wake) {

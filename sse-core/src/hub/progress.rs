@@ -29,16 +29,26 @@ impl Hub {
 
     /// Since when a connection could have taken a byte and did not (T3).
     pub(super) fn waiting_since(&self, index: u32) -> Option<Instant> {
-        let item = self.first_item(index)?;
-        let connection = self.connections.at(index)?;
-        let since = match item {
-            Item::Progress => connection.taken_at,
-            Item::Opening => connection.opened_at,
-            Item::Ping => connection.ping.due_since?,
-            Item::Own(number) => connection.own_frame(number)?.since,
-            Item::Event(place) => due::entry(place, &self.channels)?.at,
+        let connection = self.connections.at(index).filter(|_| self.is_due(index))?;
+        let since = match connection.wake {
+            // The frame that it was named for may have left its log since (S1), and all others too.
+            Wake::Named => connection.due_since,
+            Wake::Idle | Wake::Queued => self.due_since(index, self.first_item(index)?)?,
         };
         Some(since.max(connection.taken_at))
+    }
+
+    /// Since when an item is due. What was published before its subscription was made is due from now on.
+    fn due_since(&self, index: u32, item: Item) -> Option<Instant> {
+        let connection = self.connections.at(index)?;
+        match item {
+            Item::Progress => Some(connection.taken_at),
+            Item::Opening if connection.asked.is_none() => Some(connection.opened_at),
+            Item::Opening | Item::Event(Place { in_history: true, .. }) => Some(self.now),
+            Item::Ping => connection.ping.due_since,
+            Item::Own(number) => connection.own_frame(number).map(|own| own.since),
+            Item::Event(place) => due::entry(place, &self.channels).map(|entry| entry.at),
+        }
     }
 
     /// The frame that a connection begins with.
@@ -62,8 +72,11 @@ impl Hub {
     /// Names a connection if something is due to it; else finds out whether it is done.
     pub(super) fn name_if_due(&mut self, index: u32) -> bool {
         let is_due = self.is_due(index);
+        let due_since =
+            self.first_item(index).and_then(|item| self.due_since(index, item)).unwrap_or(self.now);
         if let Some(connection) = self.connections.at_mut(index) {
             connection.wake = if is_due { Wake::Named } else { Wake::Idle };
+            connection.due_since = due_since;
         }
         if !is_due {
             self.settle(index);
@@ -131,8 +144,12 @@ impl Hub {
             }
             Item::Own(_) => connection.pop_own(),
             Item::Event(Place { position, in_history, .. }) => {
+                let is_open = connection.is_open();
                 self.stats.replayed = self.stats.replayed.saturating_add(u64::from(in_history));
                 self.move_to(index, position);
+                if !is_open {
+                    self.drop_drained(index);
+                }
             }
         }
     }
@@ -169,29 +186,35 @@ impl Hub {
         for subscription in connection.subscriptions.as_mut_slice() {
             if let Some(channel) = channels.at_mut(subscription.channel) {
                 subscription.move_to(channel, position);
-                if connection.is_starting {
-                    // What it passed before its first byte was not for it: a new plan does not go back behind that.
-                    subscription.live_from = subscription.reader(position);
-                }
             }
         }
     }
 
-    /// Ends the subscriptions to closed channels that have nothing more for this connection (K3).
-    fn drop_drained(&mut self, index: u32) {
-        while let Some(number) = self.first_drained(index) {
+    /// Ends the subscriptions to closed channels that have nothing more for this connection, and the connection where
+    /// the channel takes it along (K3). One that is being closed needs none that has nothing more for it either: what
+    /// is lost there later does not concern it.
+    pub(super) fn drop_drained(&mut self, index: u32) {
+        while let Some((number, takes_connections)) = self.first_drained(index) {
             self.detach(index, number);
+            if takes_connections {
+                self.begin_close(index, CloseReason::ChannelClosed);
+            }
         }
     }
 
-    fn first_drained(&self, index: u32) -> Option<usize> {
+    fn first_drained(&self, index: u32) -> Option<(usize, bool)> {
         let connection = self.connections.at(index)?;
-        connection.subscriptions.as_slice().iter().position(|subscription| {
-            self.channels.at(subscription.channel).is_some_and(|channel| {
-                channel.is_closed
-                    && subscription.next(channel, connection.position).is_none()
-                    && subscription.loss(channel, connection.position).is_none()
-            })
+        if connection.is_starting && self.is_due(index) {
+            // What it starts with tells of all of them.
+            return None;
+        }
+        connection.subscriptions.as_slice().iter().enumerate().find_map(|(number, subscription)| {
+            let channel = self.channels.at(subscription.channel)?;
+            let next = subscription.next(channel, connection.position);
+            let is_drained = (channel.is_closed || !connection.is_open())
+                && next.is_none_or(|place| !connection.wants(place.position))
+                && subscription.loss(channel, connection.position).is_none();
+            is_drained.then(|| (number, channel.takes_connections()))
         })
     }
 
@@ -217,9 +240,11 @@ impl Hub {
         let Some(channel) = self.channels.at_mut(subscription.channel) else { return };
         let owed_after = subscription.from.max(position).max(from);
         if channel.backlog.has_lost_after(subscription.reader(position)) {
-            channel.backlog.leave(subscription.stands);
+            let stood = subscription.stands;
             subscription.live_from = channel.backlog.lost_through();
+            // It joins before it leaves: between the two, nobody might wait for what is left.
             subscription.join(channel, position);
+            channel.backlog.leave(stood);
         }
         subscription.replay_from(channel, owed_after);
     }
@@ -230,9 +255,10 @@ impl Hub {
         if connection.progress.is_none() {
             return self.end(index, reason);
         }
+        let was_open = connection.is_open();
         connection.stage = Stage::Ending { reason };
         let flushed_by = self.now.checked_add(self.flush_time());
-        if let Some(connection) = self.connections.at_mut(index) {
+        if let Some(connection) = self.connections.at_mut(index).filter(|_| was_open) {
             connection.expires = flushed_by;
         }
         self.arm(index);

@@ -42,7 +42,7 @@ use crate::{
 };
 
 pub use channel::Channel;
-pub use connection::Connection;
+pub use connection::{Connection, TrySendError};
 pub use driver::{Driver, Turn};
 pub use outbound::Outbound;
 

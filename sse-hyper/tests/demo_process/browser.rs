@@ -72,7 +72,10 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{what}: not in 30 seconds; the page says {:?}", self.text("return document.body.innerText").await);
+        panic!(
+            "{what}: not in 30 seconds; the page says {:?}",
+            self.text("return document.body.innerText").await
+        );
     }
 
     pub(crate) async fn close(self) {

@@ -76,7 +76,9 @@ fn executable() -> PathBuf {
     let profile = test.parent().and_then(|deps| deps.parent()).expect("it lies in target/PROFILE/deps");
     let demo = profile.join("examples").join(format!("demo{}", std::env::consts::EXE_SUFFIX));
     if !demo.exists() {
-        let built = Command::new(env!("CARGO")).args(["build", "--package", "sse-hyper", "--example", "demo"]).status();
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--package", "sse-hyper", "--example", "demo"])
+            .status();
         assert!(built.expect("cargo runs").success());
     }
     demo
@@ -97,9 +99,12 @@ pub(crate) fn http(port: u16, line: &str, header: &str, body: &[u8]) -> (u16, St
     stream.set_read_timeout(Some(LONG)).expect("a time out can be set");
     let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
     let length = body.len();
-    write!(stream, "{line}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{header}\r\n")
-        .and_then(|()| stream.write_all(body))
-        .expect("it takes the request");
+    write!(
+        stream,
+        "{line}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{header}\r\n"
+    )
+    .and_then(|()| stream.write_all(body))
+    .expect("it takes the request");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("it answers and closes");
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -1,0 +1,199 @@
+//! Admission and counters: A1 and A3.
+mod common;
+use common::{World, data_frame, keeping, secs};
+use sse_core::{
+    ChannelConfig, CloseReason, ConnectError, ConnectionConfig, Event, HubConfig, Limits, MAX_NAME_BYTES,
+    OnClose, OpenError, PublishError, Resume, SubscribeError,
+};
+
+fn limited(limits: Limits) -> World {
+    World::with(HubConfig { limits, ..HubConfig::default() })
+}
+
+#[test]
+fn a1_connections_are_limited_and_nobody_is_evicted() {
+    let mut w = limited(Limits { connections: 2, ..Limits::default() });
+    let (one, two) = (w.connect(), w.connect());
+    let refused = ConnectError::TooManyConnections { limit: 2 };
+    assert_eq!(w.hub.connect(w.now, ConnectionConfig::default()), Err(refused));
+    assert_eq!(refused.to_string(), "2 connections are open, which is the limit");
+    assert_eq!(w.hub.connections().collect::<Vec<_>>(), [one, two]);
+    assert_eq!(w.ends(), []);
+    w.hub.disconnect(w.now, one);
+    assert!(w.hub.connect(w.now, ConnectionConfig::default()).is_ok());
+}
+
+#[test]
+fn a1_channels_are_limited_and_an_open_one_is_found_at_the_limit() {
+    let mut w = limited(Limits { channels: 1, ..Limits::default() });
+    let a = w.open("a");
+    let refused = OpenError::TooManyChannels { limit: 1 };
+    assert_eq!(w.hub.open(w.now, "b", ChannelConfig::default()), Err(refused));
+    assert_eq!(refused.to_string(), "1 channels are open, which is the limit");
+    assert_eq!(w.open("a"), a);
+    w.hub.close_channel(w.now, a);
+    w.open("b");
+}
+
+#[test]
+fn a1_names_are_limited() {
+    let mut w = World::new();
+    w.open(&"x".repeat(MAX_NAME_BYTES));
+    let refused = OpenError::NameTooLong { bytes: MAX_NAME_BYTES + 1, limit: MAX_NAME_BYTES };
+    assert_eq!(w.hub.open(w.now, &"x".repeat(MAX_NAME_BYTES + 1), ChannelConfig::default()), Err(refused));
+}
+
+#[test]
+fn a1_a_connection_follows_64_channels_unless_configured() {
+    let mut w = World::new();
+    let c = w.connect();
+    let channels: Vec<_> = (0..65).map(|n| w.open(&n.to_string())).collect();
+    for channel in &channels[..64] {
+        w.subscribe(*channel, c);
+    }
+    let refused = SubscribeError::TooManySubscriptions { limit: 64 };
+    assert_eq!(w.hub.subscribe(w.now, channels[64], c), Err(refused));
+    assert_eq!(w.hub.subscribe(w.now, channels[0], c), Ok(Resume::UpToDate), "this one it has");
+    for channel in channels {
+        w.publish(channel, "x");
+    }
+    assert_eq!(w.data(c).len(), 64);
+}
+
+#[test]
+fn a1_members_of_a_channel_are_limited() {
+    let mut w = limited(Limits { members: 1, ..Limits::default() });
+    let (a, b) = (w.open("a"), w.open("b"));
+    let first = w.follow(a);
+    let c = w.connect();
+    let refused = SubscribeError::TooManyMembers { limit: 1 };
+    assert_eq!(w.hub.subscribe(w.now, a, c), Err(refused));
+    w.subscribe(b, c);
+    w.hub.unsubscribe(w.now, a, first);
+    w.subscribe(a, c);
+    assert_eq!(refused.to_string(), "the channel has 1 members, which is the limit");
+}
+
+#[test]
+fn a1_the_bytes_of_an_event_are_limited_with_its_id() {
+    let mut w = limited(Limits { event_bytes: 17, ..Limits::default() });
+    let a = w.open("a");
+    let c = w.follow(a);
+    let refused = w.hub.publish(w.now, a, &Event::new().data("12"));
+    assert_eq!(refused, Err(PublishError::TooLarge { bytes: 18, limit: 17 }));
+    assert_eq!(refused.unwrap_err().to_string(), "the event has 18 bytes, the limit is 17");
+    assert_eq!(w.publish(a, "1").position.get(), 1, "nothing was published before");
+    assert_eq!(w.data(c), ["1"]);
+}
+
+#[test]
+fn a1_an_event_that_cannot_be_encoded_is_refused() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let refused = w.hub.publish(w.now, a, &Event::new().event("a\nb"));
+    assert!(matches!(refused, Err(PublishError::Encode(_))));
+    assert_eq!(w.hub.publish_to(w.now, &[], &Event::new(), Default::default()), Err(PublishError::NoChannel));
+    assert_eq!(w.hub.head().get(), 0);
+}
+
+#[test]
+fn a1_the_total_of_history_takes_from_the_publishing_channel() {
+    let mut w = limited(Limits { history_bytes: 17 * 4, ..Limits::default() });
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_all(a, 1..=3);
+    w.publish_all(b, 4..=6);
+    let (of_a, of_b) = (w.hub.channel_stats(a).unwrap(), w.hub.channel_stats(b).unwrap());
+    assert_eq!((of_a.history_events, of_a.floor.get()), (3, 0));
+    assert_eq!((of_b.history_events, of_b.floor.get()), (1, 5));
+    assert_eq!(w.hub.stats().history_bytes, 17 * 4);
+    let c = w.connect_after("e-3");
+    assert!(matches!(w.subscribe(b, c), Resume::Gap { .. }));
+}
+
+#[test]
+fn a1_the_total_of_history_refuses_nobody() {
+    let mut w = limited(Limits { history_bytes: 10, ..Limits::default() });
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish_all(a, 1..=3);
+    assert_eq!(w.data(c), ["1", "2", "3"]);
+    let stats = w.hub.channel_stats(a).unwrap();
+    assert_eq!((stats.history_events, stats.floor.get()), (0, 3));
+}
+
+#[test]
+fn a1_history_that_goes_makes_room_in_the_total() {
+    let mut w = limited(Limits { history_bytes: 17 * 2, ..Limits::default() });
+    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
+    w.publish_all(a, 1..=2);
+    w.hub.close_channel(w.now, a);
+    assert_eq!(w.hub.stats().history_bytes, 0);
+    w.publish_all(b, 3..=5);
+    assert_eq!(w.hub.stats().history_bytes, 17);
+}
+
+#[test]
+fn a3_every_end_has_a_reason_and_is_counted_by_it() {
+    let mut w = World::new();
+    let config = ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
+    let (a, lossy) = (w.open_with("a", config), w.open_keeping("lossy", 1));
+    let gone = w.connect();
+    let asked = w.connect();
+    let _taken_along = w.follow(a);
+    let lagged = w.connect_after("e-0");
+    w.publish(lossy, "1");
+    w.subscribe(lossy, lagged);
+    w.publish_all(lossy, 2..=3);
+    w.data(lagged);
+    let timed_out = w.connect();
+    w.hub.set_timeout(w.now, timed_out, Some(secs(1)));
+    let _stalled = w.connect_with(ConnectionConfig::default());
+    w.hub.disconnect(w.now, gone);
+    w.hub.close(w.now, asked);
+    w.hub.close_channel(w.now, a);
+    let mut reasons: Vec<_> = w.pass(secs(30));
+    reasons.retain(|action| matches!(action, sse_core::Action::Close { .. }));
+    assert_eq!(reasons.len(), 5, "whose peer went by itself needs no action");
+    let closed = w.hub.stats().closed;
+    let by_reason = [closed.disconnected, closed.requested, closed.timed_out, closed.stalled];
+    assert_eq!((by_reason, closed.lagged, closed.channel_closed), ([1; 4], 1, 1));
+    assert_eq!((w.hub.stats().opened, closed.total()), (6, 6));
+    assert_eq!(CloseReason::Lagged.to_string(), "it fell too far behind");
+}
+
+#[test]
+fn a3_what_is_published_delivered_and_replayed_is_counted() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_to(&[a, b], "1");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    w.subscribe(b, c);
+    w.publish(a, "2");
+    w.hub.send(w.now, c, &data_frame("x")).unwrap();
+    let bytes = w.take_bytes(c, 40).len() as u64;
+    let stats = w.hub.stats();
+    assert_eq!((stats.published, stats.delivered, stats.replayed), (2, 2, 1));
+    assert_eq!(stats.bytes, bytes);
+    let bytes = bytes + w.take(c).len() as u64;
+    assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (3, bytes));
+    assert_eq!((stats.connections, stats.channels, stats.gaps, stats.pings), (1, 2, 0, 0));
+}
+
+#[test]
+fn a3_gaps_lags_and_pings_are_counted() {
+    let mut w = World::new();
+    let a = w.open_with("a", ChannelConfig { history: keeping(1), ..ChannelConfig::default() });
+    w.publish_all(a, 1..=2);
+    for id in ["e-0", "?", "e-1"] {
+        let c = w.connect_after(id);
+        w.subscribe(a, c);
+        w.data(c);
+        w.hub.disconnect(w.now, c);
+    }
+    let c = w.connect();
+    w.sleep();
+    w.take(c);
+    let stats = w.hub.stats();
+    assert_eq!((stats.gaps, stats.lagged, stats.pings), (2, 0, 1));
+}

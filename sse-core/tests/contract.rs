@@ -1,0 +1,284 @@
+//! The contract with the driver: D1 to D6 and D8; D7 is in sweeps.rs, D9 in windows.rs.
+mod common;
+use bytes::Buf;
+use common::{World, data_frame, quiet, secs};
+use sse_core::{
+    Action, CloseReason, ConnectionConfig, Event, Instant, MAX_WINDOW_FRAMES, SendError, SubscribeError,
+};
+
+#[test]
+fn d1_nothing_has_to_be_drained_before_the_next_call() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish(a, "1");
+    assert_eq!(w.data(c), ["1"], "taken before it was named");
+    w.publish(a, "2");
+    w.hub.handle_timeout(w.now);
+    w.hub.close_channel(w.now, a);
+    let again = w.open("a");
+    w.hub.close(w.now, c);
+    w.hub.close_channel(w.now, again);
+    assert_eq!(w.data(c), ["2"]);
+    assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
+}
+
+#[test]
+fn d2_poll_timeout_is_not_in_the_future_while_anything_is_pending() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.actions();
+    w.pass(secs(1));
+    let is_pending = |w: &World| w.hub.poll_timeout().is_some_and(|at| at <= w.now);
+    assert!(!is_pending(&w));
+    w.publish(a, "1");
+    assert!(is_pending(&w), "a sweep");
+    w.actions();
+    assert!(!is_pending(&w), "bytes that were named are the driver's");
+    w.take(c);
+    w.send(c, "x");
+    assert!(is_pending(&w), "a wake");
+    w.actions();
+    w.take(c);
+    w.hub.close(w.now, c);
+    assert!(is_pending(&w), "a notice");
+    w.actions();
+    assert_eq!(w.hub.poll_timeout(), None);
+}
+
+#[test]
+fn d2_a_stalled_peer_does_not_keep_the_driver_awake() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.connect_with(ConnectionConfig { ping: None, ..quiet() });
+    w.subscribe(a, c);
+    let mut wakes = 0;
+    for _ in 0..20 {
+        w.publish(a, "x");
+        w.actions();
+    }
+    while w.now < Instant::from_millis(30_000) {
+        w.now = w.hub.poll_timeout().unwrap();
+        w.actions();
+        wakes += 1;
+    }
+    assert!(wakes <= 2, "{wakes}");
+}
+
+#[test]
+fn d3_twenty_publishes_to_a_stalled_connection_make_one_action() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    let mut actions = Vec::new();
+    for _ in 0..20 {
+        w.publish(a, "x");
+        actions.extend(w.actions());
+    }
+    w.take_bytes(c, 5);
+    w.publish(a, "x");
+    actions.extend(w.actions());
+    assert_eq!(actions, [Action::Transmit(c)]);
+}
+
+#[test]
+fn d3_the_advance_that_takes_the_last_of_it_re_arms() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    for _ in 0..3 {
+        w.publish(a, "x");
+        assert_eq!(w.actions(), [Action::Transmit(c)]);
+        let mut window = w.hub.transmit(w.now, c);
+        let all = window.remaining();
+        window.advance(all);
+        assert_eq!(w.actions(), []);
+    }
+}
+
+#[test]
+fn d3_a_window_that_is_used_up_names_the_connection_again_behind_the_others() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let (greedy, other) = (w.follow(a), w.connect());
+    for _ in 0..2 * MAX_WINDOW_FRAMES {
+        w.publish(a, "x");
+    }
+    assert_eq!(w.actions(), [Action::Transmit(greedy)]);
+    w.send(other, "x");
+    let window = w.due(greedy);
+    w.take_bytes(greedy, window - 1);
+    assert_eq!(w.actions(), [Action::Transmit(other)], "what is left unfinished names nobody");
+    w.take(other);
+    let window = w.due(greedy);
+    w.send(other, "y");
+    w.take_bytes(greedy, window);
+    assert_eq!(w.actions(), [Action::Transmit(other), Action::Transmit(greedy)]);
+    assert_eq!(w.data(greedy), ["x"]);
+    assert_eq!(w.actions(), []);
+}
+
+#[test]
+fn d3_what_is_given_up_before_it_was_taken_re_arms_too() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    let c = w.follow(a);
+    w.subscribe(b, c);
+    w.publish(a, "1");
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    w.hub.unsubscribe(w.now, a, c);
+    assert_eq!(w.due(c), 0, "the driver finds nothing");
+    w.publish(b, "2");
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+}
+
+#[test]
+fn d4_what_is_called_twice_or_too_early_costs_time_and_never_data() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish(a, "1");
+    for _ in 0..3 {
+        w.hub.handle_timeout(w.now);
+        let window = w.hub.transmit(w.now, c);
+        assert_eq!(window.chunk(), b"id: e-1\ndata: 1\n\n");
+    }
+    assert_eq!(w.hub.poll_action(), Some(Action::Transmit(c)));
+    assert_eq!((w.hub.poll_action(), w.hub.poll_action()), (None, None));
+    assert_eq!(w.data(c), ["1"]);
+    assert_eq!(w.data(c), [""; 0]);
+    let deadline = w.hub.poll_timeout();
+    w.hub.handle_timeout(w.now);
+    assert_eq!((w.hub.poll_timeout(), w.actions()), (deadline, vec![]));
+}
+
+#[test]
+fn d4_taking_nothing_or_too_much_is_taking_what_there_is() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish(a, "1");
+    let mut window = w.hub.transmit(w.now, c);
+    window.advance(0);
+    assert_eq!(window.remaining(), 17);
+    window.advance(usize::MAX);
+    assert_eq!((window.remaining(), window.chunk()), (0, &b""[..]));
+    assert_eq!(w.take_bytes(c, usize::MAX), "");
+}
+
+#[test]
+fn d5_time_that_runs_backwards_is_the_latest_instant_seen() {
+    let mut w = World::new();
+    w.now = Instant::from_millis(100_000);
+    let c = w.connect();
+    w.hub.set_timeout(w.now, c, Some(secs(10)));
+    w.hub.handle_timeout(Instant::ORIGIN);
+    let a = w.hub.open(Instant::ORIGIN, "a", Default::default()).unwrap();
+    w.hub.subscribe(Instant::ORIGIN, a, c).unwrap();
+    w.hub.publish(Instant::ORIGIN, a, &Event::new().data("1")).unwrap();
+    assert_eq!(w.hub.poll_timeout(), Some(w.now));
+    w.actions();
+    assert_eq!(w.hub.transmit(Instant::ORIGIN, c).remaining(), 17);
+    let (late, _) = w.hub.origin(c).unwrap();
+    assert_eq!(late, w.now);
+    assert_eq!(common::ends(&w.pass(secs(10))), [(c, CloseReason::TimedOut)]);
+}
+
+#[test]
+fn d5_nothing_panics_on_any_instant() {
+    let mut w = World::new();
+    w.now = Instant::from_nanos(u64::MAX);
+    let config = sse_core::ChannelConfig { empty_timeout: Some(secs(1)), ..Default::default() };
+    let a = w.open_with("a", config);
+    let c = w.connect_with(ConnectionConfig { timeout: Some(secs(1)), ..Default::default() });
+    w.subscribe(a, c);
+    w.publish(a, "1");
+    assert_eq!(w.pass(secs(1)), [Action::Transmit(c)]);
+    assert_eq!(w.take(c), "id: e-0\n\nid: e-1\ndata: 1\n\n");
+    w.hub.set_ping(w.now, c, Some(std::time::Duration::MAX));
+    w.hub.set_timeout(w.now, c, Some(std::time::Duration::MAX));
+    w.hub.close(w.now, c);
+    w.hub.handle_timeout(w.now);
+    assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
+}
+
+#[test]
+fn d5_a_jump_to_the_last_instant_does_all_that_was_due() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let (stalled, idle) = (w.follow(a), w.connect());
+    w.publish(a, "1");
+    w.actions();
+    w.now = Instant::from_nanos(u64::MAX);
+    assert_eq!(
+        w.actions(),
+        [Action::Close { connection: stalled, reason: CloseReason::Stalled }, Action::Transmit(idle)]
+    );
+    assert_eq!(w.take(idle), ":\n\n");
+    assert_eq!(w.actions(), []);
+}
+
+#[test]
+fn d6_an_id_that_is_no_longer_alive_never_names_another() {
+    let mut w = World::new();
+    let (a, c) = (w.open("a"), w.connect());
+    w.subscribe(a, c);
+    w.hub.disconnect(w.now, c);
+    w.hub.close_channel(w.now, a);
+    w.actions();
+    let (new_a, new_c) = (w.open("a"), w.connect());
+    w.subscribe(new_a, new_c);
+    w.publish(new_a, "1");
+    assert!(a != new_a && c != new_c);
+    assert!(!w.hub.disconnect(w.now, c) && !w.hub.close(w.now, c) && !w.hub.close_channel(w.now, a));
+    assert!(!w.hub.set_ping(w.now, c, None) && !w.hub.set_timeout(w.now, c, None));
+    assert!(!w.hub.unsubscribe(w.now, a, new_c) && !w.hub.unsubscribe(w.now, new_a, c));
+    assert_eq!(w.hub.send(w.now, c, &data_frame("x")), Err(SendError::UnknownConnection(c)));
+    assert_eq!(w.hub.subscribe(w.now, new_a, c), Err(SubscribeError::UnknownConnection(c)));
+    assert_eq!(w.hub.subscribe(w.now, a, new_c), Err(SubscribeError::UnknownChannel(a)));
+    assert_eq!((w.hub.name(a), w.hub.channel_stats(a), w.hub.origin(c)), (None, None, None));
+    assert_eq!((w.hub.members(a).count(), w.hub.followed(c).count(), w.due(c)), (0, 0, 0));
+    assert_eq!(w.data(new_c), ["1"]);
+}
+
+#[test]
+fn d6_what_was_pending_for_an_id_that_is_gone_is_not_said() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let (one, two) = (w.follow(a), w.follow(a));
+    w.publish(a, "1");
+    w.send(one, "x");
+    w.hub.disconnect(w.now, one);
+    let new = w.connect();
+    assert_eq!(w.actions(), [Action::Transmit(two)]);
+    assert_eq!(w.due(new), 0);
+}
+
+#[test]
+fn d8_after_the_last_connection_and_channel_the_hub_is_as_empty_as_when_it_was_made() {
+    let mut w = World::new();
+    let channels = ["a", "b", "c"].map(|name| w.open(name));
+    let connections: Vec<_> = (0..100).map(|_| w.connect_after("e-0")).collect();
+    for connection in &connections {
+        for channel in channels {
+            w.subscribe(channel, *connection);
+        }
+    }
+    for channel in channels {
+        w.publish_to(&channels, "x");
+        w.publish(channel, "y");
+    }
+    w.take_bytes(connections[7], 25);
+    for connection in connections {
+        w.hub.disconnect(w.now, connection);
+    }
+    assert!(channels.iter().all(|channel| w.backlog(*channel) == (0, 0)), "at once");
+    for channel in channels {
+        w.hub.close_channel(w.now, channel);
+    }
+    w.actions();
+    let stats = w.hub.stats();
+    assert_eq!((stats.connections, stats.channels, stats.history_bytes), (0, 0, 0));
+    assert_eq!((w.hub.connections().count(), w.hub.poll_timeout()), (0, None));
+}

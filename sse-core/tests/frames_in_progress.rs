@@ -1,0 +1,174 @@
+//! A frame of which a byte was taken is completed whatever happens: S3.
+mod common;
+use std::num::NonZeroUsize;
+
+use common::{World, keeping, secs};
+use sse_core::{
+    Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, LagPolicy,
+    OnClose, OnTimeout,
+};
+
+const FRAME: &str = "id: e-1\ndata: 1\n\n";
+
+/// A reader of `channel` that took `taken` bytes of its first event.
+fn begun(w: &mut World, channel: ChannelId, taken: usize) -> ConnectionId {
+    let c = w.follow(channel);
+    w.publish(channel, "1");
+    w.actions();
+    assert_eq!(w.take_bytes(c, taken), FRAME[..taken]);
+    c
+}
+
+fn tiny(w: &mut World, on_lag: LagPolicy) -> ChannelId {
+    let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..Default::default() };
+    w.open_with("a", ChannelConfig { backlog, history: keeping(1), on_lag, ..Default::default() })
+}
+
+#[test]
+fn s3_a_frame_may_be_taken_at_any_byte() {
+    for taken in 1..FRAME.len() {
+        let mut w = World::new();
+        let a = w.open("a");
+        let c = begun(&mut w, a, taken);
+        w.publish(a, "2");
+        assert_eq!(w.take(c), format!("{}id: e-2\ndata: 2\n\n", &FRAME[taken..]));
+    }
+}
+
+#[test]
+fn s3_a_frame_is_completed_when_it_falls_out_of_log_and_history() {
+    let mut w = World::new();
+    let a = tiny(&mut w, LagPolicy::Skip);
+    let c = begun(&mut w, a, 4);
+    w.publish_all(a, 2..=9);
+    assert_eq!(w.backlog(a), (1, 1), "it counts in no bound");
+    let rest = &FRAME[4..];
+    assert_eq!(w.take(c), format!("{rest}id: e-8\nevent: reset\ndata: \n\nid: e-9\ndata: 9\n\n"));
+}
+
+#[test]
+fn s3_a_frame_is_completed_before_the_connection_is_closed_for_lag() {
+    let mut w = World::new();
+    let a = tiny(&mut w, LagPolicy::Close);
+    let c = begun(&mut w, a, 4);
+    w.publish_all(a, 2..=9);
+    assert_eq!(w.take_bytes(c, 1), "e");
+    assert_eq!(w.ends(), []);
+    assert_eq!(w.take(c), FRAME[5..]);
+    assert_eq!(w.ends(), [(c, CloseReason::Lagged)]);
+}
+
+#[test]
+fn s3_who_is_to_be_closed_for_lag_and_does_not_take_the_rest_is_ended() {
+    let mut w = World::new();
+    let a = tiny(&mut w, LagPolicy::Close);
+    let c = begun(&mut w, a, 4);
+    w.publish_all(a, 2..=9);
+    assert_eq!(w.due(c), FRAME.len() - 4);
+    assert_eq!(common::ends(&w.pass(secs(30))), [(c, CloseReason::Stalled)]);
+    assert_eq!(w.backlog(a), (0, 0));
+}
+
+#[test]
+fn s3_a_frame_is_completed_when_its_channel_closes() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = begun(&mut w, a, 4);
+    w.hub.close_channel(w.now, a);
+    w.actions();
+    assert_eq!(w.take(c), FRAME[4..]);
+    assert_eq!(w.hub.stats().channels, 0);
+    assert_eq!(w.hub.stats().connections, 1);
+}
+
+#[test]
+fn s3_a_frame_is_completed_when_its_channel_takes_the_connection_with_it() {
+    let mut w = World::new();
+    let config = ChannelConfig { on_close: OnClose::CloseConnections, ..Default::default() };
+    let a = w.open_with("a", config);
+    let c = begun(&mut w, a, 4);
+    w.hub.close_channel(w.now, a);
+    assert_eq!(w.ends(), []);
+    assert_eq!(w.take(c), FRAME[4..]);
+    assert_eq!(w.ends(), [(c, CloseReason::ChannelClosed)]);
+}
+
+#[test]
+fn s3_a_frame_is_completed_when_the_subscription_ends() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = begun(&mut w, a, 4);
+    w.publish(a, "2");
+    w.hub.unsubscribe(w.now, a, c);
+    assert_eq!(w.take(c), FRAME[4..], "and nothing else");
+    assert_eq!(w.backlog(a), (0, 0));
+}
+
+#[test]
+fn s3_a_frame_is_completed_when_the_connection_is_closed() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = begun(&mut w, a, 4);
+    w.hub.close(w.now, c);
+    w.publish(a, "2");
+    assert_eq!(w.take(c), FRAME[4..]);
+    assert_eq!(w.actions(), [Action::Close { connection: c, reason: CloseReason::Requested }]);
+}
+
+#[test]
+fn s3_only_an_abrupt_end_leaves_a_frame() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let gone = begun(&mut w, a, 4);
+    w.hub.disconnect(w.now, gone);
+    assert_eq!(w.take(gone), "");
+    let on_timeout = OnTimeout::Close;
+    let late = ConnectionConfig { timeout: Some(secs(1)), on_timeout, ..common::quiet() };
+    let late = w.connect_with(late);
+    w.subscribe(a, late);
+    w.publish(a, "2");
+    w.take_bytes(late, 4);
+    assert_eq!(common::ends(&w.pass(secs(1))), [(late, CloseReason::TimedOut)]);
+    assert_eq!(w.take(late), "");
+}
+
+#[test]
+fn s3_no_ping_or_direct_send_comes_into_a_frame() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = begun(&mut w, a, 4);
+    w.send(c, "x");
+    for _ in 0..10 {
+        w.pass(secs(20));
+        assert_eq!(w.take_bytes(c, 1).len(), 1);
+    }
+    assert_eq!(w.take(c), format!("{}data: x\n\n", &FRAME[14..]));
+}
+
+#[test]
+fn s3_the_start_direct_sends_resets_and_pings_are_frames_too() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 1);
+    w.publish_all(a, 1..=3);
+    let announced = w.connect_with(ConnectionConfig::default());
+    let back = w.connect_after("e-0");
+    let unknown = w.connect_after("?");
+    for c in [announced, back, unknown] {
+        w.send(c, "x");
+        assert_eq!(w.take_bytes(c, 1).len(), 1);
+    }
+    // What comes now is late and does not change how they began.
+    w.publish_all(a, 4..=5);
+    assert_eq!(w.take(announced), "d: e-3\n\ndata: x\n\n");
+    assert_eq!(w.take(back), "ata: x\n\n");
+    assert_eq!(w.take(unknown), "ata: x\n\n");
+    let (back, unknown) = (w.connect_after("e-0"), w.connect_after("?"));
+    for (c, expected) in [(back, "d: e-4"), (unknown, "d: e-7")] {
+        w.subscribe(a, c);
+        w.take_bytes(c, 1);
+        w.publish_all(a, 6..=7);
+        let rest = w.take(c);
+        assert!(rest.starts_with(&format!("{expected}\nevent: reset\ndata: \n\n")), "{rest}");
+        w.hub.disconnect(w.now, c);
+    }
+}

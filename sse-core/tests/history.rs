@@ -1,0 +1,306 @@
+//! What is kept, ids, and where a connection starts: H1 to H3, H8.
+mod common;
+use common::{World, keeping, secs};
+use sse_core::{
+    ChannelConfig, ConnectionConfig, Event, HistoryConfig, Hub, HubConfig, Ids, LastEventId, Position,
+    PublishError, Resume, Start,
+};
+
+fn kept(w: &World, channel: sse_core::ChannelId) -> (usize, u64) {
+    let stats = w.hub.channel_stats(channel).unwrap();
+    (stats.history_events, stats.floor.get())
+}
+
+#[test]
+fn h1_a_channel_keeps_500_events_unless_configured() {
+    let mut w = World::new();
+    let (a, few) = (w.open("a"), w.open_keeping("few", 2));
+    w.publish_all(a, 1..=501);
+    assert_eq!(kept(&w, a), (500, 1));
+    w.publish_all(few, 1..=3);
+    assert_eq!(kept(&w, few), (2, 502));
+}
+
+#[test]
+fn h1_history_is_bounded_by_bytes() {
+    let mut w = World::new();
+    let history = HistoryConfig { bytes: Some(40), ..HistoryConfig::default() };
+    let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
+    for _ in 0..3 {
+        assert_eq!(w.publish(a, "x").frame.len(), 17);
+    }
+    assert_eq!(kept(&w, a), (2, 1));
+    assert_eq!(w.hub.channel_stats(a).unwrap().history_bytes, 34);
+}
+
+#[test]
+fn h1_an_event_larger_than_the_byte_bound_is_not_kept_and_the_floor_says_so() {
+    let mut w = World::new();
+    let history = HistoryConfig { bytes: Some(16), ..HistoryConfig::default() };
+    let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
+    let c = w.follow(a);
+    w.publish(a, "x");
+    assert_eq!(kept(&w, a), (0, 1));
+    assert_eq!(w.data(c), ["x"], "live it is delivered all the same");
+    let back = w.connect_after("e-0");
+    assert!(matches!(w.subscribe(a, back), Resume::Gap { .. }));
+}
+
+#[test]
+fn h1_history_is_bounded_by_age() {
+    let mut w = World::new();
+    let history = HistoryConfig { age: Some(secs(10)), ..HistoryConfig::default() };
+    let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
+    w.publish(a, "1");
+    w.pass(secs(4));
+    w.publish(a, "2");
+    w.pass(secs(6) - std::time::Duration::from_nanos(1));
+    assert_eq!(kept(&w, a), (2, 0));
+    w.pass(std::time::Duration::from_nanos(1));
+    assert_eq!(kept(&w, a), (1, 1));
+    w.pass(secs(4));
+    assert_eq!(kept(&w, a), (0, 2));
+    assert_eq!(w.hub.stats().history_bytes, 0);
+    assert_eq!(w.hub.poll_timeout(), None);
+}
+
+#[test]
+fn h1_what_is_too_old_is_not_replayed_before_the_timer_went_off_either() {
+    let mut w = World::new();
+    let history = HistoryConfig { age: Some(secs(10)), ..HistoryConfig::default() };
+    let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
+    w.publish(a, "1");
+    w.now = w.now.saturating_add(secs(10));
+    let c = w.connect_after("e-0");
+    assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(1), events: 0 });
+    assert_eq!(w.hub.stats().history_bytes, 0);
+}
+
+#[test]
+fn h1_a_history_of_one_keeps_the_newest() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 1);
+    w.publish_all(a, 1..=3);
+    let (near, far) = (w.connect_after("e-2"), w.connect_after("e-1"));
+    assert_eq!(w.subscribe(a, near), Resume::Replayed { events: 1 });
+    assert_eq!(w.subscribe(a, far), Resume::Gap { lost_through: Position::new(2), events: 1 });
+    assert_eq!(w.data(near), ["3"]);
+    assert_eq!(w.data(far), ["reset e-2", "3"]);
+}
+
+#[test]
+fn h1_a_history_of_none_keeps_none() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 0);
+    w.publish_event(a, Event::new().id("x").data("1"));
+    assert_eq!(kept(&w, a), (0, 1));
+    let back = w.connect_after("x");
+    assert_eq!(w.subscribe(a, back), Resume::Unknown);
+}
+
+#[test]
+fn h1_events_without_an_id_are_live_only_and_never_replayed() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish(a, "1");
+    w.publish_event(a, Event::new().data("live").live_only());
+    w.publish_event(a, Event::new().id("x").data("live too").live_only());
+    assert_eq!(w.take(c), "id: e-1\ndata: 1\n\ndata: live\n\nid: x\ndata: live too\n\n");
+    assert_eq!(kept(&w, a), (1, 0));
+    let back = w.connect_after("e-0");
+    w.subscribe(a, back);
+    assert_eq!(w.data(back), ["1"]);
+}
+
+#[test]
+fn h1_a_re_used_id_means_its_newest_use() {
+    let mut w = World::new();
+    let a = w.open("a");
+    for id in ["7", "8", "9", "7"] {
+        w.publish_event(a, Event::new().id(id).data(id));
+    }
+    let c = w.connect_after("7");
+    assert_eq!(w.subscribe(a, c), Resume::UpToDate);
+    let c = w.connect_after("8");
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
+    assert_eq!(w.data(c), ["9", "7"]);
+}
+
+#[test]
+fn h1_the_newest_use_of_an_id_is_found_when_the_oldest_is_gone() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 2);
+    for id in ["7", "7", "8"] {
+        w.publish_event(a, Event::new().id(id).data(id));
+    }
+    let c = w.connect_after("7");
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
+    w.publish_event(a, Event::new().id("9").data("9"));
+    let c = w.connect_after("7");
+    assert_eq!(w.subscribe(a, c), Resume::Unknown);
+}
+
+#[test]
+fn h2_the_hub_gives_an_id_to_an_event_without_one() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish_event(a, Event::new().event("n").data("1").comment("c"));
+    w.publish_event(a, Event::new().id("own").data("2"));
+    w.publish(a, "3");
+    assert_eq!(w.take(c), "id: e-1\nevent: n\ndata: 1\n: c\n\nid: own\ndata: 2\n\nid: e-3\ndata: 3\n\n");
+}
+
+#[test]
+fn h2_no_id_is_given_to_live_only_events_or_where_none_are_wanted() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let ours = w.open_with("ours", ChannelConfig { ids: Ids::Application, ..ChannelConfig::default() });
+    let none = w.open_keeping("none", 0);
+    assert_eq!(w.publish_event(a, Event::new().data("x").live_only()).frame.as_bytes(), b"data: x\n\n");
+    assert_eq!(w.publish(ours, "x").frame.as_bytes(), b"data: x\n\n");
+    assert_eq!(w.publish(none, "x").frame.as_bytes(), b"data: x\n\n");
+    assert_eq!(w.publish_to(&[ours, none, a], "x").frame.id(), Some("e-4"), "one of them gives ids");
+}
+
+#[test]
+fn h2_an_empty_id_is_the_applications_and_clears_the_clients() {
+    let mut w = World::new();
+    let a = w.open("a");
+    assert_eq!(w.publish_event(a, Event::new().id("").data("x")).frame.as_bytes(), b"id: \ndata: x\n\n");
+    assert_eq!(LastEventId::new(b""), None, "its client comes back as a new one");
+}
+
+#[test]
+fn h2_an_id_of_another_epoch_is_unknown() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish_all(a, 1..=3);
+    for id in ["d-2", "e-02", "e-+2", "e-", "e", "2", "E-2"] {
+        let c = w.connect_after(id);
+        assert_eq!(w.subscribe(a, c), Resume::Unknown, "{id}");
+    }
+}
+
+#[test]
+fn h2_an_application_cannot_give_the_id_of_another_position() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let refused = w.hub.publish(w.now, a, &Event::new().id("e-7").data("x"));
+    assert_eq!(refused, Err(PublishError::ReservedId { position: Position::new(7) }));
+    assert_eq!(w.hub.head(), Position::ORIGIN);
+    assert!(w.hub.publish(w.now, a, &Event::new().id("e-1").data("x")).is_ok());
+}
+
+#[test]
+fn h2_an_epoch_has_to_be_able_to_be_in_an_id() {
+    let new = |epoch: &str| Hub::new(HubConfig { epoch: epoch.into(), ..HubConfig::default() });
+    assert!(new(&"x".repeat(64)).is_ok());
+    for epoch in ["a\nb", "a\0", " a", &"x".repeat(65)] {
+        assert!(new(epoch).is_err(), "{epoch:?}");
+    }
+}
+
+#[test]
+fn h3_a_connection_without_an_id_starts_with_one() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish_all(a, 1..=4);
+    let c = w.connect_with(ConnectionConfig::default());
+    w.subscribe(a, c);
+    w.publish(a, "5");
+    assert_eq!(w.take(c), "id: e-4\n\nid: e-5\ndata: 5\n\n");
+}
+
+#[test]
+fn h3_who_left_before_the_first_event_has_missed_nothing() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.connect_with(ConnectionConfig::default());
+    w.subscribe(a, c);
+    assert_eq!(w.take(c), "id: e-0\n\n");
+    w.hub.disconnect(w.now, c);
+    w.publish(a, "1");
+    let back = w.connect_after("e-0");
+    assert_eq!(w.subscribe(a, back), Resume::Replayed { events: 1 });
+    assert_eq!(w.data(back), ["1"]);
+}
+
+#[test]
+fn h3_the_position_is_that_of_the_subscription_and_not_of_the_connection() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.connect_with(ConnectionConfig::default());
+    w.publish_all(a, 1..=2);
+    w.subscribe(a, c);
+    assert_eq!(w.take(c), "id: e-2\n\n");
+}
+
+#[test]
+fn h3_it_can_be_turned_off_and_is_not_sent_to_who_gave_an_id() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let (off, back) = (w.connect(), w.connect_after("e-0"));
+    w.subscribe(a, off);
+    w.subscribe(a, back);
+    assert_eq!(w.actions(), []);
+    assert_eq!((w.take(off), w.take(back)), (String::new(), String::new()));
+}
+
+#[test]
+fn h8_a_new_connection_starts_live_or_with_the_last_or_with_all_that_is_kept() {
+    for (start, expected) in [
+        (Start::Live, &["6"][..]),
+        (Start::Last(0), &["6"]),
+        (Start::Last(2), &["4", "5", "6"]),
+        (Start::Last(99), &["2", "3", "4", "5", "6"]),
+        (Start::All, &["2", "3", "4", "5", "6"]),
+    ] {
+        let mut w = World::new();
+        let history = keeping(4);
+        let a = w.open_with("a", ChannelConfig { start, history, ..ChannelConfig::default() });
+        w.publish_all(a, 1..=5);
+        let c = w.connect();
+        assert_eq!(w.subscribe(a, c), Resume::Fresh);
+        let mut seen = w.data(c);
+        w.publish(a, "6");
+        seen.extend(w.data(c));
+        assert_eq!(seen, expected, "{start:?}");
+    }
+}
+
+#[test]
+fn h8_the_last_events_are_counted_from_the_subscription() {
+    let mut w = World::new();
+    let a = w.open_with("a", ChannelConfig { start: Start::Last(2), ..ChannelConfig::default() });
+    let b = w.open("b");
+    w.publish_all(a, 1..=3);
+    let c = w.follow(a);
+    w.publish_all(a, 4..=5);
+    w.subscribe(b, c);
+    assert_eq!(w.data(c), ["2", "3", "4", "5"]);
+}
+
+#[test]
+fn h8_the_start_of_the_channel_is_not_for_who_comes_back() {
+    let mut w = World::new();
+    let a = w.open_with("a", ChannelConfig { start: Start::All, ..ChannelConfig::default() });
+    w.publish_all(a, 1..=3);
+    let c = w.connect_after("e-2");
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
+    assert_eq!(w.data(c), ["3"]);
+}
+
+#[test]
+fn h8_what_a_start_replays_has_an_id_in_front_that_resumes_it() {
+    let mut w = World::new();
+    let a = w.open_with("a", ChannelConfig { start: Start::Last(2), ..ChannelConfig::default() });
+    w.publish_all(a, 1..=4);
+    let c = w.connect_with(ConnectionConfig::default());
+    w.subscribe(a, c);
+    assert_eq!(w.take_frame(c), "id: e-2\n\n");
+    let back = w.connect_after("e-2");
+    w.subscribe(a, back);
+    assert_eq!(w.data(back), ["3", "4"]);
+}

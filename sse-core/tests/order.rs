@@ -1,0 +1,295 @@
+//! Order and delivery: O1 to O5.
+mod common;
+use std::time::Duration;
+
+use common::{World, data_frame, quiet};
+use sse_core::{
+    Action, ChannelConfig, ConnectionConfig, Event, GapPolicy, Position, PublishError, PublishOptions,
+    Resume, Start,
+};
+
+#[test]
+fn o1_positions_are_one_order_over_all_channels() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    let positions: Vec<u64> = [a, b, b, a].map(|channel| w.publish(channel, "x").position.get()).to_vec();
+    assert_eq!(positions, [1, 2, 3, 4]);
+    assert_eq!(w.hub.head(), Position::new(4));
+}
+
+#[test]
+fn o1_a_connection_gets_what_it_is_due_from_all_of_its_channels_in_order() {
+    let mut w = World::new();
+    let (a, b, other) = (w.open("a"), w.open("b"), w.open("other"));
+    let c = w.follow(b);
+    w.subscribe(a, c);
+    for (channel, data) in [(a, "1"), (b, "2"), (other, "3"), (a, "4"), (b, "5")] {
+        w.publish(channel, data);
+    }
+    assert_eq!(w.data(c), ["1", "2", "4", "5"]);
+}
+
+#[test]
+fn o1_a_direct_send_stands_after_the_hubs_position_at_the_call() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.send(c, "first");
+    w.publish(a, "1");
+    w.send(c, "between");
+    w.send(c, "between too");
+    w.publish(a, "2");
+    w.send(c, "last");
+    assert_eq!(w.data(c), ["first", "1", "between", "between too", "2", "last"]);
+}
+
+#[test]
+fn o1_a_direct_send_stands_behind_the_replay_of_what_was_published_before() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish_all(a, 1..=2);
+    let c = w.connect_after("e-0");
+    w.send(c, "direct");
+    w.publish(a, "3");
+    w.subscribe(a, c);
+    assert_eq!(w.data(c), ["1", "2", "direct", "3"]);
+}
+
+#[test]
+fn o1_direct_sends_retry_frames_and_pings_take_no_position() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.send(c, "direct");
+    let retry = Event::new().retry(Duration::from_secs(3)).encode().unwrap();
+    w.hub.send(w.now, c, &retry).unwrap();
+    assert_eq!(w.take(c), "data: direct\n\nretry: 3000\n\n");
+    w.sleep();
+    assert_eq!(w.take(c), ":\n\n");
+    assert_eq!(w.publish(a, "1").position, Position::new(1));
+}
+
+#[test]
+fn o1_an_id_in_a_direct_frame_is_unknown_when_it_comes_back() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    let direct = Event::new().id("d-1").data("direct").encode().unwrap();
+    w.hub.send(w.now, c, &direct).unwrap();
+    assert_eq!(w.take(c), "id: d-1\ndata: direct\n\n");
+    let back = w.connect_after("d-1");
+    assert_eq!(w.subscribe(a, back), Resume::Unknown);
+}
+
+#[test]
+fn o2_an_event_of_several_channels_reaches_a_connection_once() {
+    let mut w = World::new();
+    let (a, b, d) = (w.open("a"), w.open("b"), w.open("d"));
+    let both = w.follow(a);
+    w.subscribe(b, both);
+    let one = w.follow(d);
+    assert_eq!(w.publish_to(&[a, b, d], "x").subscriptions, 3);
+    assert_eq!(w.take(both), "id: e-1\ndata: x\n\n");
+    assert_eq!(w.take(one), "id: e-1\ndata: x\n\n");
+}
+
+#[test]
+fn o2_an_event_of_several_channels_is_replayed_once() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_to(&[a, b], "1");
+    w.publish_to(&[b, a], "2");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    w.publish_to(&[a, b], "3");
+    w.subscribe(b, c);
+    assert_eq!(w.data(c), ["1", "2", "3"]);
+    assert_eq!((w.backlog(a), w.backlog(b)), ((1, 0), (1, 0)));
+}
+
+#[test]
+fn o2_a_channel_named_twice_has_the_event_once() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    assert_eq!(w.publish_to(&[a, a], "x").subscriptions, 1);
+    assert_eq!(w.data(c), ["x"]);
+    assert_eq!(w.hub.channel_stats(a).unwrap().history_events, 1);
+}
+
+#[test]
+fn o3_subscriptions_before_the_first_byte_are_one_step_with_replay() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_to(&[a], "1");
+    w.publish_to(&[b], "2");
+    let c = w.connect_after("e-0");
+    w.publish(a, "3");
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
+    w.publish(b, "4");
+    w.publish(a, "5");
+    // Looking is not taking.
+    assert!(w.due(c) > 0);
+    assert_eq!(w.subscribe(b, c), Resume::Replayed { events: 2 });
+    w.publish(b, "6");
+    assert_eq!(w.data(c), ["1", "2", "3", "4", "5", "6"]);
+}
+
+#[test]
+fn o3_a_later_subscription_improves_what_an_earlier_one_was_told() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_event(b, Event::new().id("x").data("1"));
+    w.publish(a, "2");
+    let c = w.connect_after("x");
+    assert_eq!(w.subscribe(a, c), Resume::Unknown);
+    assert_eq!(w.subscribe(b, c), Resume::UpToDate);
+    assert_eq!(w.data(c), ["2"], "no reset, and what was missed of the first");
+}
+
+#[test]
+fn o3_a_subscription_made_later_is_fresh_and_live() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let b = w.open_with("b", ChannelConfig { start: Start::All, ..ChannelConfig::default() });
+    let c = w.follow(a);
+    w.publish(b, "old");
+    w.publish(a, "1");
+    assert_eq!(w.take_bytes(c, 1), "i");
+    assert_eq!(w.subscribe(b, c), Resume::Fresh);
+    w.publish(b, "2");
+    assert_eq!(w.take(c), "d: e-2\ndata: 1\n\nid: e-3\ndata: 2\n\n");
+}
+
+#[test]
+fn o3_a_subscription_made_later_is_a_gap_with_a_reset_if_the_connection_gave_an_id() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish(b, "1");
+    w.publish(a, "2");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    assert_eq!(w.data(c), ["2"]);
+    w.publish(a, "3");
+    assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(3), events: 0 });
+    w.publish(b, "4");
+    assert_eq!(w.take(c), "id: e-3\nevent: reset\ndata: \n\nid: e-3\ndata: 3\n\nid: e-4\ndata: 4\n\n");
+}
+
+#[test]
+fn o3_a_channel_without_resets_sends_none_to_a_late_subscription() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let b = w.open_with("b", ChannelConfig { on_gap: GapPolicy::Kept, ..ChannelConfig::default() });
+    w.publish(b, "1");
+    w.publish(a, "2");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    w.data(c);
+    assert!(matches!(w.subscribe(b, c), Resume::Gap { .. }));
+    assert_eq!(w.take(c), "");
+}
+
+#[test]
+fn o3_subscribing_twice_is_up_to_date_and_doubles_nothing() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish(a, "1");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    assert_eq!(w.subscribe(a, c), Resume::UpToDate);
+    assert_eq!(w.hub.members(a).count(), 1);
+    w.publish(a, "2");
+    assert_eq!(w.data(c), ["1", "2"]);
+}
+
+#[test]
+fn o3_who_unsubscribes_and_comes_back_is_live() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish(a, "1");
+    assert_eq!(w.data(c), ["1"]);
+    assert!(w.hub.unsubscribe(w.now, a, c));
+    assert!(!w.hub.unsubscribe(w.now, a, c));
+    w.publish(a, "2");
+    assert_eq!(w.subscribe(a, c), Resume::Fresh);
+    w.publish(a, "3");
+    assert_eq!(w.data(c), ["3"]);
+}
+
+#[test]
+fn o5_a_publication_leaves_out_one_connection() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    let (sender, other) = (w.follow(a), w.follow(a));
+    w.subscribe(b, sender);
+    let options = PublishOptions { except: Some(sender) };
+    w.hub.publish_to(w.now, &[a, b], &Event::new().data("1"), options).unwrap();
+    w.publish(a, "2");
+    assert_eq!(w.data(sender), ["2"]);
+    assert_eq!(w.data(other), ["1", "2"]);
+}
+
+#[test]
+fn o5_nothing_is_named_or_kept_for_the_one_left_out() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let sender = w.follow(a);
+    w.publish_except(sender, a, "1");
+    assert_eq!(w.actions(), []);
+    assert_eq!(w.backlog(a), (1, 0));
+}
+
+#[test]
+fn o5_the_one_left_out_gets_the_event_when_it_comes_back() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let sender = w.follow(a);
+    w.publish_except(sender, a, "1");
+    w.hub.disconnect(w.now, sender);
+    let back = w.connect_after("e-0");
+    w.subscribe(a, back);
+    assert_eq!(w.data(back), ["1"]);
+}
+
+#[test]
+fn o5_being_left_out_before_the_first_byte_takes_nothing_from_others() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    let (slow, sender) = (w.follow(a), w.follow(a));
+    w.publish_except(sender, a, "1");
+    w.actions();
+    w.subscribe(b, sender);
+    w.publish(a, "2");
+    assert_eq!(w.data(sender), ["2"]);
+    assert_eq!(w.data(slow), ["1", "2"]);
+    assert_eq!(w.backlog(a), (2, 0));
+}
+
+#[test]
+fn o5_members_can_be_enumerated_and_sent_to() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let all = [w.follow(a), w.follow(a), w.follow(a)];
+    let _elsewhere = w.connect_with(ConnectionConfig { ping: None, ..quiet() });
+    let mut members: Vec<_> = w.hub.members(a).collect();
+    members.sort_unstable();
+    assert_eq!(members, all);
+    for member in members.into_iter().skip(1) {
+        w.send(member, "you");
+    }
+    assert_eq!(w.actions(), [Action::Transmit(all[1]), Action::Transmit(all[2])]);
+}
+
+#[test]
+fn o4_a_hub_makes_its_positions_or_is_fed_them() {
+    let mut own = World::new();
+    let a = own.open("a");
+    let at = own.hub.publish_at(own.now, &[a], Position::new(1), &data_frame("x"));
+    assert_eq!(at, Err(PublishError::PositionsAreOwn));
+    let mut fed = World::fed(0);
+    let a = fed.open("a");
+    assert_eq!(fed.hub.publish(fed.now, a, &Event::new().data("x")), Err(PublishError::PositionsAreFed));
+    assert_eq!((own.hub.head(), fed.hub.head()), (Position::ORIGIN, Position::ORIGIN));
+}

@@ -1,0 +1,312 @@
+//! Resumption: H4 to H7.
+mod common;
+use common::{World, keeping};
+use sse_core::{
+    Action, ChannelConfig, ChannelId, ConnectionConfig, Event, GapPolicy, LastEventId, Position, Resume,
+    Start,
+};
+
+/// Channel `a` has the odd events and keeps them; `b` has the even ones up to 6 and keeps the newest only.
+fn odd_and_even(w: &mut World) -> (ChannelId, ChannelId) {
+    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
+    for n in 1..=6 {
+        w.publish(if n % 2 == 1 { a } else { b }, &n.to_string());
+    }
+    (a, b)
+}
+
+fn with_policy(w: &mut World, name: &str, on_gap: GapPolicy, start: Start) -> ChannelId {
+    let config = ChannelConfig { on_gap, start, history: keeping(2), ..ChannelConfig::default() };
+    w.open_with(name, config)
+}
+
+fn publish_ids(w: &mut World, channel: ChannelId, ids: &[&str]) {
+    for id in ids {
+        w.publish_event(channel, Event::new().id(*id).data(*id));
+    }
+}
+
+#[test]
+fn h4_a_client_that_comes_back_gets_what_it_missed_in_order_and_then_live_events() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    for n in 1..=6 {
+        w.publish(if n % 2 == 1 { a } else { b }, &n.to_string());
+    }
+    let c = w.connect_after("e-2");
+    assert_eq!(w.subscribe(b, c), Resume::Replayed { events: 2 });
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
+    w.publish(a, "7");
+    assert_eq!(w.data(c), ["3", "4", "5", "6", "7"]);
+    w.publish(b, "8");
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    assert_eq!(w.take(c), "id: e-8\ndata: 8\n\n");
+}
+
+#[test]
+fn h4_an_id_of_this_epoch_is_its_position_whether_or_not_an_event_stands_there() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish(a, "1");
+    w.publish(b, "2");
+    w.publish_event(a, Event::new().data("3").live_only());
+    w.publish(a, "4");
+    for (id, events) in [("e-0", 2), ("e-1", 1), ("e-2", 1), ("e-3", 1)] {
+        let c = w.connect_after(id);
+        assert_eq!(w.subscribe(a, c), Resume::Replayed { events }, "{id}");
+    }
+    let c = w.connect_after("e-4");
+    assert_eq!(w.subscribe(a, c), Resume::UpToDate);
+}
+
+#[test]
+fn h4_an_applications_id_stands_for_one_position_in_all_channels() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    publish_ids(&mut w, b, &["b1"]);
+    publish_ids(&mut w, a, &["a1"]);
+    publish_ids(&mut w, b, &["b2"]);
+    publish_ids(&mut w, a, &["a2"]);
+    let c = w.connect_after("a1");
+    w.subscribe(b, c);
+    w.subscribe(a, c);
+    assert_eq!(w.data(c), ["b2", "a2"]);
+}
+
+#[test]
+fn h4_an_applications_id_is_never_looked_up_in_channels_that_are_not_followed() {
+    let mut w = World::new();
+    let (a, stranger) = (w.open_keeping("a", 2), w.open("stranger"));
+    publish_ids(&mut w, a, &["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    publish_ids(&mut w, stranger, &["1", "2", "3", "4", "5"]);
+    let c = w.connect_after("5");
+    assert_eq!(w.subscribe(a, c), Resume::Unknown);
+    assert_eq!(w.take(c), "id: e-14\nevent: reset\ndata: \n\n");
+}
+
+#[test]
+fn h4_an_applications_id_is_not_looked_up_after_the_first_bytes() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    publish_ids(&mut w, b, &["x", "y"]);
+    let c = w.connect_after("x");
+    w.subscribe(a, c);
+    assert_eq!(w.data(c), ["reset e-2"]);
+    assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(2), events: 0 });
+    assert_eq!(w.data(c), ["reset e-2"]);
+}
+
+#[test]
+fn h4_the_smallest_position_of_an_id_counts() {
+    for b_first in [false, true] {
+        let mut w = World::new();
+        let (a, b) = (w.open("a"), w.open("b"));
+        publish_ids(&mut w, a, &["x", "a2"]);
+        publish_ids(&mut w, b, &["b1", "x", "b3"]);
+        let c = w.connect_after("x");
+        for channel in if b_first { [b, a] } else { [a, b] } {
+            w.subscribe(channel, c);
+        }
+        assert_eq!(w.data(c), ["a2", "b1", "x", "b3"]);
+    }
+}
+
+#[test]
+fn h5_an_id_below_the_floor_is_a_gap_and_one_at_it_is_not() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 2);
+    w.publish_all(a, 1..=4);
+    assert_eq!(w.hub.channel_stats(a).unwrap().floor, Position::new(2));
+    let c = w.connect_after("e-2");
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
+    let c = w.connect_after("e-1");
+    assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(2), events: 2 });
+}
+
+#[test]
+fn h5_live_only_events_do_not_raise_the_floor() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 1);
+    w.publish(a, "1");
+    w.publish_event(a, Event::new().data("2").live_only());
+    let c = w.connect_after("e-0");
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
+}
+
+#[test]
+fn h5_a_channel_opens_with_the_hubs_position_as_floor() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish_all(a, 1..=3);
+    let late = w.open("late");
+    assert_eq!(w.hub.channel_stats(late).unwrap().floor, Position::new(3));
+    let c = w.connect_after("e-3");
+    assert_eq!(w.subscribe(late, c), Resume::UpToDate);
+}
+
+#[test]
+fn h5_a_reopened_channel_answers_gap() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish_all(a, 1..=5);
+    w.hub.close_channel(w.now, a);
+    let a = w.open("a");
+    let c = w.connect_after("e-2");
+    assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(5), events: 0 });
+    w.publish(a, "6");
+    assert_eq!(w.take(c), "id: e-5\nevent: reset\ndata: \n\nid: e-6\ndata: 6\n\n");
+}
+
+#[test]
+fn h6_what_happened_is_told() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 2);
+    w.publish_all(a, 1..=4);
+    for (id, expected) in [
+        (None, Resume::Fresh),
+        (Some("e-4"), Resume::UpToDate),
+        (Some("e-3"), Resume::Replayed { events: 1 }),
+        (Some("e-0"), Resume::Gap { lost_through: Position::new(2), events: 2 }),
+        (Some("?"), Resume::Unknown),
+    ] {
+        let last_event_id = id.map(LastEventId::from);
+        let c = w.connect_with(ConnectionConfig { last_event_id, ..ConnectionConfig::default() });
+        assert_eq!(w.subscribe(a, c), expected, "{id:?}");
+    }
+    assert_eq!(w.hub.stats().gaps, 2);
+}
+
+#[test]
+fn h6_after_a_gap_the_policy_decides() {
+    for (policy, expected) in [
+        (GapPolicy::Reset, &["reset e-3", "4", "5", "6"][..]),
+        (GapPolicy::Kept, &["4", "5", "6"]),
+        (GapPolicy::Live, &["6"]),
+    ] {
+        let mut w = World::new();
+        let a = with_policy(&mut w, "a", policy, Start::Live);
+        w.publish_all(a, 1..=5);
+        let c = w.connect_after("e-1");
+        let events = if policy == GapPolicy::Live { 0 } else { 2 };
+        assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(3), events });
+        let mut seen = w.data(c);
+        w.publish(a, "6");
+        seen.extend(w.data(c));
+        assert_eq!(seen, expected, "{policy:?}");
+    }
+}
+
+#[test]
+fn h6_an_unknown_id_never_means_more_than_a_new_connection_could_have_had() {
+    for (policy, start, expected) in [
+        (GapPolicy::Reset, Start::All, &["reset e-5"][..]),
+        (GapPolicy::Live, Start::All, &[]),
+        (GapPolicy::Kept, Start::Live, &[]),
+        (GapPolicy::Kept, Start::Last(1), &["5"]),
+        (GapPolicy::Kept, Start::All, &["4", "5"]),
+    ] {
+        let mut w = World::new();
+        let a = with_policy(&mut w, "a", policy, start);
+        w.publish_all(a, 1..=5);
+        let c = w.connect_after("?");
+        w.subscribe(a, c);
+        assert_eq!(w.data(c), expected, "{policy:?} {start:?}");
+    }
+}
+
+#[test]
+fn h7_the_reset_stands_where_the_loss_ends() {
+    let mut w = World::new();
+    let (a, b) = odd_and_even(&mut w);
+    let c = w.connect_after("e-1");
+    assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(4), events: 1 });
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
+    assert_eq!(w.data(c), ["3", "reset e-4", "5", "6"]);
+}
+
+#[test]
+fn h7_whoever_drops_around_a_reset_loses_nothing_and_is_asked_no_more() {
+    // The client leaves after each frame in turn and comes back with the id that it has then.
+    for frames in 1..=4 {
+        let mut w = World::new();
+        let (a, b) = odd_and_even(&mut w);
+        let mut seen = Vec::new();
+        let mut id = "e-1".to_owned();
+        for take in [frames, 4] {
+            let c = w.connect_after(&id);
+            w.subscribe(a, c);
+            w.subscribe(b, c);
+            for _ in 0..take {
+                let frame = w.take_frame(c);
+                seen.extend(common::data(&frame));
+                id = common::messages(&frame).pop().map_or(id, |message| message.id);
+            }
+            w.hub.disconnect(w.now, c);
+        }
+        assert_eq!(seen, ["3", "reset e-4", "5", "6"], "left after {frames}");
+    }
+}
+
+#[test]
+fn h7_the_reset_stands_before_an_event_of_its_position() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
+    w.publish(b, "1");
+    w.publish_to(&[a, b], "2");
+    w.publish(b, "3");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    w.subscribe(b, c);
+    assert_eq!(w.take(c), "id: e-2\nevent: reset\ndata: \n\nid: e-2\ndata: 2\n\nid: e-3\ndata: 3\n\n");
+}
+
+#[test]
+fn h7_two_losses_have_two_resets_and_one_loss_in_two_channels_has_one() {
+    let mut w = World::new();
+    let (a, b) = (w.open_keeping("a", 1), w.open_keeping("b", 1));
+    for n in 1..=6 {
+        w.publish(if n % 2 == 1 { a } else { b }, &n.to_string());
+    }
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    w.subscribe(b, c);
+    assert_eq!(w.data(c), ["reset e-3", "reset e-4", "5", "6"]);
+    w.publish_to(&[a, b], "7");
+    w.publish_to(&[a, b], "8");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    w.subscribe(b, c);
+    assert_eq!(w.data(c), ["reset e-7", "8"]);
+}
+
+#[test]
+fn h7_for_an_unknown_id_there_is_one_reset_for_the_connection_before_everything() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_all(a, 1..=3);
+    let c = w.connect_after("?");
+    w.send(c, "direct");
+    w.subscribe(a, c);
+    w.publish(a, "4");
+    w.subscribe(b, c);
+    w.publish(b, "5");
+    assert_eq!(w.take_frame(c), "id: e-3\nevent: reset\ndata: \n\n");
+    assert_eq!(w.data(c), ["direct", "4", "5"]);
+}
+
+#[test]
+fn h7_nothing_later_than_a_loss_is_sent_before_its_reset() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
+    w.publish(a, "1");
+    w.publish(b, "2");
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    w.subscribe(b, c);
+    assert_eq!(w.take_frame(c), "id: e-1\ndata: 1\n\n");
+    w.publish(a, "3");
+    // What it is still owed of `b` leaves history now, and was never in its backlog.
+    w.publish(b, "4");
+    assert_eq!(w.take(c), "");
+    assert_eq!(w.ends(), [(c, sse_core::CloseReason::Lagged)]);
+}

@@ -1,0 +1,311 @@
+//! Slow readers: S1 and S2; S3 is in frames_in_progress.rs.
+mod common;
+use std::num::NonZeroUsize;
+
+use common::{World, data_frame, keeping, quiet};
+use sse_core::{
+    Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, Event, HubConfig,
+    LagPolicy, Limits, Position, Resume, SendError,
+};
+
+fn channel(w: &mut World, name: &str, backlog: usize, history: usize, on_lag: LagPolicy) -> ChannelId {
+    let backlog = BacklogConfig { frames: NonZeroUsize::new(backlog).unwrap(), ..Default::default() };
+    w.open_with(name, ChannelConfig { backlog, history: keeping(history), on_lag, ..Default::default() })
+}
+
+fn live(w: &mut World, channel: ChannelId, data: &str) {
+    w.publish_event(channel, Event::new().data(data).live_only());
+}
+
+#[test]
+fn s1_what_readers_have_not_taken_is_kept_until_the_last_of_them_took_it() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 10, 0, LagPolicy::Close);
+    let (quick, slow) = (w.follow(a), w.follow(a));
+    w.publish_all(a, 1..=3);
+    assert_eq!(w.data(quick), ["1", "2", "3"]);
+    assert_eq!(w.backlog(a), (2, 3));
+    w.take_frame(slow);
+    assert_eq!(w.backlog(a), (2, 2));
+    assert_eq!(w.data(slow), ["2", "3"]);
+    assert_eq!(w.backlog(a), (2, 0));
+    assert_eq!(w.hub.channel_stats(a).unwrap().backlog_bytes, 0);
+}
+
+#[test]
+fn s1_a_reader_that_goes_takes_its_backlog_with_it() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let (one, two) = (w.follow(a), w.follow(a));
+    w.publish_all(a, 1..=2);
+    w.data(one);
+    w.publish_all(a, 3..=3);
+    w.hub.disconnect(w.now, two);
+    assert_eq!(w.backlog(a), (1, 1));
+    w.hub.unsubscribe(w.now, a, one);
+    assert_eq!(w.backlog(a), (0, 0));
+}
+
+#[test]
+fn s1_nothing_is_kept_where_nobody_reads() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish_all(a, 1..=3);
+    assert_eq!(w.backlog(a), (0, 0));
+    let c = w.connect_after("e-0");
+    w.subscribe(a, c);
+    assert_eq!(w.backlog(a), (1, 0), "a replay is read from history");
+}
+
+#[test]
+fn s1_who_falls_out_of_the_backlog_goes_on_from_history_if_that_covers_the_gap() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 1, 500, LagPolicy::Close);
+    let c = w.follow(a);
+    w.publish_all(a, 1..=6);
+    assert_eq!(w.backlog(a), (1, 1));
+    assert_eq!(w.data(c), ["1", "2", "3", "4", "5", "6"]);
+    assert_eq!((w.hub.stats().lagged, w.hub.stats().replayed), (0, 5));
+    w.publish_all(a, 7..=8);
+    assert_eq!(w.data(c), ["7", "8"]);
+    assert_eq!(w.backlog(a), (1, 0));
+    assert_eq!(w.actions(), []);
+}
+
+#[test]
+fn s1_who_falls_out_twice_before_it_reads_on_loses_nothing_either() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 2, 500, LagPolicy::Close);
+    let c = w.follow(a);
+    w.publish_all(a, 1..=6);
+    assert_eq!(w.take_frame(c), "id: e-1\ndata: 1\n\n");
+    w.publish_all(a, 7..=12);
+    let expected: Vec<String> = (2..=12).map(|n| n.to_string()).collect();
+    assert_eq!(w.data(c), expected);
+    assert_eq!(w.backlog(a), (1, 0));
+}
+
+#[test]
+fn s1_live_only_events_that_fall_out_are_lost_and_counted() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 1, 500, LagPolicy::Close);
+    let c = w.follow(a);
+    live(&mut w, a, "lost");
+    w.publish(a, "1");
+    live(&mut w, a, "lost too");
+    w.publish(a, "2");
+    live(&mut w, a, "kept");
+    assert_eq!(w.data(c), ["1", "2", "kept"]);
+    assert_eq!((w.hub.stats().live_only_lost, w.hub.stats().lagged), (2, 0));
+    assert_eq!(w.ends(), []);
+}
+
+#[test]
+fn s1_the_backlog_is_bounded_by_bytes_but_for_its_newest_frame() {
+    let mut w = World::new();
+    let backlog = BacklogConfig { bytes: 40, ..Default::default() };
+    let a = w.open_with("a", ChannelConfig { backlog, ..Default::default() });
+    let c = w.follow(a);
+    w.publish_all(a, 1..=3);
+    assert_eq!(w.hub.channel_stats(a).unwrap().backlog_bytes, 34, "two of 17");
+    let long = "x".repeat(100);
+    w.publish(a, &long);
+    assert_eq!(w.backlog(a), (1, 1));
+    assert_eq!(w.data(c), ["1", "2", "3", &long]);
+}
+
+#[test]
+fn s1_a_reader_that_lost_events_is_closed_so_that_it_resumes() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 2, 2, LagPolicy::Close);
+    let c = w.follow(a);
+    w.publish_all(a, 1..=5);
+    assert_eq!(w.actions(), [Action::Transmit(c)], "noticed when it reads, and not by the publisher");
+    assert_eq!(w.take(c), "");
+    assert_eq!(w.ends(), [(c, CloseReason::Lagged)]);
+    assert_eq!((w.hub.stats().lagged, w.backlog(a)), (1, (0, 0)));
+    let back = w.connect_after("e-0");
+    assert_eq!(w.subscribe(a, back), Resume::Gap { lost_through: Position::new(3), events: 2 });
+    assert_eq!(w.data(back), ["reset e-3", "4", "5"]);
+}
+
+#[test]
+fn s1_a_reader_that_lost_events_may_skip_them_with_a_reset() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 2, 3, LagPolicy::Skip);
+    let c = w.follow(a);
+    w.publish_all(a, 1..=6);
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    let expected = "id: e-3\nevent: reset\ndata: \n\nid: e-4\ndata: 4\n\n";
+    assert_eq!(w.take(c), format!("{expected}id: e-5\ndata: 5\n\nid: e-6\ndata: 6\n\n"));
+    let lost_through = Position::new(3);
+    assert_eq!(w.actions(), [Action::Lagged { connection: c, channel: a, lost_through }]);
+    assert_eq!((w.hub.stats().lagged, w.backlog(a)), (1, (1, 0)));
+}
+
+#[test]
+fn s1_the_loss_of_one_channel_stands_in_the_order_of_all() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), channel(&mut w, "b", 1, 1, LagPolicy::Skip));
+    let c = w.follow(a);
+    w.subscribe(b, c);
+    for n in 1..=8 {
+        w.publish(if n % 2 == 1 { a } else { b }, &n.to_string());
+    }
+    assert_eq!(w.data(c), ["1", "3", "5", "reset e-6", "7", "8"]);
+}
+
+#[test]
+fn s1_nothing_past_a_loss_is_sent_to_who_is_closed_for_it() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), channel(&mut w, "b", 1, 1, LagPolicy::Close));
+    let c = w.follow(a);
+    w.subscribe(b, c);
+    w.publish(a, "1");
+    assert_eq!(w.take_bytes(c, 5), "id: e");
+    w.publish_all(b, 2..=4);
+    w.publish(a, "5");
+    assert_eq!(w.take(c), "-1\ndata: 1\n\n", "the frame in progress and nothing else");
+    assert_eq!(w.ends(), [(c, CloseReason::Lagged)]);
+}
+
+#[test]
+fn s1_a_frame_in_the_window_may_fall_out_before_the_next() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 1, 2, LagPolicy::Skip);
+    let c = w.follow(a);
+    w.publish_all(a, 1..=2);
+    assert!(w.due(c) > 0);
+    w.publish_all(a, 3..=4);
+    assert_eq!(w.data(c), ["reset e-2", "3", "4"]);
+}
+
+#[test]
+fn s1_a_slow_reader_neither_delays_nor_grows_for_another() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 4, 0, LagPolicy::Close);
+    let (_slow, quick) = (w.follow(a), w.follow(a));
+    for n in 1..=1_000 {
+        w.publish(a, &n.to_string());
+        assert_eq!(w.data(quick), [n.to_string()]);
+        assert!(w.backlog(a).1 <= 4);
+    }
+}
+
+#[test]
+fn s1_a_loss_beyond_what_a_closing_connection_is_due_does_not_concern_it() {
+    for on_lag in [LagPolicy::Close, LagPolicy::Skip] {
+        let mut w = World::new();
+        let (a, b) = (channel(&mut w, "a", 1, 1, on_lag), w.open("b"));
+        let c = w.follow(a);
+        w.subscribe(b, c);
+        w.publish_all(a, 1..=1);
+        w.publish_all(b, 2..=2);
+        assert_eq!(w.take_frame(c), "id: e-1\ndata: 1\n\n");
+        w.hub.close(w.now, c);
+        w.publish_all(a, 3..=9);
+        assert_eq!(w.data(c), ["2"], "{on_lag:?}");
+        assert_eq!(w.actions(), [Action::Close { connection: c, reason: CloseReason::Requested }]);
+    }
+}
+
+#[test]
+fn s1_a_loss_behind_the_last_frame_of_a_closing_connection_does_not_concern_it() {
+    for on_lag in [LagPolicy::Close, LagPolicy::Skip] {
+        let mut w = World::new();
+        let a = channel(&mut w, "a", 1, 1, on_lag);
+        let c = w.follow(a);
+        w.publish_all(a, 1..=1);
+        w.hub.close(w.now, c);
+        w.actions();
+        w.take_bytes(c, 2);
+        w.publish_all(a, 2..=9);
+        assert_eq!(w.take(c), ": e-1\ndata: 1\n\n");
+        assert_eq!(w.actions(), [Action::Close { connection: c, reason: CloseReason::Requested }]);
+    }
+}
+
+#[test]
+fn s1_a_closing_connection_whose_last_due_frame_fell_out_ends() {
+    let mut w = World::new();
+    let a = channel(&mut w, "a", 1, 0, LagPolicy::Close);
+    let c = w.follow(a);
+    live(&mut w, a, "1");
+    w.actions();
+    w.hub.close(w.now, c);
+    live(&mut w, a, "2");
+    assert_eq!(w.take(c), "");
+    assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
+    assert_eq!(w.backlog(a), (0, 0));
+}
+
+#[test]
+fn s2_direct_sends_are_bounded_by_bytes_and_say_so() {
+    let mut w = World::new();
+    let c = w.connect_with(ConnectionConfig { direct_bytes: 30, ..quiet() });
+    let frame = data_frame("12345");
+    assert_eq!(frame.len(), 13);
+    w.send(c, "12345");
+    w.send(c, "12345");
+    let full = SendError::Full { waiting: 26, limit: 30 };
+    assert_eq!(w.hub.send(w.now, c, &frame), Err(full));
+    assert_eq!(full.to_string(), "26 bytes wait for the connection already, the limit is 30");
+    assert_eq!(w.take(c), "data: 12345\n\n".repeat(2), "nothing more, nothing less");
+    assert!(w.hub.send(w.now, c, &frame).is_ok());
+}
+
+#[test]
+fn s2_a_direct_frame_in_progress_no_longer_counts() {
+    let mut w = World::new();
+    let c = w.connect_with(ConnectionConfig { direct_bytes: 13, ..quiet() });
+    w.send(c, "12345");
+    assert_eq!(w.take_bytes(c, 1), "d");
+    w.send(c, "67890");
+    assert_eq!(w.take(c), "ata: 12345\n\ndata: 67890\n\n");
+}
+
+#[test]
+fn s2_each_direct_frame_that_is_taken_makes_room_for_another() {
+    let mut w = World::new();
+    let c = w.connect_with(ConnectionConfig { direct_bytes: 26, ..quiet() });
+    w.send(c, "12345");
+    w.send(c, "67890");
+    assert_eq!(w.take_frame(c), "data: 12345\n\n");
+    w.send(c, "abcde");
+    let full = SendError::Full { waiting: 26, limit: 26 };
+    assert_eq!(w.hub.send(w.now, c, &data_frame("")), Err(full));
+    assert_eq!(w.data(c), ["67890", "abcde"]);
+}
+
+#[test]
+fn s2_events_and_resets_do_not_count_as_direct_sends() {
+    let mut w = World::new();
+    let a = w.open_keeping("a", 1);
+    w.publish_all(a, 1..=3);
+    let c = w.connect_with(ConnectionConfig {
+        direct_bytes: 13,
+        last_event_id: Some("e-0".into()),
+        ..ConnectionConfig::default()
+    });
+    w.subscribe(a, c);
+    w.send(c, "12345");
+    assert_eq!(w.data(c), ["reset e-2", "3", "12345"]);
+}
+
+#[test]
+fn s2_a_frame_that_could_never_be_sent_is_too_large() {
+    let mut w = World::with(HubConfig {
+        limits: Limits { event_bytes: 12, ..Limits::default() },
+        ..HubConfig::default()
+    });
+    let c = w.connect();
+    let small = w.connect_with(ConnectionConfig { direct_bytes: 7, ..quiet() });
+    let send = |w: &mut World, c, data: &str| w.hub.send(w.now, c, &data_frame(data));
+    assert_eq!(send(&mut w, c, "12345"), Err(SendError::TooLarge { bytes: 13, limit: 12 }));
+    assert_eq!(send(&mut w, c, "1234"), Ok(()));
+    assert_eq!(send(&mut w, small, ""), Err(SendError::TooLarge { bytes: 8, limit: 7 }));
+    w.hub.close(w.now, c);
+    assert_eq!(send(&mut w, c, ""), Err(SendError::Closing(c)));
+    w.hub.disconnect(w.now, c);
+    assert_eq!(send(&mut w, c, ""), Err(SendError::UnknownConnection(c)));
+}

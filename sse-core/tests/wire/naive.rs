@@ -1,0 +1,138 @@
+//! A decoder that follows the standard's text word by word, and what the one of the crate is compared in. The fuzz
+//! targets use it too.
+
+use sse_core::{DecodeError, Decoder, Message};
+
+/// What became of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) results: Vec<Result<Message, DecodeError>>,
+    pub(crate) last_event_id: String,
+    pub(crate) retry: Option<u64>,
+}
+
+/// Feeds the decoder with the pieces that `cuts` make of `stream`, and takes all messages after each piece.
+pub(crate) fn decode_cut(mut decoder: Decoder, stream: &[u8], cuts: &[usize]) -> Outcome {
+    let mut results = Vec::new();
+    let mut start = 0;
+    for &cut in cuts.iter().chain([&stream.len()]) {
+        decoder.push(&stream[start..cut]);
+        results.extend(std::iter::from_fn(|| decoder.next_message()));
+        start = cut;
+    }
+    let retry = decoder.retry().map(|retry| u64::try_from(retry.as_millis()).unwrap());
+    Outcome { results, last_event_id: decoder.last_event_id().to_owned(), retry }
+}
+
+pub(crate) fn decode(stream: &[u8]) -> Outcome {
+    decode_cut(Decoder::new(), stream, &[])
+}
+
+/// The cuts that make pieces of `size` bytes.
+pub(crate) fn every(size: usize, len: usize) -> Vec<usize> {
+    (size..len).step_by(size).collect()
+}
+
+pub(crate) fn message(event: &str, data: &str, id: &str) -> Message {
+    Message { event: event.into(), data: data.into(), id: id.into() }
+}
+
+/// The lines of a whole text, split one byte at a time, and what no line end follows.
+pub(crate) fn naive_lines(text: &[u8]) -> (Vec<String>, String) {
+    let mut lines = Vec::new();
+    let mut line = Vec::new();
+    let mut bytes = text.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\r' && bytes.peek() == Some(&b'\n') {
+            bytes.next();
+        }
+        match byte {
+            b'\r' | b'\n' => lines.push(std::mem::take(&mut line)),
+            byte => line.push(byte),
+        }
+    }
+    // One character for each byte, where the text is not UTF-8: only their number counts then.
+    let text = |line: Vec<u8>| match String::from_utf8(line) {
+        Ok(line) => line,
+        Err(error) => {
+            error.as_bytes().iter().map(|byte| if byte.is_ascii() { *byte as char } else { 'x' }).collect()
+        }
+    };
+    (lines.into_iter().map(text).collect(), text(line))
+}
+
+fn name_and_value(line: &str) -> (&str, &str) {
+    let (name, value) = line.split_once(':').unwrap_or((line, ""));
+    (name, value.strip_prefix(' ').unwrap_or(value))
+}
+
+/// WHATWG HTML 9.2.6 in the order of its text, over the whole stream at once, with the limit as `with_limit` words it.
+pub(crate) fn naive(stream: &[u8], last_event_id: &str, limit: usize) -> Outcome {
+    let stream = stream.strip_prefix("\u{feff}".as_bytes()).unwrap_or(stream);
+    let text = String::from_utf8_lossy(stream);
+    let (lines, unfinished) = naive_lines(text.as_bytes());
+    // What is never decoded counts as it came: a reconnection time, and a line that has not ended.
+    let (raw_lines, raw_unfinished) = naive_lines(stream);
+    assert_eq!(lines.len(), raw_lines.len(), "decoding neither makes nor takes line ends");
+    let mut outcome = Outcome { results: vec![], last_event_id: last_event_id.to_owned(), retry: None };
+    let (mut data, mut event_type, mut id_buffer) = (String::new(), String::new(), None::<String>);
+    let mut too_large = false;
+    let decoded = lines.iter().chain([&unfinished]);
+    for (number, (line, raw)) in decoded.zip(raw_lines.iter().chain([&raw_unfinished])).enumerate() {
+        let is_unfinished = number == lines.len();
+        if line.is_empty() && !is_unfinished {
+            if let Some(id) = id_buffer.take() {
+                outcome.last_event_id = id;
+            }
+            if !data.is_empty() && !too_large {
+                data.pop();
+                let event = if event_type.is_empty() { "message" } else { &event_type };
+                outcome.results.push(Ok(message(event, &data, &outcome.last_event_id)));
+            }
+            data.clear();
+            event_type.clear();
+            too_large = false;
+            continue;
+        }
+        if is_unfinished && !line.contains(':') {
+            break;
+        }
+        let (name, value) = name_and_value(line);
+        let raw_len = name_and_value(raw).1.len();
+        let counted = if is_unfinished { raw_len } else { value.len() };
+        let id_len = id_buffer.as_ref().map_or(0, String::len);
+        let size = match name {
+            "data" => data.len() + counted + event_type.len() + id_len,
+            "event" => data.len().saturating_sub(1) + counted + id_len,
+            "id" => data.len().saturating_sub(1) + counted + event_type.len(),
+            "retry" => raw_len,
+            _ => 0,
+        };
+        if size > limit && !too_large {
+            outcome.results.push(Err(DecodeError::EventTooLarge { limit }));
+            (too_large, id_buffer) = (true, None);
+            data.clear();
+            event_type.clear();
+        }
+        if is_unfinished {
+            break;
+        }
+        match name {
+            "data" if !too_large => {
+                data.push_str(value);
+                data.push('\n');
+            }
+            "event" if !too_large => event_type = value.to_owned(),
+            "id" if !too_large && !value.contains('\0') => id_buffer = Some(value.to_owned()),
+            "retry"
+                if raw_len <= limit
+                    && !value.is_empty()
+                    && value.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                outcome.retry = Some(value.parse().unwrap_or(u64::MAX));
+            }
+            _ => {}
+        }
+    }
+    outcome
+}
