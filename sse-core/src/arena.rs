@@ -44,6 +44,11 @@ impl<K: Key, T> Arena<K, T> {
         self.len
     }
 
+    /// How many slots there are, vacant ones too.
+    pub(crate) fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
     /// Puts a value in; `None`, and the value back, only when four billion slots are taken.
     pub(crate) fn insert(&mut self, value: T) -> Result<K, T> {
         let (index, generation) = match self.vacant {

@@ -37,8 +37,8 @@ pub(crate) struct Connection {
     pub(crate) announces_position: bool,
     direct_limit: usize,
     pub(crate) opened_at: Instant,
-    /// Since when bytes are due that it was named for.
-    pub(crate) due_since: Instant,
+    /// Since when bytes are due that it was named for; `None` when they were given up.
+    pub(crate) due_since: Option<Instant>,
     /// When it took its last byte.
     pub(crate) taken_at: Instant,
     pub(crate) ping: Ping,
@@ -163,7 +163,7 @@ impl Connection {
             announces_position: config.announce_position,
             direct_limit: config.direct_bytes,
             opened_at: now,
-            due_since: now,
+            due_since: None,
             taken_at: now,
             ping: Ping::default(),
             expires: None,
@@ -180,9 +180,16 @@ impl Connection {
     /// Whether an event of this position is still for it.
     pub(crate) fn wants(&self, position: Position) -> bool {
         match self.stage {
-            Stage::Open => true,
-            Stage::Closing { end, .. } => position <= end,
+            Stage::Open | Stage::Closing { .. } => position <= self.end(),
             Stage::Ending { .. } => false,
+        }
+    }
+
+    /// Nothing above it is for this connection.
+    pub(crate) fn end(&self) -> Position {
+        match self.stage {
+            Stage::Closing { end, .. } => end,
+            Stage::Open | Stage::Ending { .. } => Position::new(u64::MAX),
         }
     }
 
@@ -214,6 +221,13 @@ impl Connection {
         own.direct_bytes = bytes;
         own.queue.push_back(OwnFrame { key: Key(head, Rank::After), frame, since: now });
         Ok(())
+    }
+
+    /// Puts in the last frame that the hub sends it, whatever waits already.
+    pub(crate) fn push_last(&mut self, now: Instant, head: Position, frame: Frame) {
+        let own = self.own.get_or_insert_default();
+        own.direct_bytes = own.direct_bytes.saturating_add(frame.len());
+        own.queue.push_back(OwnFrame { key: Key(head, Rank::After), frame, since: now });
     }
 
     pub(crate) fn direct_limit(&self) -> usize {
@@ -280,7 +294,7 @@ impl Connection {
     pub(crate) fn first_loss(&self, channels: &Channels) -> Option<(usize, Loss)> {
         self.subscriptions.as_slice().iter().enumerate().find_map(|(number, subscription)| {
             let channel = channels.at(subscription.channel)?;
-            Some((number, subscription.loss(channel, self.position)?))
+            Some((number, subscription.loss(channel, self.position, self.end())?))
         })
     }
 }
@@ -421,22 +435,30 @@ impl Subscription {
         Some(Place { position: entry.position, channel: self.channel, in_history: false, index })
     }
 
-    /// What it has lost, if anything, when its connection has come to `position`.
-    pub(crate) fn loss(&self, channel: &Channel, position: Position) -> Option<Loss> {
-        let floor = channel.history.floor();
+    /// What it has lost, if anything, when its connection has come to `position`. What is above `end` does not concern
+    /// it: a reset there would hide what other channels have before that.
+    pub(crate) fn loss(&self, channel: &Channel, position: Position, end: Position) -> Option<Loss> {
+        let gone = channel.history.floor().min(end);
         let owed_after = position.max(self.from);
         let mut through: Option<Position> = None;
-        if owed_after < self.replay_to && owed_after < floor {
-            through = Some(floor.min(self.replay_to));
+        if owed_after < self.replay_to && owed_after < gone {
+            through = Some(gone.min(self.replay_to));
         }
-        let has_fallen = channel.backlog.has_lost_after(self.reader(position));
+        let reader = self.reader(position);
+        let has_fallen = reader < end && channel.backlog.has_lost_after(reader);
         if has_fallen {
-            let end = floor.min(channel.backlog.lost_id_through());
-            if end > self.reader(owed_after) {
-                through = through.max(Some(end));
+            let gone = gone.min(channel.backlog.lost_id_through());
+            if gone > self.reader(owed_after) {
+                through = through.max(Some(gone));
             }
         }
         (has_fallen || through.is_some()).then_some(Loss { through })
+    }
+
+    /// What it owes from history above `from`, when nothing of that is gone yet.
+    pub(crate) fn read_on_from(&mut self, channel: &Channel, from: Position) {
+        self.from = from;
+        self.replay_to = channel.history.newest_by(self.live_from).map_or(from, |newest| newest.max(from));
     }
 
     /// What it owes from history above `from`. What is gone of that is owed too: it is a loss, and is told as one.
@@ -459,7 +481,8 @@ impl Subscription {
                 return (policy == GapPolicy::Reset).then_some(floor);
             }
             Some(None) if policy == GapPolicy::Kept => self.start(channel),
-            Some(_) => self.replay_from(channel, self.made_at),
+            // A client that is ahead has what is below its id (O4).
+            Some(position) => self.replay_from(channel, self.made_at.max(position.unwrap_or_default())),
             None => self.start(channel),
         }
         None

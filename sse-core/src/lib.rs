@@ -141,7 +141,7 @@ pub use error::{DecodeError, EncodeError, Field, FrameError, MAX_ID_BYTES};
 pub use event::Event;
 pub use frame::Frame;
 pub use hub::{
-    Action, ChannelCloseReason, ConfigError, ConnectError, Hub, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES,
+    Action, ChannelCloseReason, ConfigError, ConnectError, Drain, Hub, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES,
     OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
 };
 pub use id::{ChannelId, ConnectionId, Position};

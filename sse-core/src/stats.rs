@@ -68,14 +68,23 @@ pub struct Closed {
     pub lagged: u64,
     /// A channel closed that takes its connections with it.
     pub channel_closed: u64,
+    /// The hub was told to end its connections.
+    pub shutting_down: u64,
 }
 
 impl Closed {
     /// All ends together.
     pub fn total(&self) -> u64 {
-        [self.disconnected, self.requested, self.timed_out, self.stalled, self.lagged, self.channel_closed]
-            .into_iter()
-            .fold(0, u64::saturating_add)
+        let all = [
+            self.disconnected,
+            self.requested,
+            self.timed_out,
+            self.stalled,
+            self.lagged,
+            self.channel_closed,
+            self.shutting_down,
+        ];
+        all.into_iter().fold(0, u64::saturating_add)
     }
 
     pub(crate) fn count(&mut self, reason: CloseReason) {
@@ -86,6 +95,7 @@ impl Closed {
             CloseReason::Stalled => &mut self.stalled,
             CloseReason::Lagged => &mut self.lagged,
             CloseReason::ChannelClosed => &mut self.channel_closed,
+            CloseReason::ShuttingDown => &mut self.shutting_down,
         };
         *counter = counter.saturating_add(1);
     }
@@ -107,6 +117,8 @@ pub enum CloseReason {
     Lagged,
     /// A channel closed that takes its connections with it (K3).
     ChannelClosed,
+    /// The hub was told to end its connections (A2).
+    ShuttingDown,
 }
 
 impl core::fmt::Display for CloseReason {
@@ -118,6 +130,7 @@ impl core::fmt::Display for CloseReason {
             CloseReason::Stalled => "it took nothing for too long",
             CloseReason::Lagged => "it fell too far behind",
             CloseReason::ChannelClosed => "its channel closed",
+            CloseReason::ShuttingDown => "the server is shutting down",
         })
     }
 }

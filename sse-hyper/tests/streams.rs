@@ -182,7 +182,7 @@ async fn x6_a_graceful_shutdown_returns_with_streams_open() {
         assert_eq!(client.message().await.data, "the last");
         client.end().await;
     }
-    assert_eq!(hub.stats().closed.requested, 50);
+    assert_eq!(hub.stats().closed.shutting_down, 50);
 }
 
 #[tokio::test]

@@ -135,6 +135,11 @@ impl Hub {
         };
         self.detach(index, number);
         self.plan(index);
+        if !self.is_due(index)
+            && let Some(connection) = self.connections.at_mut(index)
+        {
+            connection.due_since = None;
+        }
         self.settle(index);
         true
     }

@@ -1,6 +1,5 @@
 //! What happens to connections.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::{ConnectionConfig, Positions};
@@ -35,7 +34,7 @@ impl Hub {
     /// ```
     pub fn connect(&mut self, now: Instant, config: ConnectionConfig) -> Result<ConnectionId, ConnectError> {
         let now = self.observe(now);
-        if self.is_shutting_down {
+        if self.draining.is_some() {
             return Err(ConnectError::ShuttingDown);
         }
         let refused = ConnectError::TooManyConnections { limit: self.config.limits.connections };
@@ -69,28 +68,6 @@ impl Hub {
     /// ```
     pub fn is_open(&self, connection: ConnectionId) -> bool {
         self.connections.index(connection).is_some()
-    }
-
-    /// Closes every connection, as [`close`](Hub::close) does, and takes no new ones from now on.
-    ///
-    /// # Cost
-    ///
-    /// O(connections).
-    ///
-    /// ```
-    /// # use sse_core::{ConnectError, ConnectionConfig, Hub, HubConfig, Instant};
-    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
-    /// # let now = Instant::ORIGIN;
-    /// hub.shut_down(now);
-    /// assert_eq!(hub.connect(now, ConnectionConfig::default()), Err(ConnectError::ShuttingDown));
-    /// ```
-    pub fn shut_down(&mut self, now: Instant) {
-        self.observe(now);
-        self.is_shutting_down = true;
-        let open: Vec<ConnectionId> = self.connections.keys().collect();
-        for connection in open {
-            self.close(now, connection);
-        }
     }
 
     /// Takes note that the peer of a connection is gone. What was due to it is given up, what it held is free at
@@ -274,7 +251,7 @@ impl Hub {
 }
 
 /// A number that looks random: the finaliser of SplitMix64, so that equal inputs give equal outputs.
-fn scramble(seed: u64, number: u64) -> u64 {
+pub(super) fn scramble(seed: u64, number: u64) -> u64 {
     let mut bits = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,10 +1,11 @@
 //! The state machine: channels that are logs, connections that are positions.
 //!
-//! `input.rs` is what happens to connections, `channels.rs` to channels and subscriptions, `publish.rs` how events
+//! `input.rs` is what happens to connections, `drain.rs` how all of them are ended, `channels.rs` to channels and subscriptions, `publish.rs` how events
 //! come in; `output.rs` says what to do about it, `transmit.rs` hands out bytes; `due.rs` finds what is due and
 //! `progress.rs` moves connections on.
 
 mod channels;
+mod drain;
 mod due;
 mod error;
 mod input;
@@ -32,10 +33,13 @@ use crate::resume::{Epoch, LastEventId};
 use crate::stats::{ChannelStats, Stats};
 use crate::time::Instant;
 
+pub use drain::Drain;
 pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, SubscribeError};
 pub use output::{Action, ChannelCloseReason};
 pub use publish::Published;
 pub use transmit::{MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, Transmit};
+
+use drain::Draining;
 
 /// Connections, channels, and what has to be done about them: the whole of Server-Sent Events but the I/O.
 ///
@@ -63,7 +67,8 @@ pub struct Hub {
     /// Connections that something became due to otherwise.
     wakes: VecDeque<ConnectionId>,
     stats: Stats,
-    is_shutting_down: bool,
+    /// Since it was told to end its connections.
+    draining: Option<Draining>,
 }
 
 impl Hub {
@@ -99,7 +104,7 @@ impl Hub {
             sweeps: VecDeque::new(),
             wakes: VecDeque::new(),
             stats: Stats::default(),
-            is_shutting_down: false,
+            draining: None,
         })
     }
 

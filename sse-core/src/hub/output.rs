@@ -10,7 +10,7 @@ use crate::time::Instant;
 
 use super::Hub;
 
-/// How many members one [`Hub::poll_action`] visits at most.
+/// How many members one [`Hub::poll_action`] visits at most, and how many connections that wait in line.
 const VISITS_PER_POLL: usize = 256;
 
 /// How many deadlines one [`Hub::handle_timeout`] handles at most.
@@ -84,19 +84,14 @@ impl Hub {
     /// assert_eq!(hub.poll_action(), None);
     /// ```
     pub fn poll_action(&mut self) -> Option<Action> {
-        while let Some(notice) = self.notices.pop_front() {
-            if self.still_holds(notice) {
-                return Some(notice);
-            }
+        if let Some(notice) = self.next_notice() {
+            return Some(notice);
         }
         if let Some(connection) = self.sweep() {
             return Some(Action::Transmit(connection));
         }
-        // A sweep may have ended connections that only had the rest to take.
-        if let Some(notice) = self.notices.pop_front() {
-            return Some(notice);
-        }
-        while let Some(connection) = self.wakes.pop_front() {
+        for _ in 0..VISITS_PER_POLL {
+            let Some(connection) = self.wakes.pop_front() else { break };
             if let Some(index) = self.connections.index(connection)
                 && self.connections.at(index).is_some_and(|state| state.wake == Wake::Queued)
                 && self.name_if_due(index)
@@ -105,7 +100,8 @@ impl Hub {
             }
         }
         self.release_queues();
-        self.notices.pop_front()
+        // Some that only had the rest to take may have been ended.
+        self.next_notice()
     }
 
     /// When to call [`handle_timeout`](Hub::handle_timeout) and [`poll_action`](Hub::poll_action) next: not in the
@@ -128,7 +124,7 @@ impl Hub {
         if !self.notices.is_empty() || !self.wakes.is_empty() || !self.sweeps.is_empty() {
             return Some(self.now);
         }
-        self.deadlines.first()
+        self.deadlines.first().into_iter().chain(self.next_drain()).min()
     }
 
     /// Does what is due by `now`: pings, timeouts, stalls, empty channels. Before its time it does nothing (D4).
@@ -150,6 +146,7 @@ impl Hub {
     /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.observe(now);
+        self.drain_due();
         for _ in 0..DEADLINES_PER_CALL {
             match self.deadlines.pop(now) {
                 Some(Timer::Connection(index)) => self.connection_deadline(index),
@@ -275,17 +272,25 @@ impl Hub {
         match self.connections.at(member).map(|connection| connection.wake) {
             Some(Wake::Idle) => self.name_if_due(member),
             // The driver has it, or will: it finds out itself.
-            Some(Wake::Named | Wake::Queued) | None => false,
+            Some(Wake::Named | Wake::Queued) => {
+                self.wake(member);
+                false
+            }
+            None => false,
         }
     }
 
-    /// Whether an action still means something: what it is about may have gone since (D6).
-    fn still_holds(&self, notice: Action) -> bool {
-        match notice {
-            Action::TimedOut(connection) | Action::Lagged { connection, .. } => {
-                self.connections.index(connection).is_some()
+    /// The next action that still means something: what it is about may have gone since (D6).
+    fn next_notice(&mut self) -> Option<Action> {
+        loop {
+            let notice = self.notices.pop_front()?;
+            let still_holds = match notice {
+                Action::TimedOut(connection) | Action::Lagged { connection, .. } => self.is_open(connection),
+                Action::Transmit(_) | Action::Close { .. } | Action::ChannelClosed { .. } => true,
+            };
+            if still_holds {
+                return Some(notice);
             }
-            Action::Transmit(_) | Action::Close { .. } | Action::ChannelClosed { .. } => true,
         }
     }
 

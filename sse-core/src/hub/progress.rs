@@ -12,6 +12,9 @@ use crate::time::Instant;
 use super::due::{self, Cursor, Item};
 use super::{Action, Hub, position_frame, reset_frame};
 
+/// Room in the line for connections that are gone.
+const KEPT_WAKES: usize = 64;
+
 impl Hub {
     /// What is due first to a connection.
     pub(super) fn first_item(&self, index: u32) -> Option<Item> {
@@ -30,10 +33,10 @@ impl Hub {
     /// Since when a connection could have taken a byte and did not (T3).
     pub(super) fn waiting_since(&self, index: u32) -> Option<Instant> {
         let connection = self.connections.at(index).filter(|_| self.is_due(index))?;
-        let since = match connection.wake {
+        let since = match (connection.wake, connection.due_since) {
             // The frame that it was named for may have left its log since (S1), and all others too.
-            Wake::Named => connection.due_since,
-            Wake::Idle | Wake::Queued => self.due_since(index, self.first_item(index)?)?,
+            (Wake::Named, Some(since)) => since,
+            _ => self.due_since(index, self.first_item(index)?)?,
         };
         Some(since.max(connection.taken_at))
     }
@@ -62,10 +65,25 @@ impl Hub {
     /// Puts a connection in line for being named, if the driver waits for that (D3).
     pub(super) fn wake(&mut self, index: u32) {
         let Some(id) = self.connections.key(index) else { return };
+        let now = self.now;
         let Some(connection) = self.connections.at_mut(index) else { return };
-        if connection.wake == Wake::Idle {
-            connection.wake = Wake::Queued;
-            self.wakes.push_back(id);
+        match connection.wake {
+            Wake::Idle => {
+                connection.wake = Wake::Queued;
+                self.wakes.push_back(id);
+                self.forget_gone_wakes();
+            }
+            Wake::Named => connection.due_since = connection.due_since.or(Some(now)),
+            Wake::Queued => {}
+        }
+    }
+
+    /// Keeps the line from growing by connections that came and went without a poll in between.
+    fn forget_gone_wakes(&mut self) {
+        let most = self.connections.len().saturating_mul(2).saturating_add(KEPT_WAKES);
+        if self.wakes.len() > most {
+            let connections = &self.connections;
+            self.wakes.retain(|id| connections.index(*id).is_some());
         }
     }
 
@@ -76,7 +94,7 @@ impl Hub {
             self.first_item(index).and_then(|item| self.due_since(index, item)).unwrap_or(self.now);
         if let Some(connection) = self.connections.at_mut(index) {
             connection.wake = if is_due { Wake::Named } else { Wake::Idle };
-            connection.due_since = due_since;
+            connection.due_since = Some(due_since);
         }
         if !is_due {
             self.settle(index);
@@ -213,7 +231,7 @@ impl Hub {
             let next = subscription.next(channel, connection.position);
             let is_drained = (channel.is_closed || !connection.is_open())
                 && next.is_none_or(|place| !connection.wants(place.position))
-                && subscription.loss(channel, connection.position).is_none();
+                && subscription.loss(channel, connection.position, connection.end()).is_none();
             is_drained.then(|| (number, channel.takes_connections()))
         })
     }
@@ -246,7 +264,7 @@ impl Hub {
             subscription.join(channel, position);
             channel.backlog.leave(stood);
         }
-        subscription.replay_from(channel, owed_after);
+        subscription.read_on_from(channel, owed_after);
     }
 
     /// Ends a connection, with the frame in progress if there is one: nobody sees half an event (S3).

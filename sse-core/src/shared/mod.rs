@@ -37,8 +37,8 @@ use std::task::Waker;
 use hashbrown::HashMap;
 
 use crate::{
-    ChannelConfig, ConfigError, ConnectError, ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant,
-    OpenError, PublishError, PublishOptions, Published, Stats,
+    ChannelConfig, ConfigError, ConnectError, ConnectionConfig, ConnectionId, Drain, Event, Hub, HubConfig,
+    Instant, OpenError, PublishError, PublishOptions, Published, Stats,
 };
 
 pub use channel::Channel;
@@ -146,12 +146,14 @@ impl SharedHub {
         self.with(|hub, now| hub.publish_to(now, &ids, event, options))
     }
 
+    /// Ends every connection before a deadline, each at a moment of its own, and takes no new ones (A2): what a server
+    /// does before it is replaced.
+    pub fn drain(&self, drain: Drain) {
+        self.with(|hub, now| hub.drain(now, drain));
+    }
+
     /// Ends every connection once it took what was published until now, within the stall time, and takes no new ones:
     /// what a server does before it stops, so that its own graceful shutdown returns (X6).
-    ///
-    /// # Cost
-    ///
-    /// O(connections), under the lock.
     pub fn shut_down(&self) {
         self.with(|hub, now| hub.shut_down(now));
     }

@@ -1,0 +1,161 @@
+//! What the hub costs in memory, counted by the allocator: nothing for each delivery, nothing for who has gone, and
+//! never more than the bounds.
+
+mod common;
+
+use allocation_counter::measure;
+use bytes::Buf;
+use common::World;
+use sse_core::{
+    Action, BacklogConfig, ChannelConfig, ChannelId, ConnectionConfig, Event, HubConfig, Limits, OpenError,
+};
+
+/// Takes everything that connections are named for; returns how many deliveries that was.
+fn deliver(world: &mut World) -> usize {
+    let mut deliveries = 0;
+    loop {
+        match world.hub.poll_action() {
+            Some(Action::Transmit(connection)) => {
+                let mut window = world.hub.transmit(world.now, connection);
+                while window.has_remaining() {
+                    let count = window.chunk().len();
+                    window.advance(count);
+                    deliveries += 1;
+                }
+            }
+            Some(_) => {}
+            None if world.hub.poll_timeout().is_some_and(|at| at <= world.now) => {
+                world.hub.handle_timeout(world.now)
+            }
+            None => return deliveries,
+        }
+    }
+}
+
+fn members(world: &mut World, channel: ChannelId, count: usize) {
+    for _ in 0..count {
+        world.follow(channel);
+    }
+}
+
+#[test]
+fn a_delivery_allocates_nothing_and_an_event_one_buffer() {
+    let mut w = World::new();
+    let a = w.open("a");
+    members(&mut w, a, 1000);
+    // Once around, so that queues have their room.
+    for _ in 0..600 {
+        w.publish(a, "warm");
+        deliver(&mut w);
+    }
+    let data = "x".repeat(5000);
+    let event = Event::new().data(&data);
+    let published = measure(|| drop(w.hub.publish(w.now, a, &event).unwrap()));
+    assert!(published.count_total <= 2, "the frame and its reference count: {published:?}");
+    assert!(published.bytes_total < 5000 + 100, "{published:?}");
+    let mut deliveries = 0;
+    let delivered = measure(|| deliveries = deliver(&mut w));
+    assert_eq!((deliveries, delivered.count_total), (1000, 0), "{delivered:?}");
+}
+
+#[test]
+fn pings_leave_nothing_behind() {
+    let mut w = World::new();
+    let a = w.open("a");
+    members(&mut w, a, 100);
+    let mut ping_all = |times: u64| {
+        let enough = w.hub.stats().pings + times * 100;
+        while w.hub.stats().pings < enough {
+            w.now = w.hub.poll_timeout().unwrap().max(w.now);
+            w.hub.handle_timeout(w.now);
+            deliver(&mut w);
+        }
+    };
+    ping_all(1);
+    // The timers are a sorted set whose nodes come and go; what is left is none the more.
+    let pinged = measure(|| ping_all(10));
+    assert!(pinged.bytes_current.abs() < 4096, "{pinged:?}");
+}
+
+#[test]
+fn d8_a_million_joins_and_leaves_leave_memory_flat() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let stays = w.follow(a);
+    w.publish(a, "x");
+    let cycle = |w: &mut World, polls: bool| {
+        let config = ConnectionConfig { last_event_id: Some("e-0".into()), ..ConnectionConfig::default() };
+        let connection = w.hub.connect(w.now, config).unwrap();
+        w.subscribe(a, connection);
+        if polls {
+            w.hub.poll_action();
+        }
+        w.hub.disconnect(w.now, connection);
+    };
+    for polls in [false, true] {
+        cycle(&mut w, polls);
+        let info = measure(|| (0..500_000).for_each(|_| cycle(&mut w, polls)));
+        assert!(info.bytes_current.abs() < 64 * 1024, "{info:?}");
+        assert!(info.bytes_max < 64 * 1024, "{info:?}");
+    }
+    w.publish(a, "y");
+    assert_eq!(w.data(stays), ["x", "y"]);
+}
+
+#[test]
+fn a1_a_million_channels_against_a_limit_are_refused_and_leave_nothing() {
+    let limits = Limits { channels: 10_000, ..Limits::default() };
+    let mut w = World::with(HubConfig { limits, ..HubConfig::default() });
+    for number in 0..10_000 {
+        w.open(&format!("channel {number}"));
+    }
+    let mut name = String::with_capacity(64);
+    let info = measure(|| {
+        for number in 0..1_000_000 {
+            name.clear();
+            std::fmt::Write::write_fmt(&mut name, format_args!("other {number}")).unwrap();
+            let refused = w.hub.open(w.now, &name, ChannelConfig::default());
+            assert_eq!(refused, Err(OpenError::TooManyChannels { limit: 10_000 }));
+        }
+    });
+    assert_eq!(info.bytes_current, 0);
+    assert!(w.hub.channel("channel 9999").is_some());
+}
+
+#[test]
+fn s1_one_stalled_reader_among_a_thousand_and_a_million_events() {
+    let mut w = World::with(HubConfig { stall: None, ..HubConfig::default() });
+    let backlog = BacklogConfig { bytes: 1 << 16, ..BacklogConfig::default() };
+    let a = w.open_with("a", ChannelConfig { backlog, ..ChannelConfig::default() });
+    let stalled = w.follow(a);
+    members(&mut w, a, 999);
+    deliver(&mut w);
+    w.publish(a, "x");
+    for action in w.actions() {
+        let Action::Transmit(connection) = action else { continue };
+        // The stalled one begins the frame, and then takes nothing any more.
+        if connection == stalled {
+            w.take_bytes(stalled, 3)
+        } else {
+            w.take(connection)
+        };
+    }
+    // `EVENTS=1000000 cargo test --release --test memory s1` takes some minutes.
+    let events = std::env::var("EVENTS").map_or(5_000, |events| events.parse().unwrap());
+    let before = w.hub.stats();
+    let info = measure(|| {
+        for number in 0..events {
+            w.hub.publish(w.now, a, &Event::new().data("0123456789")).unwrap();
+            // The others read now and then, together.
+            if number % 500 == 499 {
+                deliver(&mut w);
+            }
+        }
+    });
+    // History's 500 frames, the backlog's frames and what each costs beside its bytes.
+    assert!(info.bytes_max < 1 << 20, "{info:?}");
+    assert!(w.backlog(a).1 <= 1 << 16);
+    let delivered = w.hub.stats().delivered - before.delivered;
+    assert!(delivered >= events * 998, "{delivered} of {}", events * 999);
+    assert_eq!(w.hub.stats().lagged, 0, "it is noticed when the stalled one reads");
+}
