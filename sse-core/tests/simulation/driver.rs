@@ -1,0 +1,421 @@
+//! How actions are polled and bytes move.
+
+use std::io::IoSlice;
+
+use bytes::Buf;
+use sse_core::{
+    Action, CloseReason, ConnectionId, Event, Instant, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, OnTimeout,
+    Transmit,
+};
+
+use super::connection::{Block, Connection, Opening};
+use super::world::{CLIENTS, Positions, World, epoch_name};
+
+impl World {
+    /// Polls some of the actions of a server.
+    pub(crate) fn poll(&mut self) {
+        let server = self.random.below(self.servers.len());
+        for _ in 0..=self.random.below(4) {
+            if !self.poll_one(server) {
+                return;
+            }
+        }
+    }
+
+    /// Polls one action; `poll_timeout` has told of it (D2).
+    fn poll_one(&mut self, server: usize) -> bool {
+        let before = self.servers[server].hub.poll_timeout();
+        let Some(action) = self.servers[server].hub.poll_action() else { return false };
+        self.say(|_| format!("server {server}: {action:?}"));
+        assert!(
+            before.is_some_and(|at| at <= self.now),
+            "{action:?} was pending, poll_timeout was {before:?}"
+        );
+        self.act(server, action);
+        true
+    }
+
+    /// Does all that is pending and due.
+    pub(crate) fn drain(&mut self, server: usize) {
+        for _ in 0..20_000 {
+            if self.poll_one(server) {
+                continue;
+            }
+            match self.servers[server].hub.poll_timeout() {
+                Some(at) if at <= self.now => self.servers[server].hub.handle_timeout(self.now),
+                _ => return,
+            }
+        }
+        panic!("something is pending for ever");
+    }
+
+    pub(crate) fn drain_all(&mut self) {
+        for server in 0..self.servers.len() {
+            // Before its time it does nothing (D4), at its time what is due.
+            self.servers[server].hub.handle_timeout(self.now);
+            self.drain(server);
+        }
+    }
+
+    fn act(&mut self, server: usize, action: Action) {
+        match action {
+            Action::Transmit(id) => {
+                let client = self.client_of(server, id).expect("an open connection");
+                let connection = self.clients[client].connection.as_mut().expect("open");
+                assert!(!connection.is_named, "{id} was named twice");
+                (connection.is_named, connection.named_at) = (true, self.now);
+            }
+            Action::Close { connection, reason } => {
+                let client = self.client_of(server, connection).expect("an open connection");
+                let connection = self.connection_is_gone(client);
+                self.check_close(&connection, reason);
+            }
+            Action::TimedOut(id) => {
+                let client = self.client_of(server, id).expect("an open connection");
+                let connection = self.clients[client].connection.as_mut().expect("open");
+                assert_eq!(connection.on_timeout, OnTimeout::Report);
+                assert!(connection.expires.take().is_some_and(|at| at <= self.now));
+            }
+            Action::Lagged { connection, channel, lost_through } => {
+                let client = self.client_of(server, connection).expect("an open connection");
+                let connection = self.clients[client].connection.as_mut().expect("open");
+                let through = lost_through.get();
+                connection.skipped.insert(through);
+                if !connection.unexplained.remove(&through)
+                    && !connection.came_resets.contains(&through)
+                    && connection.has_taken
+                    && connection.follows(channel)
+                    && (connection.plans == 1 || through > connection.newest_event)
+                {
+                    connection.resets.insert(through);
+                }
+                for (_, owed) in connection.owed.range_mut(..=through) {
+                    owed.channels.retain(|known| *known != channel);
+                    owed.is_optional |= owed.channels.is_empty();
+                }
+            }
+            Action::ChannelClosed { channel, .. } => {
+                // It was written down when the call was made, but for a channel that was empty for too long.
+                if let Some(known) = self.servers[server].channels.get(&channel)
+                    && !known.is_closed
+                {
+                    assert!(known.config.empty_timeout.is_some(), "nobody closed {channel}");
+                    assert_eq!(self.servers[server].hub.members(channel).count(), 0);
+                    self.channel_is_closed(server, channel);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What was due before an orderly end was delivered; nobody sees half an event, unless the end is abrupt.
+    fn check_close(&mut self, connection: &Connection, reason: CloseReason) {
+        let is_whole = connection.partial.is_empty();
+        let server = &mut self.servers[connection.server];
+        match reason {
+            CloseReason::Requested | CloseReason::ChannelClosed => {
+                assert!(is_whole, "half an event before the close");
+                assert!(connection.directs.is_empty(), "a direct frame was not sent before the close");
+                assert!(connection.closing_since.is_some() || connection.may_close);
+                let newest_reset = connection.came_resets.last().copied().unwrap_or(0);
+                for (position, owed) in connection.owed.iter().filter(|(_, owed)| !owed.is_optional) {
+                    if owed.is_replayable {
+                        assert!(*position <= newest_reset, "event {} was not flushed", owed.number);
+                    } else {
+                        server.missed_live_only += 1;
+                    }
+                }
+            }
+            CloseReason::Lagged => {
+                assert!(is_whole, "half an event before the close");
+                let has_lost = connection.subscriptions.iter().any(|subscription| {
+                    let Some(stats) = server.hub.channel_stats(subscription.channel) else { return true };
+                    let Some(channel) = server.channels.get(&subscription.channel) else { return true };
+                    let lost = connection.newest_event + 1..=stats.floor.get();
+                    // Where a fed hub stands, something may have been lost or be still to come.
+                    let is_unsure = stats.floor.get() == channel.opened && self.positions == Positions::Fed;
+                    is_unsure
+                        || channel
+                            .log
+                            .iter()
+                            .any(|entry| entry.is_replayable && lost.contains(&entry.position))
+                });
+                assert!(has_lost || connection.has_left, "it lagged, but lost nothing");
+            }
+            CloseReason::TimedOut => {
+                assert_eq!(connection.on_timeout, OnTimeout::Close);
+                assert!(connection.expires.is_some_and(|at| at <= self.now));
+            }
+            CloseReason::Stalled => {
+                let stall = self.settings.stall.unwrap_or(std::time::Duration::from_secs(30));
+                let named_at = if connection.is_named { connection.named_at } else { self.now };
+                let since =
+                    connection.taken_at.max(connection.due_since(true).unwrap_or(named_at).min(named_at));
+                let since = connection.closing_since.map_or(since, |closing| closing.min(since));
+                let may_be_closing = !is_whole || connection.may_close && connection.closing_since.is_none();
+                assert!(
+                    may_be_closing || connection.has_unsubscribed || since.saturating_add(stall) <= self.now,
+                    "it was closed as stalled too early"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Has a client that the driver may serve take some of its bytes.
+    pub(crate) fn take(&mut self, client: usize) {
+        let Some(connection) = self.clients[client].connection.as_ref().filter(|c| c.is_named) else {
+            return;
+        };
+        let (server, id) = (connection.server, connection.id);
+        let how = self.random.below(10);
+        let now = self.clock();
+        let mut window = self.servers[server].hub.transmit(now, id);
+        let shown = examine(&window);
+        let mut taken = Vec::new();
+        match how {
+            0 => {}
+            1..5 => take_part(&mut window, self.random.below(shown.len() + 1), &mut taken),
+            5..7 => {
+                let count = self.random.below(shown.len() + 1);
+                let copy = window.copy_to_bytes(count);
+                assert_eq!(copy.len(), count);
+                taken.extend_from_slice(&copy);
+            }
+            _ => {
+                let count = shown.len();
+                take_part(&mut window, count, &mut taken);
+            }
+        }
+        assert_eq!(taken, shown[..taken.len()], "other bytes than the window showed");
+        let remaining = window.remaining();
+        assert_eq!(remaining, shown.len() - taken.len());
+        drop(window);
+        self.has_taken(client, &shown, taken);
+        if remaining == 0
+            && let Some(connection) = &mut self.clients[client].connection
+        {
+            (connection.is_named, connection.idle_since) = (false, self.now);
+        }
+    }
+
+    /// Looks at a connection that nothing is due to, as far as the driver knows: it may, and it is true (D3, D4).
+    pub(crate) fn look_again(&mut self, client: usize) {
+        self.drain_all();
+        let Some(connection) = self.clients[client].connection.as_ref().filter(|c| !c.is_named) else {
+            return;
+        };
+        let (server, id) = (connection.server, connection.id);
+        let remaining = self.servers[server].hub.transmit(self.now, id).remaining();
+        assert_eq!(remaining, 0, "{id} has bytes due and was not named");
+        assert!(self.servers[server].hub.poll_action().is_none(), "a look has changed something");
+    }
+
+    fn has_taken(&mut self, client: usize, shown: &[u8], taken: Vec<u8>) {
+        let mut connection = self.clients[client].connection.take().expect("open");
+        let server = connection.server;
+        let begun = connection.partial.len();
+        let is_over = shown.is_empty() && self.servers[server].hub.origin(connection.id).is_none();
+        self.say(|_| format!("{} takes {} of {}", connection.id, taken.len(), shown.len()));
+        let whole: Vec<u8> = connection.partial.iter().chain(shown).copied().collect();
+        assert!(whole.is_empty() || whole.ends_with(b"\n\n") || is_over, "a window of whole frames");
+        let frames = whole.windows(2).filter(|pair| pair == b"\n\n").count();
+        assert!(frames <= MAX_WINDOW_FRAMES);
+        assert!(shown.len() <= MAX_WINDOW_BYTES || frames == 1, "{} bytes, {begun} begun", shown.len());
+        if !taken.is_empty() {
+            if connection.partial.is_empty() {
+                (connection.begun_ping, connection.quiet_since) = (connection.ping, connection.taken_at);
+            }
+            connection.taken_at = self.now;
+            let blocks = connection.push(&taken);
+            self.servers[server].bytes += taken.len() as u64;
+            self.servers[server].delivered += blocks.len() as u64;
+            for block in blocks {
+                self.receive(client, &mut connection, block);
+                connection.has_taken = true;
+            }
+            connection.has_taken = true;
+        }
+        self.clients[client].connection = Some(connection);
+    }
+
+    fn receive(&mut self, client: usize, connection: &mut Connection, block: Block) {
+        let is_first = !std::mem::replace(&mut connection.has_opened, true);
+        let opening = if is_first { connection.opening } else { Opening::None };
+        let epoch = self.servers[connection.server].epoch;
+        self.say(|_| format!("{} got {:.40?}", connection.id, String::from_utf8_lossy(&block.bytes)));
+        if block.bytes == b":\n\n" {
+            assert_eq!(opening, Opening::None);
+            return connection.check_ping(self.now);
+        }
+        if let Some(position) = position_block(epoch, &block) {
+            assert_eq!(opening, Opening::Announce, "the position {position} was announced");
+            connection.announced = position;
+            if self.positions == Positions::Fed {
+                // It may be fed for a channel that was followed since the first byte.
+                connection.owed.remove(&position);
+            }
+            let owed =
+                connection.owed.iter().find(|(_, owed)| owed.is_replayable).map(|(position, _)| *position);
+            assert!(owed.is_none_or(|owed| owed > position), "announced {position}, but {owed:?} is due");
+            for name in self.clients[client].follows.clone() {
+                self.clients[client].excuse_through(&self.truth, name, epoch, position);
+            }
+            return;
+        }
+        if let Some(position) = reset_block(epoch, &block) {
+            return self.receive_reset(client, connection, position, opening);
+        }
+        assert_eq!(opening, Opening::None, "{:?}", String::from_utf8_lossy(&block.bytes));
+        let Some(number) = self.blocks.get(&block.bytes).copied() else {
+            let direct = connection.directs.pop_front().expect("a direct frame that was sent");
+            assert_eq!(block.bytes, direct.frame.as_bytes(), "direct frames in their order");
+            assert!(direct.head >= connection.newest_event, "a direct frame behind later events");
+            connection.newest_direct = direct.head;
+            return;
+        };
+        self.receive_event(client, connection, block, number);
+    }
+
+    fn receive_reset(&mut self, client: usize, connection: &mut Connection, position: u64, opening: Opening) {
+        let server = &self.servers[connection.server];
+        self.clients[client].is_told(server.epoch, position);
+        assert!(position <= server.head().max(connection.asked_position.unwrap_or(0)));
+        if opening == Opening::Reset {
+            let begins = connection.first_head;
+            let tie = u64::from(self.positions == Positions::Fed);
+            // One that tells of nothing may have ended with its channel.
+            let ends = connection.subscriptions.iter().map(|s| s.head).max().unwrap_or(begins);
+            assert!((begins.saturating_sub(tie)..=ends.max(begins)).contains(&position));
+            for subscription in &connection.subscriptions {
+                let (name, head) = (subscription.name, subscription.head);
+                self.clients[client].excuse_through(&self.truth, name, server.epoch, head);
+            }
+            return;
+        }
+        assert_eq!(opening, Opening::None);
+        if connection.late_reset == Some(position) {
+            connection.late_reset = None;
+            // It may have taken the place of an earlier one, which it covers.
+            connection.skipped.extend(connection.resets.pop_first());
+            connection.came_resets.insert(position);
+            return;
+        }
+        if !connection.resets.remove(&position) {
+            let is_explained =
+                connection.came_resets.contains(&position) || connection.skipped.contains(&position);
+            if !is_explained {
+                connection.unexplained.insert(position);
+            }
+        }
+        connection.came_resets.insert(position);
+    }
+
+    fn receive_event(&mut self, client: usize, connection: &mut Connection, block: Block, number: usize) {
+        let truth = &self.truth[number];
+        let message = block.message.expect("an event with data is dispatched");
+        assert_eq!((&message.event, &message.data), (&truth.event, &truth.data));
+        if let Some(id) = &truth.id {
+            assert_eq!(&message.id, id);
+        }
+        let position = truth.position;
+        let is_due = connection.owed.remove(&position).is_some_and(|owed| owed.number == number);
+        let is_orphan = std::mem::take(&mut connection.has_orphan) && !is_due;
+        assert!(is_due || is_orphan, "event {number} was not due");
+        assert!(position > connection.newest_event, "event {number} is out of order");
+        let tie = u64::from(self.positions == Positions::Own);
+        assert!(
+            position >= connection.newest_direct + tie || is_orphan || connection.newest_direct == 0,
+            "event {number} behind a later direct frame"
+        );
+        let first_reset = connection.resets.first().copied();
+        let was_begun = std::mem::take(&mut connection.begun_before_reset);
+        assert!(
+            connection.late_reset.is_none() && first_reset.is_none_or(|reset| reset > position)
+                || is_orphan
+                || was_begun,
+            "event {number} at {position} before the reset {first_reset:?}"
+        );
+        connection.newest_event = position;
+        connection.received.insert(number);
+        if !self.settings.reuses_ids {
+            self.clients[client].receive(number, truth.is_replayable || self.positions == Positions::Own);
+        } else {
+            self.clients[client].receive(number, false);
+        }
+    }
+
+    pub(crate) fn take_all(&mut self) {
+        for client in 0..CLIENTS {
+            self.take(client);
+        }
+    }
+
+    pub(crate) fn is_named(&self, client: usize) -> bool {
+        self.clients[client].connection.as_ref().is_some_and(|connection| connection.is_named)
+    }
+
+    pub(crate) fn id_of(&self, client: usize) -> Option<ConnectionId> {
+        self.clients[client].connection.as_ref().map(|connection| connection.id)
+    }
+}
+
+impl Connection {
+    /// A ping comes when nothing else was written for its interval; the first is spread over half of it (T1).
+    fn check_ping(&mut self, now: Instant) {
+        let (interval, quiet_since) = (self.begun_ping.expect("an interval"), self.quiet_since);
+        let interval = if self.is_first_ping { interval / 2 } else { interval };
+        self.is_first_ping = false;
+        // What became due at the start stands before it.
+        let is_silent =
+            quiet_since.saturating_add(interval) <= now || self.plans > 1 || self.opening == Opening::Reset;
+        assert!(is_silent, "a ping at {now:?}, last bytes at {quiet_since:?}");
+    }
+}
+
+/// The bytes of a window, after all ways to look at it agreed.
+fn examine(window: &Transmit<'_>) -> Vec<u8> {
+    let remaining = window.remaining();
+    let mut slices = vec![IoSlice::new(&[]); MAX_WINDOW_FRAMES + 1];
+    let filled = window.chunks_vectored(&mut slices);
+    let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
+    assert_eq!(bytes.len(), remaining, "chunks_vectored and remaining");
+    assert_eq!(window.has_remaining(), !window.chunk().is_empty());
+    assert!(window.chunk().len() <= remaining);
+    assert_eq!(window.chunk(), filled.checked_sub(1).map_or(&[][..], |_| &slices[0][..]));
+    assert!(slices[..filled].iter().all(|slice| !slice.is_empty()));
+    let mut two = [IoSlice::new(&[]); 2];
+    assert_eq!(window.chunks_vectored(&mut two), filled.min(2));
+    bytes
+}
+
+/// Takes so many bytes, in one piece or chunk by chunk.
+fn take_part(window: &mut Transmit<'_>, count: usize, taken: &mut Vec<u8>) {
+    if count % 2 == 0 {
+        taken.extend(examine(window).into_iter().take(count));
+        return window.advance(count);
+    }
+    while taken.len() < count {
+        let part = window.chunk().len().min(count - taken.len());
+        assert!(part > 0, "a chunk while bytes remain");
+        taken.extend_from_slice(&window.chunk()[..part]);
+        window.advance(part);
+        examine(window);
+    }
+}
+
+/// The position that a block announces, which is nothing but an id.
+fn position_block(epoch: usize, block: &Block) -> Option<u64> {
+    let position = std::str::from_utf8(&block.bytes).ok()?;
+    let id = position.strip_prefix("id: ")?.strip_suffix("\n\n")?;
+    id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()
+}
+
+/// The position that a reset carries.
+fn reset_block(epoch: usize, block: &Block) -> Option<u64> {
+    let message = block.message.as_ref().filter(|message| message.event == "reset")?;
+    let position = message.id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()?;
+    let reset = Event::new().id(message.id.as_str()).event("reset").data("");
+    assert_eq!(block.bytes, reset.encode().expect("a reset").as_bytes());
+    Some(position)
+}

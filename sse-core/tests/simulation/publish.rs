@@ -1,0 +1,289 @@
+//! How events come in.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sse_core::{ChannelId, ConnectionId, Event, Frame, Position, PublishOptions, Published};
+
+use super::connection::Owed;
+use super::server::{Entry, Truth};
+use super::world::{CLIENTS, Positions, World};
+
+/// One event that all servers are fed.
+pub(crate) struct Fed {
+    pub(crate) position: u64,
+    pub(crate) frame: Frame,
+    pub(crate) names: Vec<usize>,
+    /// It may come for one channel after the other.
+    pub(crate) may_be_split: bool,
+    pub(crate) number: usize,
+}
+
+impl World {
+    pub(crate) fn publish(&mut self) {
+        let times = match self.random.below(100) {
+            0..3 => 20,
+            3..4 => 300,
+            _ => 1,
+        };
+        for _ in 0..times {
+            match self.positions {
+                Positions::Own => self.publish_own(),
+                Positions::Fed => {
+                    if self.random.chance(40) {
+                        self.publish_to_feed();
+                    }
+                    let server = self.random.below(self.servers.len());
+                    self.feed(server);
+                }
+            }
+        }
+    }
+
+    fn names(&mut self) -> Vec<usize> {
+        let count = self.random.pick(&[1, 1, 1, 2, 3]);
+        let mut names: Vec<usize> = (0..self.settings.channels).collect();
+        while names.len() > count {
+            names.remove(self.random.below(names.len()));
+        }
+        names
+    }
+
+    /// A new event: its data says which.
+    fn event(&mut self) -> Event<'static> {
+        let number = self.truth.len();
+        let size = match self.random.below(100) {
+            0 if self.settings.has_large_events => 40_000,
+            0..10 => 300,
+            _ => self.random.below(40),
+        };
+        let mut event = Event::new().data(format!("event {number}\n{}", "x".repeat(size)));
+        if self.random.chance(20) {
+            event = event.event("named");
+        }
+        if self.random.chance(5) {
+            event = event.retry(Duration::from_millis(self.random.below(500) as u64));
+        }
+        if self.random.chance(5) {
+            event = event.comment("a comment");
+        }
+        if self.random.chance(10) {
+            return event.live_only();
+        }
+        if self.settings.reuses_ids && self.random.chance(20) {
+            return event.id(format!("again-{}", self.random.below(3)));
+        }
+        if self.settings.has_app_ids && self.random.chance(30) {
+            return event.id(format!("app-{number}"));
+        }
+        event
+    }
+
+    fn publish_own(&mut self) {
+        let names = self.names();
+        let channels: Vec<ChannelId> = names.iter().map(|name| self.channel(0, *name)).collect();
+        let event = self.event();
+        let except = self.exception();
+        let options = PublishOptions { except };
+        let now = self.clock();
+        let published = self.servers[0].hub.publish_to(now, &channels, &event, options).expect("published");
+        let number = self.record(&names, 0, &published);
+        self.servers[0].published += 1;
+        self.append(0, number, &names, &channels, &published, except);
+    }
+
+    fn exception(&mut self) -> Option<ConnectionId> {
+        if !self.random.chance(8) {
+            return None;
+        }
+        let client = self.random.below(CLIENTS);
+        self.clients[client].connection.as_ref().map(|connection| connection.id)
+    }
+
+    /// Writes down an event as it was published for the first time.
+    fn record(&mut self, names: &[usize], server: usize, published: &Published) -> usize {
+        let number = self.truth.len();
+        let mut decoder = sse_core::Decoder::new();
+        decoder.push(published.frame.as_bytes());
+        let message = decoder.next_message().expect("an event").expect("a small event");
+        self.truth.push(Truth {
+            epoch: self.servers[server].epoch,
+            position: published.position.get(),
+            names: names.to_vec(),
+            id: published.frame.id().map(str::to_owned),
+            event: message.event,
+            data: message.data,
+            is_replayable: published.frame.id().is_some() && !published.frame.is_live_only(),
+        });
+        number
+    }
+
+    fn publish_to_feed(&mut self) {
+        let position = self.feed.last().map_or(0, |fed| fed.position) + 1 + self.random.below(2) as u64;
+        let names = self.names();
+        let event = self.event();
+        let frame = event.encode().expect("a valid event");
+        let may_be_split = frame.id().is_some() || frame.is_live_only();
+        let number = self.truth.len();
+        // What it becomes is known when the first server has it.
+        self.truth.push(Truth {
+            epoch: 0,
+            position,
+            names: names.clone(),
+            id: frame.id().map(str::to_owned),
+            event: String::new(),
+            data: String::new(),
+            is_replayable: frame.id().is_some() && !frame.is_live_only(),
+        });
+        self.feed.push(Fed { position, frame, names, may_be_split, number });
+    }
+
+    /// Feeds a server what is next for it; sometimes something that it has.
+    pub(crate) fn feed(&mut self, server: usize) {
+        if self.random.chance(5) {
+            self.feed_again(server);
+        }
+        if self.servers[server].rest.is_empty() {
+            let Some(next) = self.feed.get(self.servers[server].fed) else { return };
+            self.servers[server].rest = next.names.iter().copied().collect();
+        }
+        let next = &self.feed[self.servers[server].fed];
+        let (position, frame, number) = (next.position, next.frame.clone(), next.number);
+        let is_split = next.may_be_split && self.random.chance(50);
+        let rest = &mut self.servers[server].rest;
+        let is_first = rest.len() == next.names.len();
+        let names: Vec<usize> = if is_split { rest.drain(..1).collect() } else { rest.drain(..).collect() };
+        if rest.is_empty() {
+            self.servers[server].fed += 1;
+        }
+        let channels: Vec<ChannelId> = names.iter().map(|name| self.channel(server, *name)).collect();
+        let now = self.clock();
+        let hub = &mut self.servers[server].hub;
+        let published = hub.publish_at(now, &channels, Position::new(position), &frame).expect("published");
+        assert_eq!(published.position.get(), position);
+        let mut decoder = sse_core::Decoder::new();
+        decoder.push(published.frame.as_bytes());
+        let message = decoder.next_message().expect("an event").expect("a small event");
+        let truth = &mut self.truth[number];
+        truth.id = published.frame.id().map(str::to_owned);
+        (truth.event, truth.data) = (message.event, message.data);
+        truth.is_replayable = truth.id.is_some() && !published.frame.is_live_only();
+        // In parts or whole, it is one event.
+        self.servers[server].published += u64::from(is_first);
+        self.append(server, number, &names, &channels, &published, None);
+    }
+
+    /// What comes late, or twice, is ignored (O4).
+    fn feed_again(&mut self, server: usize) {
+        let fed = self.servers[server].fed;
+        if fed == 0 || !self.servers[server].rest.is_empty() {
+            return;
+        }
+        let old = &self.feed[self.random.below(fed)];
+        let (position, frame, names) = (old.position, old.frame.clone(), old.names.clone());
+        let known: VecDeque<ChannelId> = names
+            .iter()
+            .filter_map(|name| {
+                let server = &self.servers[server];
+                server.channels.iter().find(|(id, c)| c.name == *name && server.hub.name(**id).is_some())
+            })
+            .filter(|(_, channel)| position < self.servers[server].head() || channel.newest() >= position)
+            .map(|(id, _)| *id)
+            .collect();
+        let channels: Vec<ChannelId> = known.into_iter().collect();
+        if channels.is_empty() {
+            return;
+        }
+        self.say(|_| format!("server {server} is fed {position} again"));
+        let hub = &mut self.servers[server].hub;
+        let before = (hub.head(), hub.stats());
+        let published =
+            hub.publish_at(self.now, &channels, Position::new(position), &frame).expect("ignored");
+        assert_eq!(published.subscriptions, 0);
+        let after = hub.stats();
+        assert_eq!((hub.head(), after.history_bytes), (before.0, before.1.history_bytes));
+        self.servers[server].published += after.published - before.1.published;
+    }
+
+    /// What the model makes of an event that a server took in.
+    fn append(
+        &mut self,
+        server: usize,
+        number: usize,
+        names: &[usize],
+        channels: &[ChannelId],
+        published: &Published,
+        except: Option<ConnectionId>,
+    ) {
+        let position = published.position.get();
+        self.blocks.insert(published.frame.as_bytes().to_vec(), number);
+        let is_replayable = published.frame.id().is_some() && !published.frame.is_live_only();
+        self.say(|_| {
+            format!(
+                "server {server}: event {number} at {position} to {channels:?}, id {:?}, live only {}, without {except:?}",
+                published.frame.id(),
+                published.frame.is_live_only(),
+            )
+        });
+        let mut members = 0;
+        for channel in channels {
+            let state = self.servers[server].channels.get_mut(channel).expect("an open channel");
+            let bytes = published.frame.len();
+            state.log.push(Entry { number, position, at: self.now, bytes, is_replayable, except });
+            members += self.servers[server].hub.members(*channel).count();
+        }
+        assert_eq!(published.subscriptions, members);
+        for client in 0..CLIENTS {
+            for (name, channel) in names.iter().zip(channels) {
+                self.owe(client, server, number, *name, *channel, except);
+            }
+        }
+    }
+
+    fn owe(
+        &mut self,
+        client: usize,
+        server: usize,
+        number: usize,
+        name: usize,
+        channel: ChannelId,
+        except: Option<ConnectionId>,
+    ) {
+        let truth = &self.truth[number];
+        // For the channels that come later, it may have been passed: by an event of its position, or by a reset.
+        let is_rest = truth.names.first() != Some(&name);
+        let state = &mut self.clients[client];
+        let Some(connection) = state.connection.as_mut().filter(|c| c.server == server) else { return };
+        if except == Some(connection.id) {
+            return state.excuse(number, name);
+        }
+        if connection.end.is_some_and(|end| truth.position > end) {
+            return;
+        }
+        let Some(subscription) = connection.subscriptions.iter().find(|s| s.channel == channel) else {
+            let resumes = connection.asked.is_some() && !connection.has_taken;
+            let is_soon = connection.pending.contains(&name) && !self.settings.has_late_subscriptions;
+            if !resumes || !is_soon {
+                state.excuse(number, name);
+            }
+            return;
+        };
+        if truth.position <= subscription.live_after.max(connection.announced)
+            || connection.received.contains(&number)
+        {
+            return;
+        }
+        let owed = connection.owed.entry(truth.position).or_insert(Owed {
+            number,
+            at: self.now,
+            is_replayable: truth.is_replayable,
+            channels: Vec::new(),
+            is_optional: (self.positions == Positions::Fed
+                && is_rest
+                && (!truth.is_replayable || connection.asked.is_some()))
+                || connection.may_close
+                || connection.end.is_some(),
+        });
+        owed.channels.push(channel);
+    }
+}

@@ -1,0 +1,108 @@
+//! One hub, and what the model knows of its channels.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use sse_core::{ChannelConfig, ChannelId, ChannelStats, ConnectionId, Hub, Instant, Start};
+
+/// An event as it was published, whatever became of it.
+pub(crate) struct Truth {
+    /// Which run of the server, and where in its order.
+    pub(crate) epoch: usize,
+    pub(crate) position: u64,
+    /// The channels, by number of their name.
+    pub(crate) names: Vec<usize>,
+    pub(crate) id: Option<String>,
+    pub(crate) event: String,
+    pub(crate) data: String,
+    pub(crate) is_replayable: bool,
+}
+
+pub(crate) struct Server {
+    pub(crate) hub: Hub,
+    pub(crate) epoch: usize,
+    pub(crate) channels: BTreeMap<ChannelId, Channel>,
+    /// How many events it was fed, and which channels of the next are still to come.
+    pub(crate) fed: usize,
+    pub(crate) rest: VecDeque<usize>,
+    /// Live-only events that connections did not get.
+    pub(crate) missed_live_only: u64,
+    pub(crate) published: u64,
+    pub(crate) bytes: u64,
+    pub(crate) delivered: u64,
+}
+
+impl Server {
+    pub(crate) fn new(hub: Hub, epoch: usize, fed: usize) -> Server {
+        Server {
+            hub,
+            epoch,
+            channels: BTreeMap::new(),
+            fed,
+            rest: VecDeque::new(),
+            missed_live_only: 0,
+            published: 0,
+            bytes: 0,
+            delivered: 0,
+        }
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.hub.head().get()
+    }
+
+    /// A channel that is there, its floor, and how many events it keeps.
+    pub(crate) fn channel(&self, id: ChannelId) -> Option<(&Channel, u64, Vec<&Entry>)> {
+        let stats = self.hub.channel_stats(id)?;
+        let channel = self.channels.get(&id)?;
+        Some((channel, stats.floor.get(), channel.kept(&stats)))
+    }
+}
+
+/// One channel from its opening to its end.
+pub(crate) struct Channel {
+    pub(crate) name: usize,
+    pub(crate) config: ChannelConfig,
+    pub(crate) opened: u64,
+    pub(crate) log: Vec<Entry>,
+    pub(crate) is_closed: bool,
+    pub(crate) empty_since: Option<Instant>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) number: usize,
+    pub(crate) position: u64,
+    pub(crate) at: Instant,
+    pub(crate) bytes: usize,
+    pub(crate) is_replayable: bool,
+    pub(crate) except: Option<ConnectionId>,
+}
+
+impl Channel {
+    pub(crate) fn newest(&self) -> u64 {
+        self.log.last().map_or(0, |entry| entry.position)
+    }
+
+    /// The events that can be replayed. In a fed hub that may be one more than those above the floor: that of the
+    /// position at which the hub stood when the channel was opened.
+    pub(crate) fn kept(&self, stats: &ChannelStats) -> Vec<&Entry> {
+        let floor = stats.floor.get();
+        let above = self.log.iter().filter(|entry| entry.is_replayable && entry.position > floor).count();
+        let first = if floor == self.opened && above < stats.history_events { floor } else { floor + 1 };
+        self.log.iter().filter(|entry| entry.is_replayable && entry.position >= first).collect()
+    }
+
+    /// After which position a new connection has events replayed (H8), given the floor and what is kept of the time
+    /// before it.
+    pub(crate) fn start(&self, floor: u64, kept: &[&Entry], live_index: usize) -> Option<u64> {
+        let newest = self.log[..live_index].last().map_or(0, |entry| entry.position);
+        let kept: Vec<_> = kept.iter().filter(|entry| entry.position <= newest).collect();
+        match self.config.start {
+            Start::Live => None,
+            Start::All => Some(floor),
+            Start::Last(events) => {
+                Some((kept.get(kept.len().saturating_sub(events))?.position - 1).max(floor))
+            }
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The world and its random steps.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sse_core::{
+    ChannelId, ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant, LastEventId, OnTimeout,
+    Position, SendError,
+};
+
+use super::client::Client;
+use super::connection::{Connection, Direct, Opening};
+use super::random::Random;
+use super::server::{Channel, Server, Truth};
+use super::settings::{self, Settings};
+
+const STEPS: usize = 200;
+pub(crate) const CLIENTS: usize = 4;
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Positions {
+    Own,
+    Fed,
+}
+
+pub(crate) struct World {
+    pub(crate) random: Random,
+    pub(crate) settings: Settings,
+    pub(crate) positions: Positions,
+    pub(crate) now: Instant,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) truth: Vec<Truth>,
+    /// Which event a block is.
+    pub(crate) blocks: HashMap<Vec<u8>, usize>,
+    /// What fed servers are fed.
+    pub(crate) feed: Vec<super::publish::Fed>,
+    configs: Vec<sse_core::ChannelConfig>,
+    sent: usize,
+    is_verbose: bool,
+    /// Nothing new is published.
+    pub(crate) is_settling: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, positions: Positions, is_verbose: bool) -> World {
+        let mut random = Random::new(seed);
+        let settings = Settings::new(&mut random);
+        let clients = (0..CLIENTS)
+            .map(|_| {
+                let count = 1 + random.below(3);
+                let mut names: Vec<usize> = (0..settings.channels).collect();
+                while names.len() > count {
+                    names.remove(random.below(names.len()));
+                }
+                Client::new(names)
+            })
+            .collect();
+        let configs = NAMES.iter().map(|_| settings::channel(&mut random)).collect();
+        let mut world = World {
+            random,
+            settings,
+            positions,
+            now: Instant::from_millis(1),
+            servers: Vec::new(),
+            clients,
+            truth: Vec::new(),
+            blocks: HashMap::new(),
+            feed: Vec::new(),
+            configs,
+            sent: 0,
+            is_verbose,
+            is_settling: false,
+        };
+        let servers = if positions == Positions::Own { 1 } else { 2 };
+        for _ in 0..servers {
+            let server = Server::new(world.hub(0, 0), 0, 0);
+            world.servers.push(server);
+        }
+        world
+    }
+
+    pub(crate) fn run(mut self) {
+        for step in 0..STEPS {
+            self.say(|_| format!("step {step}"));
+            self.step();
+            self.check_always();
+            if self.random.chance(30) {
+                self.drain_all();
+                self.check_drained();
+            }
+        }
+        self.settle();
+        for client in &self.clients {
+            client.check(&self.truth, self.settings.reuses_ids);
+        }
+        self.tear_down();
+    }
+
+    pub(crate) fn say(&self, what: impl FnOnce(&World) -> String) {
+        if self.is_verbose {
+            eprintln!("{:>9} ms  {}", self.now.as_nanos() / 1_000_000, what(self));
+        }
+    }
+
+    /// Now, or sometimes an earlier instant, which the hub takes as the latest it has seen (D5).
+    pub(crate) fn clock(&mut self) -> Instant {
+        if self.random.chance(3) {
+            return Instant::from_nanos(self.now.as_nanos() / 2);
+        }
+        self.now
+    }
+
+    fn hub(&mut self, epoch: usize, after: u64) -> Hub {
+        let after = Position::new(after);
+        let positions = match self.positions {
+            Positions::Own => sse_core::Positions::Own { after },
+            Positions::Fed => sse_core::Positions::Fed { after },
+        };
+        let mut hub = Hub::new(HubConfig {
+            epoch: epoch_name(epoch),
+            positions,
+            seed: self.random.next(),
+            stall: self.settings.stall,
+            limits: self.settings.limits(),
+        })
+        .expect("a valid configuration");
+        // From here on it has seen what time it is.
+        hub.handle_timeout(self.now);
+        hub
+    }
+
+    fn step(&mut self) {
+        let client = self.random.below(CLIENTS);
+        match self.random.below(100) {
+            0..26 => self.publish(),
+            26..50 => self.take(client),
+            50..60 => self.poll(),
+            60..70 => self.come_back(client),
+            70..76 => self.go_away(client),
+            76..79 => self.close(client),
+            79..82 => self.close_channel(),
+            82..84 => self.unsubscribe(client),
+            84..89 => self.send(client),
+            89..91 => self.look_again(client),
+            91..95 => self.pass_a_little(),
+            95..98 => self.jump(),
+            98 => self.set_timers(client),
+            _ => self.restart_perhaps(),
+        }
+        self.subscribe_pending(client);
+    }
+
+    /// Opens a connection for a client that has none, when it is time for that.
+    pub(crate) fn come_back(&mut self, client: usize) {
+        if self.clients[client].connection.is_some() || self.clients[client].reconnects_at > self.now {
+            return;
+        }
+        let server = self.random.below(self.servers.len());
+        let asked = Some(self.clients[client].last_id.clone()).filter(|id| !id.is_empty());
+        let config = ConnectionConfig {
+            last_event_id: asked.as_deref().and_then(|id| LastEventId::new(id.as_bytes())),
+            ping: self.random.pick(&[None, Some(Duration::from_secs(1)), Some(Duration::from_secs(50))]),
+            timeout: self.random.pick(&[None, None, None, Some(Duration::from_secs(5))]),
+            on_timeout: self.random.pick(&[OnTimeout::Close, OnTimeout::Report]),
+            announce_position: self.settings.announces,
+            direct_bytes: self.random.pick(&[1 << 20, 100]),
+        };
+        let now = self.clock();
+        let hub = &mut self.servers[server].hub;
+        let id = hub.connect(now, config.clone()).expect("no limit");
+        let mut connection = Connection::new(server, id, self.now, asked);
+        connection.asked_position = connection.asked.as_deref().and_then(|id| self.own_id(server, id));
+        connection.announces = config.announce_position;
+        connection.ping = config.ping;
+        connection.expires = config.timeout.and_then(|life| self.now.checked_add(life));
+        connection.on_timeout = config.on_timeout;
+        if connection.asked.is_none() && connection.announces {
+            connection.opening = Opening::Announce;
+        }
+        connection.pending = self.clients[client].follows.clone();
+        self.say(|_| format!("client {client} connects to {server} as {id}, last id {:?}", connection.asked));
+        self.clients[client].connection = Some(connection);
+        while self.random.chance(85) || !self.settings.has_late_subscriptions && self.random.chance(85) {
+            self.subscribe_next(client);
+        }
+        if !self.settings.has_late_subscriptions {
+            // Events may come in between, bytes may not be taken.
+            while self.has_pending(client) {
+                if !self.is_settling && self.random.chance(20) {
+                    self.publish();
+                }
+                self.subscribe_next(client);
+            }
+        }
+    }
+
+    pub(crate) fn has_pending(&self, client: usize) -> bool {
+        let connection = self.clients[client].connection.as_ref();
+        self.open_connection(client).is_some() && connection.is_some_and(|c| !c.pending.is_empty())
+    }
+
+    fn subscribe_pending(&mut self, client: usize) {
+        if self.random.chance(30) {
+            self.subscribe_next(client);
+        }
+    }
+
+    /// The position that an id of the hub's own form stands for (H4).
+    fn own_id(&self, server: usize, id: &str) -> Option<u64> {
+        let server = &self.servers[server];
+        let position: u64 = id.strip_prefix(&epoch_name(server.epoch))?.strip_prefix('-')?.parse().ok()?;
+        (self.positions == Positions::Fed || position <= server.head()).then_some(position)
+    }
+
+    /// The connection of a client, if it has one and the hub has not ended it.
+    pub(crate) fn open_connection(&self, client: usize) -> Option<(usize, ConnectionId)> {
+        let connection = self.clients[client].connection.as_ref()?;
+        let hub = &self.servers[connection.server].hub;
+        hub.origin(connection.id).map(|_| (connection.server, connection.id))
+    }
+
+    /// The peer goes without a word.
+    pub(crate) fn go_away(&mut self, client: usize) {
+        let Some((server, id)) = self.open_connection(client) else { return };
+        self.say(|_| format!("client {client} goes away"));
+        let now = self.clock();
+        assert!(self.servers[server].hub.disconnect(now, id), "{id} is open");
+        self.connection_is_gone(client);
+    }
+
+    /// The transport of a client's connection has ended.
+    pub(crate) fn connection_is_gone(&mut self, client: usize) -> Connection {
+        let state = &mut self.clients[client];
+        let connection = state.connection.take().expect("a connection");
+        state.last_id = connection.last_id().to_owned();
+        // It may come back with an id that passed what it was not subscribed to.
+        let server = &self.servers[connection.server];
+        for name in state.follows.clone() {
+            let is_followed = connection.subscriptions.iter().any(|subscription| subscription.name == name);
+            if connection.has_taken && !is_followed {
+                state.excuse_through(&self.truth, name, server.epoch, server.head());
+            }
+        }
+        let wait = connection.retry().unwrap_or(Duration::from_millis(50));
+        state.reconnects_at = self.now.saturating_add(wait);
+        connection
+    }
+
+    fn close(&mut self, client: usize) {
+        let Some((server, id)) = self.open_connection(client) else { return };
+        let connection = self.clients[client].connection.as_mut().expect("open");
+        connection.closing_since = connection.closing_since.or(Some(self.now));
+        connection.end = connection.end.or(Some(self.servers[server].head()));
+        self.say(|_| format!("the server closes {id}"));
+        let now = self.clock();
+        assert!(self.servers[server].hub.close(now, id));
+    }
+
+    fn unsubscribe(&mut self, client: usize) {
+        let Some((server, id)) = self.open_connection(client) else { return };
+        let connection = self.clients[client].connection.as_ref().expect("open");
+        let Some(subscription) = connection.subscriptions.first() else { return };
+        let (channel, name) = (subscription.channel, subscription.name);
+        self.say(|_| format!("{id} unsubscribes from {} ({channel})", NAMES[name]));
+        let now = self.clock();
+        if self.servers[server].hub.unsubscribe(now, channel, id) {
+            return self.forget_subscription(client, channel);
+        }
+        // It was closed, and had nothing more for the connection.
+        assert!(self.servers[server].hub.name(channel).is_none());
+        let connection = self.clients[client].connection.as_mut().expect("open");
+        connection.subscriptions.retain(|subscription| subscription.channel != channel);
+    }
+
+    fn send(&mut self, client: usize) {
+        self.sent += 1;
+        let data = format!("direct {}", self.sent);
+        let mut event = Event::new().event("direct").data(data);
+        if self.random.chance(5) {
+            event = event.id(format!("direct-{}", self.sent));
+        }
+        let frame = event.encode().expect("a valid event");
+        let Some((server, id)) = self.open_connection(client) else { return };
+        let server = &mut self.servers[server];
+        let connection = self.clients[client].connection.as_mut().expect("open");
+        match server.hub.send(self.now, id, &frame) {
+            Ok(()) => {
+                assert!(connection.closing_since.is_none(), "a closing connection takes no more");
+                connection.directs.push_back(Direct { frame, head: server.head(), at: self.now });
+            }
+            Err(SendError::Closing(_)) => {
+                assert!(connection.may_be_closing());
+            }
+            Err(SendError::Full { waiting, limit }) => assert!(waiting + frame.len() > limit),
+            Err(error) => panic!("{error}"),
+        }
+        self.say(|_| format!("a direct frame to {id}"));
+    }
+
+    fn close_channel(&mut self) {
+        let server = self.random.below(self.servers.len());
+        let name = self.random.below(self.settings.channels);
+        let Some(channel) = self.servers[server].hub.channel(NAMES[name]) else { return };
+        self.say(|_| format!("server {server} closes channel {} ({channel})", NAMES[name]));
+        let now = self.clock();
+        assert!(self.servers[server].hub.close_channel(now, channel));
+        self.channel_is_closed(server, channel);
+    }
+
+    /// The channel of a name on a server; clients that follow it and are there may be subscribed to a new one.
+    pub(crate) fn channel(&mut self, server: usize, name: usize) -> ChannelId {
+        if let Some(channel) = self.servers[server].hub.channel(NAMES[name]) {
+            assert!(self.servers[server].channels.contains_key(&channel));
+            return channel;
+        }
+        if self.positions == Positions::Own {
+            self.configs[name] = settings::channel(&mut self.random);
+        }
+        let config = self.configs[name].clone();
+        let now = self.clock();
+        let state = &mut self.servers[server];
+        let channel = state.hub.open(now, NAMES[name], config.clone()).expect("no limit");
+        let opened = state.head();
+        self.say(|_| {
+            format!("server {server} opens {} as {channel} after {opened}: {config:?}", NAMES[name])
+        });
+        let log = Vec::new();
+        let empty_since = Some(self.now);
+        let known = Channel { name, config, opened, log, is_closed: false, empty_since };
+        assert!(self.servers[server].channels.insert(channel, known).is_none(), "an id is used again");
+        for client in 0..CLIENTS {
+            if self.random.chance(70) {
+                self.follow_again(client, server, name);
+            }
+        }
+        channel
+    }
+
+    fn follow_again(&mut self, client: usize, server: usize, name: usize) {
+        let is_wanted = self.clients[client].follows.contains(&name);
+        let Some(connection) = &mut self.clients[client].connection else { return };
+        let is_late = connection.asked.is_some() && !self.settings.has_late_subscriptions;
+        if is_wanted && connection.server == server && !connection.pending.contains(&name) && !is_late {
+            connection.pending.push(name);
+        }
+    }
+
+    /// Time that is too short for most deadlines.
+    fn pass_a_little(&mut self) {
+        let millis = self.random.below(200) as u64;
+        self.now = self.now.saturating_add(Duration::from_millis(millis));
+        for server in &mut self.servers {
+            server.hub.handle_timeout(self.now);
+        }
+    }
+
+    /// Exactly to what is next, or somewhere before or behind it.
+    pub(crate) fn jump(&mut self) {
+        self.drain_all();
+        self.check_drained();
+        let deadlines = self.servers.iter().filter_map(|server| server.hub.poll_timeout());
+        let returns = self.clients.iter().filter(|c| c.connection.is_none()).map(|c| c.reconnects_at);
+        let Some(next) = deadlines.chain(returns).filter(|at| *at > self.now).min() else { return };
+        let span = next.saturating_duration_since(self.now);
+        self.now = match self.random.below(10) {
+            0..7 => next,
+            7..9 => self.now.saturating_add(span / 2),
+            _ => next.saturating_add(Duration::from_millis(self.random.below(60_000) as u64)),
+        };
+        self.say(|_| "time jumps".to_owned());
+        self.drain_all();
+        self.check_drained();
+    }
+
+    fn set_timers(&mut self, client: usize) {
+        let life = self.random.pick(&[None, Some(Duration::from_secs(10))]);
+        let ping = self.random.pick(&[None, Some(Duration::from_secs(3))]);
+        let Some((server, id)) = self.open_connection(client) else { return };
+        let hub = &mut self.servers[server].hub;
+        let connection = self.clients[client].connection.as_mut().expect("open");
+        if hub.set_timeout(self.now, id, life) {
+            connection.expires = life.and_then(|life| self.now.checked_add(life));
+        }
+        assert!(hub.set_ping(self.now, id, ping));
+        (connection.ping, connection.ping_since, connection.is_first_ping) = (ping, self.now, true);
+    }
+
+    /// A server ends without a word and a new one takes its place.
+    fn restart_perhaps(&mut self) {
+        if self.random.chance(50) {
+            return;
+        }
+        let server = self.random.below(self.servers.len());
+        for client in 0..CLIENTS {
+            if self.clients[client].connection.as_ref().is_some_and(|connection| connection.server == server)
+            {
+                self.connection_is_gone(client);
+            }
+        }
+        let old = &self.servers[server];
+        let is_new_run = self.positions == Positions::Own && self.random.chance(70);
+        let (epoch, after) = if is_new_run { (old.epoch + 1, 0) } else { (old.epoch, old.head()) };
+        let fed = old.fed + usize::from(!old.rest.is_empty());
+        self.say(|_| format!("server {server} restarts as {epoch} after {after}"));
+        self.servers[server] = Server::new(self.hub(epoch, after), epoch, fed);
+    }
+
+    pub(crate) fn client_of(&self, server: usize, id: ConnectionId) -> Option<usize> {
+        self.clients.iter().position(|client| {
+            client.connection.as_ref().is_some_and(|known| known.server == server && known.id == id)
+        })
+    }
+}
+
+pub(crate) fn epoch_name(epoch: usize) -> String {
+    format!("run{epoch}")
+}
