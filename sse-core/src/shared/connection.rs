@@ -2,12 +2,12 @@
 
 use core::future::poll_fn;
 use core::time::Duration;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::vec::Vec;
 
 use crate::{CloseReason, ConnectionId, EncodeError, Event, Frame, Resume, SendError, SubscribeError};
 
+use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Channel, SharedHub};
 
 /// A handle on one connection: cheap to clone, and without a hold on it. The connection lives as long as its
@@ -115,8 +115,8 @@ impl Connection {
     /// The transport is gone.
     pub(super) fn disconnect(&self) {
         let seat = self.hub.with_state(|state, now| {
-            state.hub.disconnect(now, self.id);
-            state.seats.remove(&self.id)
+            // One that the hub ended itself is told its reason by the driver, who has it or will have it.
+            if state.hub.disconnect(now, self.id) { state.seats.remove(&self.id) } else { None }
         });
         let mut wakers = Vec::new();
         if let Some(seat) = seat {
@@ -152,7 +152,7 @@ impl Status {
         Poll::Pending
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

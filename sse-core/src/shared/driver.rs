@@ -1,11 +1,11 @@
 //! What one task per hub does: timers that have come, and wakers of those that something is due to.
 
-use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::vec::Vec;
 
 use crate::{Action, Instant};
 
+use super::sync::{Arc, Weak};
 use super::{Shared, Sleeping, State};
 
 /// How many actions one turn takes: then others get the lock and the thread.

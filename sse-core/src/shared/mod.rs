@@ -29,9 +29,11 @@ mod channel;
 mod connection;
 mod driver;
 mod outbound;
+#[cfg(all(test, shuttle))]
+mod schedules;
+mod sync;
 
 use std::string::String;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use hashbrown::HashMap;
@@ -47,6 +49,7 @@ pub use driver::{Driver, Turn};
 pub use outbound::Outbound;
 
 use connection::Status;
+use sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A hub that many tasks and threads use. Cloning gives another handle on the same hub.
 #[derive(Clone)]

@@ -1,0 +1,142 @@
+//! Many orders of threads that share a hub: no wake-up is lost, nothing waits for ever, dropping at any moment is safe.
+//!
+//! `RUSTFLAGS="--cfg shuttle" cargo test -p sse-core --lib schedules`
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::string::{String, ToString};
+use std::task::{Context, Poll};
+use std::vec::Vec;
+
+use shuttle::future::block_on;
+use shuttle::thread;
+
+use super::{Driver, Outbound, SharedHub, Turn};
+use crate::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, Instant};
+
+const SCHEDULES: usize = 10_000;
+
+/// What an adapter's task does, for a clock that stands still: every wake-up has to come from the hub.
+struct Drive(Driver);
+
+impl Future for Drive {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.0.turn(cx.waker()) {
+            Turn::Done => Poll::Ready(()),
+            Turn::Again => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Turn::Sleep(_) => Poll::Pending,
+        }
+    }
+}
+
+/// Explores the orders of `work`, with the driver on a thread of its own. It ends only if the driver does.
+fn explore(work: fn(&SharedHub)) {
+    shuttle::check_random(
+        move || {
+            let (hub, driver) = SharedHub::new("e", HubConfig::default(), || Instant::ORIGIN).unwrap();
+            let driver = thread::spawn(move || block_on(Drive(driver)));
+            work(&hub);
+            drop(hub);
+            driver.join().unwrap();
+        },
+        SCHEDULES,
+    );
+}
+
+fn connect(hub: &SharedHub) -> Outbound {
+    let stream = hub.connect(ConnectionConfig { announce_position: false, ..Default::default() }).unwrap();
+    stream.subscribe(&hub.open("a", ChannelConfig::default()).unwrap()).unwrap();
+    stream
+}
+
+/// Reads until the end, or until something was read.
+fn read_until(stream: &mut Outbound, last: &str) -> String {
+    let mut read = Vec::new();
+    block_on(async {
+        while let Some(bytes) = poll_fn(|cx| stream.poll_bytes(cx)).await {
+            read.extend_from_slice(&bytes);
+            if read.ends_with(last.as_bytes()) {
+                break;
+            }
+        }
+    });
+    String::from_utf8(read).unwrap()
+}
+
+#[test]
+fn schedules_no_wake_up_is_lost() {
+    explore(|hub| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let mut stream = connect(hub);
+                thread::spawn(move || read_until(&mut stream, "data: 3\n\n"))
+            })
+            .collect();
+        let channel = hub.channel("a").unwrap();
+        let publisher = thread::spawn(move || {
+            for number in 1..=3 {
+                channel.publish(&Event::new().data(number.to_string())).unwrap();
+            }
+        });
+        for reader in readers {
+            assert_eq!(
+                reader.join().unwrap(),
+                "id: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\nid: e-3\ndata: 3\n\n"
+            );
+        }
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn schedules_dropping_at_any_moment_tells_those_who_wait() {
+    explore(|hub| {
+        let stream = connect(hub);
+        let handle = stream.handle();
+        let waiting = thread::spawn(move || block_on(handle.closed()));
+        let channel = hub.channel("a").unwrap();
+        let publisher = thread::spawn(move || channel.publish(&Event::new().data("x")).map(drop));
+        let dropper = thread::spawn(move || drop(stream));
+        assert_eq!(waiting.join().unwrap(), CloseReason::Disconnected);
+        dropper.join().unwrap();
+        publisher.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn schedules_a_shut_down_ends_every_stream() {
+    explore(|hub| {
+        let connecting = hub.clone();
+        let reader = thread::spawn(move || {
+            let Ok(mut stream) = connecting.connect(ConnectionConfig::default()) else { return };
+            read_until(&mut stream, "never");
+        });
+        let mut stream = connect(hub);
+        let stopping = hub.clone();
+        let stopper = thread::spawn(move || stopping.shut_down());
+        read_until(&mut stream, "never");
+        reader.join().unwrap();
+        stopper.join().unwrap();
+        assert_eq!(hub.stats().connections, 0);
+    });
+}
+
+#[test]
+fn schedules_a_close_is_told_with_its_reason() {
+    explore(|hub| {
+        let mut stream = connect(hub);
+        let handle = stream.handle();
+        let closer = thread::spawn(move || {
+            handle.close();
+            block_on(handle.closed())
+        });
+        let reader = thread::spawn(move || read_until(&mut stream, "never"));
+        assert_eq!(closer.join().unwrap(), CloseReason::Requested);
+        assert_eq!(reader.join().unwrap(), "");
+    });
+}

@@ -1,0 +1,9 @@
+//! The locks of this module: those of the standard library, or under `--cfg shuttle` those of a scheduler that tries
+//! many orders of the threads.
+
+pub(super) use std::sync::PoisonError;
+#[cfg(not(all(test, shuttle)))]
+pub(super) use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+#[cfg(all(test, shuttle))]
+pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard, Weak};

@@ -1,0 +1,200 @@
+//! The shared hub and its handles, under a clock of the test's own.
+#![cfg(feature = "std")]
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use sse_core::shared::{Driver, Outbound, SharedHub, TrySendError, Turn};
+use sse_core::{
+    ChannelConfig, CloseReason, ConnectionConfig, EncodeError, Event, Field, HubConfig, Instant, OnTimeout,
+    SendError,
+};
+
+/// A hub, its driver, and what time it is.
+struct World {
+    hub: SharedHub,
+    driver: Driver,
+    millis: Arc<AtomicU64>,
+}
+
+impl World {
+    fn new() -> World {
+        let millis = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&millis);
+        let now = move || Instant::from_millis(clock.load(Ordering::Relaxed));
+        let (hub, driver) = SharedHub::new("e", HubConfig::default(), now).unwrap();
+        World { hub, driver, millis }
+    }
+
+    /// Turns until the driver sleeps; says until when.
+    fn drive(&mut self) -> Option<Instant> {
+        loop {
+            match self.driver.turn(Waker::noop()) {
+                Turn::Again => {}
+                Turn::Sleep(until) => return until,
+                Turn::Done => panic!("the test holds the hub"),
+            }
+        }
+    }
+
+    fn connect(&self) -> Outbound {
+        let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
+        self.hub.connect(config).unwrap()
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn poll(stream: &mut Outbound, waker: &Waker) -> Poll<Option<String>> {
+    let bytes = stream.poll_bytes(&mut Context::from_waker(waker));
+    bytes.map(|bytes| bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()))
+}
+
+#[test]
+fn a_reader_is_woken_once_for_what_is_due_together() {
+    let mut w = World::new();
+    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let mut stream = w.connect();
+    stream.subscribe(&channel).unwrap();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    assert_eq!(poll(&mut stream, &waker), Poll::Pending);
+    channel.publish(&Event::new().data("1")).unwrap();
+    channel.publish(&Event::new().data("2")).unwrap();
+    w.drive();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    let both = "id: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\n";
+    assert_eq!(poll(&mut stream, &waker), Poll::Ready(Some(both.into())));
+    assert_eq!(poll(&mut stream, &waker), Poll::Pending);
+}
+
+#[test]
+fn x9_a_large_frame_goes_out_by_itself_and_without_a_copy() {
+    let w = World::new();
+    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let mut stream = w.connect();
+    stream.subscribe(&channel).unwrap();
+    let large = channel.publish(&Event::new().data("x".repeat(100_000))).unwrap().frame;
+    channel.publish(&Event::new().data("small")).unwrap();
+    let Poll::Ready(Some(bytes)) = stream.poll_bytes(&mut Context::from_waker(Waker::noop())) else { panic!() };
+    assert_eq!(bytes.as_ptr(), large.as_bytes().as_ptr());
+    assert_eq!(bytes.len(), large.len());
+    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(Some("id: e-2\ndata: small\n\n".into())));
+}
+
+#[test]
+fn the_driver_is_woken_only_when_something_is_due_earlier() {
+    let mut w = World::new();
+    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let stream = w.connect();
+    stream.subscribe(&channel).unwrap();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    while w.driver.turn(&waker) == Turn::Again {}
+    w.hub.stats();
+    let _ = w.hub.channel("a");
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    channel.publish(&Event::new().data("1")).unwrap();
+    channel.publish(&Event::new().data("2")).unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "it is awake already for the second");
+}
+
+#[test]
+fn x5_the_driver_goes_by_the_clock() {
+    let mut w = World::new();
+    let mut stream = w.connect();
+    let until = w.drive().unwrap();
+    assert_eq!(w.drive(), Some(until), "woken too early, it does nothing");
+    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Pending);
+    w.millis.store(50_000, Ordering::Relaxed);
+    w.drive();
+    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(Some(":\n\n".into())));
+}
+
+#[test]
+fn x4_dropping_the_stream_disconnects_and_handles_say_why() {
+    let w = World::new();
+    let stream = w.connect();
+    let handle = stream.handle();
+    let mut closed = pin!(handle.closed());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert_eq!(closed.as_mut().poll(&mut cx), Poll::Pending);
+    drop(stream);
+    assert_eq!(closed.as_mut().poll(&mut cx), Poll::Ready(CloseReason::Disconnected));
+    assert!(!handle.is_open() && !handle.close() && !handle.set_ping(None));
+    assert_eq!(w.hub.stats().connections, 0);
+}
+
+#[test]
+fn a3_a_stream_that_is_dropped_after_its_end_keeps_the_reason_of_the_end() {
+    let mut w = World::new();
+    let mut stream = w.connect();
+    let handle = stream.handle();
+    handle.close();
+    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(None));
+    drop(stream);
+    w.drive();
+    let mut closed = pin!(handle.closed());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert_eq!(closed.as_mut().poll(&mut cx), Poll::Ready(CloseReason::Requested));
+}
+
+#[test]
+fn t2_who_waits_is_told_once_that_the_life_is_over() {
+    let mut w = World::new();
+    let config = ConnectionConfig { on_timeout: OnTimeout::Report, ..ConnectionConfig::default() };
+    let mut stream = w.hub.connect(config).unwrap();
+    let _ = poll(&mut stream, Waker::noop());
+    let handle = stream.handle();
+    assert!(handle.set_timeout(Some(Duration::from_secs(20))));
+    let mut cx = Context::from_waker(Waker::noop());
+    w.drive();
+    assert!(pin!(handle.timed_out()).poll(&mut cx).is_pending());
+    w.millis.store(20_000, Ordering::Relaxed);
+    w.drive();
+    assert!(pin!(handle.timed_out()).poll(&mut cx).is_ready());
+    assert!(pin!(handle.timed_out()).poll(&mut cx).is_pending());
+    assert!(handle.is_open());
+}
+
+#[test]
+fn s2_what_cannot_be_sent_is_an_error_that_says_so() {
+    let w = World::new();
+    let config = ConnectionConfig { direct_bytes: 40, ..ConnectionConfig::default() };
+    let handle = w.hub.connect(config).unwrap();
+    let handle_after = handle.handle();
+    let sender = handle.handle();
+    let bad = sender.try_send(&Event::new().id("a\nb"));
+    assert_eq!(bad, Err(TrySendError::Encode(EncodeError::LineBreak { field: Field::Id, offset: 1 })));
+    sender.try_send(&Event::new().data("12345678901234567890")).unwrap();
+    let full = sender.try_send(&Event::new().data("12345678901234567890"));
+    assert_eq!(full, Err(TrySendError::Send(SendError::Full { waiting: 28, limit: 40 })));
+    drop(handle);
+    let gone = handle_after.try_send(&Event::new().data("x"));
+    assert!(matches!(gone, Err(TrySendError::Send(SendError::UnknownConnection(_)))), "{gone:?}");
+}
+
+#[test]
+fn the_driver_ends_with_the_last_handle() {
+    let World { hub, mut driver, .. } = World::new();
+    let stream = hub.connect(ConnectionConfig::default()).unwrap();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    while driver.turn(&waker) == Turn::Again {}
+    drop(hub);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0, "the stream still holds it");
+    drop(stream);
+    assert_eq!(driver.turn(&waker), Turn::Done);
+    assert!(count.0.load(Ordering::Relaxed) > 0, "it was told");
+}
