@@ -5,7 +5,8 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use sse_core::{
-    ChannelConfig, ConnectionConfig, Event, GapPolicy, HistoryConfig, Hub, HubConfig, Instant, LastEventId, Resume,
+    ChannelConfig, ConnectionConfig, Event, GapPolicy, HistoryConfig, Hub, HubConfig, Instant, LastEventId,
+    Resume,
 };
 
 #[path = "../../sse-core/tests/wire/naive.rs"]
@@ -24,7 +25,8 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     let now = Instant::ORIGIN;
-    let mut hub = Hub::new(HubConfig { epoch: "e".into(), ..HubConfig::default() }).expect("the epoch is good");
+    let mut hub =
+        Hub::new(HubConfig { epoch: "e".into(), ..HubConfig::default() }).expect("the epoch is good");
     let config = ChannelConfig {
         history: HistoryConfig { events: usize::from(input.kept), ..HistoryConfig::default() },
         on_gap: [GapPolicy::Reset, GapPolicy::Kept, GapPolicy::Live][usize::from(input.policy % 3)],
@@ -50,12 +52,15 @@ fuzz_target!(|input: Input<'_>| {
     let mut window = hub.transmit(now, connection);
     let due = bytes::take_all(&mut window);
     let received = naive::decode(&due).results;
-    let events = received.iter().filter(|message| message.as_ref().is_ok_and(|m| m.event == "message")).count();
+    let events =
+        received.iter().filter(|message| message.as_ref().is_ok_and(|m| m.event == "message")).count();
     assert!(events <= kept, "{events} of {kept}");
     match resume {
         Resume::Fresh => assert!(claimed.is_none() && events == 0),
         Resume::UpToDate => assert_eq!(events, 0),
-        Resume::Replayed { events: promised } | Resume::Gap { events: promised, .. } => assert_eq!(events, promised),
+        Resume::Replayed { events: promised } | Resume::Gap { events: promised, .. } => {
+            assert_eq!(events, promised)
+        }
         Resume::Unknown => assert_eq!(events, 0, "a new connection would get nothing"),
         _ => {}
     }

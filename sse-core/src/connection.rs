@@ -395,7 +395,7 @@ impl Subscription {
             member,
             made_at: live_from,
             from: live_from,
-            replay_to: live_from,
+            replay_to: Position::ORIGIN,
             live_from,
             stands: Position::ORIGIN,
         }
@@ -438,35 +438,31 @@ impl Subscription {
     /// What it has lost, if anything, when its connection has come to `position`. What is above `end` does not concern
     /// it: a reset there would hide what other channels have before that.
     pub(crate) fn loss(&self, channel: &Channel, position: Position, end: Position) -> Option<Loss> {
-        let gone = channel.history.floor().min(end);
+        let gone = channel.history.gone().min(end);
         let owed_after = position.max(self.from);
         let mut through: Option<Position> = None;
         if owed_after < self.replay_to && owed_after < gone {
             through = Some(gone.min(self.replay_to));
         }
-        let reader = self.reader(position);
+        // A plan made anew goes back to where it began: what it had passed there is none of its losses (O3).
+        let reader = self.reader(position).max(self.stands);
         let has_fallen = reader < end && channel.backlog.has_lost_after(reader);
         if has_fallen {
             let gone = gone.min(channel.backlog.lost_id_through());
-            if gone > self.reader(owed_after) {
+            if gone > reader.max(owed_after) {
                 through = through.max(Some(gone));
             }
         }
         (has_fallen || through.is_some()).then_some(Loss { through })
     }
 
-    /// What it owes from history above `from`, when nothing of that is gone yet.
-    pub(crate) fn read_on_from(&mut self, channel: &Channel, from: Position) {
-        self.from = from;
-        self.replay_to = channel.history.newest_by(self.live_from).map_or(from, |newest| newest.max(from));
-    }
-
-    /// What it owes from history above `from`. What is gone of that is owed too: it is a loss, and is told as one.
+    /// What it owes from history above `from`: what is kept now, and what was kept when it was asked before. What of that
+    /// goes before it is taken is a loss.
     pub(crate) fn replay_from(&mut self, channel: &Channel, from: Position) {
-        self.from = from;
-        let newest = channel.history.newest_by(self.live_from);
-        let gone = channel.history.floor().min(self.live_from);
-        self.replay_to = newest.map_or(gone, |newest| newest.max(gone)).max(from);
+        // A plan made anew goes back to where it began: what it had passed there is not owed again (O3).
+        self.from = if self.stands > self.live_from { from.max(self.stands) } else { from };
+        let newest = channel.history.newest_by(self.live_from).unwrap_or_default();
+        self.replay_to = newest.max(self.replay_to).max(self.from);
     }
 
     /// Where it starts: `asked` is what its client asked to resume from, and what that is in the hub's order (H4).

@@ -37,8 +37,10 @@ pub(crate) struct History {
     kept: VecDeque<Entry>,
     /// Bytes of the frames in `kept`.
     bytes: usize,
-    /// The newest position of an event with an id that cannot be replayed any more (H5).
-    floor: Position,
+    /// Where the hub stood when the channel opened.
+    opened: Position,
+    /// The newest event with an id that was let go.
+    gone: Position,
     /// Where the newest use of each of the application's ids stands. The hub's own ids say it themselves.
     index: HashTable<Position>,
     hasher: DefaultHashBuilder,
@@ -51,7 +53,8 @@ impl History {
         History {
             kept: VecDeque::new(),
             bytes: 0,
-            floor: opened,
+            opened,
+            gone: Position::ORIGIN,
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             limits,
@@ -61,7 +64,7 @@ impl History {
     /// Takes in an event with an id, and lets go of what is then beyond the limits.
     pub(crate) fn push(&mut self, entry: &Entry, foreign_id: Option<&str>) {
         if self.limits.events == 0 {
-            self.floor = self.floor.max(entry.position);
+            self.gone = self.gone.max(entry.position);
             return;
         }
         self.expire(entry.at);
@@ -82,7 +85,7 @@ impl History {
     pub(crate) fn evict(&mut self) -> bool {
         let Some(oldest) = self.kept.pop_front() else { return false };
         self.bytes = self.bytes.saturating_sub(oldest.frame.len());
-        self.floor = self.floor.max(oldest.position);
+        self.gone = self.gone.max(oldest.position);
         self.forget(&oldest);
         if self.kept.is_empty() {
             self.kept = VecDeque::new();
@@ -110,8 +113,15 @@ impl History {
         self.kept.front()?.at.checked_add(self.limits.age?)
     }
 
+    /// The newest position of an event with an id that cannot be replayed any more (H5).
     pub(crate) fn floor(&self) -> Position {
-        self.floor
+        self.opened.max(self.gone)
+    }
+
+    /// The newest event with an id that this channel had and let go. In a hub that is fed, the event of the position at
+    /// which a channel opened may still come to it: the floor is no loss for those who wait for that (O4).
+    pub(crate) fn gone(&self) -> Position {
+        self.gone
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -150,7 +160,7 @@ impl History {
     /// The position just before the newest `events` events up to `last`, or before all that are kept.
     pub(crate) fn before_newest(&self, events: usize, last: Position) -> Position {
         let index = self.index_after(last).saturating_sub(events);
-        self.kept.get(index).map_or(self.last(), |entry| entry.position.before()).max(self.floor)
+        self.kept.get(index).map_or(self.last(), |entry| entry.position.before()).max(self.floor())
     }
 
     /// Where the newest use of one of the application's ids stands (H4).
@@ -161,7 +171,7 @@ impl History {
 
     /// The position of the newest kept event.
     fn last(&self) -> Position {
-        self.kept.back().map_or(self.floor, |entry| entry.position)
+        self.kept.back().map_or(self.floor(), |entry| entry.position)
     }
 
     fn index_after(&self, position: Position) -> usize {

@@ -87,7 +87,9 @@ fn x9_a_large_frame_goes_out_by_itself_and_without_a_copy() {
     stream.subscribe(&channel).unwrap();
     let large = channel.publish(&Event::new().data("x".repeat(100_000))).unwrap().frame;
     channel.publish(&Event::new().data("small")).unwrap();
-    let Poll::Ready(Some(bytes)) = stream.poll_bytes(&mut Context::from_waker(Waker::noop())) else { panic!() };
+    let Poll::Ready(Some(bytes)) = stream.poll_bytes(&mut Context::from_waker(Waker::noop())) else {
+        panic!()
+    };
     assert_eq!(bytes.as_ptr(), large.as_bytes().as_ptr());
     assert_eq!(bytes.len(), large.len());
     assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(Some("id: e-2\ndata: small\n\n".into())));

@@ -110,6 +110,9 @@ impl Hub {
         }
         if self.is_due(index) {
             self.wake(index);
+        } else {
+            // What it was left out of is none of its losses when history lets go of it.
+            self.settle(index);
         }
         Ok(resume)
     }
@@ -135,9 +138,10 @@ impl Hub {
         };
         self.detach(index, number);
         self.plan(index);
-        if !self.is_due(index)
-            && let Some(connection) = self.connections.at_mut(index)
-        {
+        if self.is_due(index) {
+            // The sweep of the channel that was left will not come to it.
+            self.wake(index);
+        } else if let Some(connection) = self.connections.at_mut(index) {
             connection.due_since = None;
         }
         self.settle(index);

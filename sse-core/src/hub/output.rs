@@ -178,7 +178,7 @@ impl Hub {
         if stalled_at.is_some_and(|at| at <= now) {
             return self.end(index, CloseReason::Stalled);
         }
-        self.ping(index, waiting_since.is_some());
+        self.ping(index, self.is_due(index));
         self.arm(index);
         if let Some(connection) = self.connections.at_mut(index) {
             self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);

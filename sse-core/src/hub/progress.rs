@@ -257,14 +257,14 @@ impl Hub {
         let Some(subscription) = connection.subscriptions.as_mut_slice().get_mut(number) else { return };
         let Some(channel) = self.channels.at_mut(subscription.channel) else { return };
         let owed_after = subscription.from.max(position).max(from);
-        if channel.backlog.has_lost_after(subscription.reader(position)) {
+        if channel.backlog.has_lost_after(subscription.reader(position).max(subscription.stands)) {
             let stood = subscription.stands;
             subscription.live_from = channel.backlog.lost_through();
             // It joins before it leaves: between the two, nobody might wait for what is left.
             subscription.join(channel, position);
             channel.backlog.leave(stood);
         }
-        subscription.read_on_from(channel, owed_after);
+        subscription.replay_from(channel, owed_after);
     }
 
     /// Ends a connection, with the frame in progress if there is one: nobody sees half an event (S3).

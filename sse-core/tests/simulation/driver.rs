@@ -1,15 +1,11 @@
 //! How actions are polled and bytes move.
 
-use std::io::IoSlice;
-
 use bytes::Buf;
-use sse_core::{
-    Action, CloseReason, ConnectionId, Event, Instant, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, OnTimeout,
-    Transmit,
-};
+use sse_core::{Action, CloseReason, ConnectionId, Instant, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, OnTimeout};
 
 use super::connection::{Block, Connection, Opening};
-use super::world::{CLIENTS, Positions, World, epoch_name};
+use super::window::{examine, position_block, reset_block, take_part};
+use super::world::{CLIENTS, Positions, World};
 
 impl World {
     /// Polls some of the actions of a server.
@@ -371,51 +367,4 @@ impl Connection {
             quiet_since.saturating_add(interval) <= now || self.plans > 1 || self.opening == Opening::Reset;
         assert!(is_silent, "a ping at {now:?}, last bytes at {quiet_since:?}");
     }
-}
-
-/// The bytes of a window, after all ways to look at it agreed.
-fn examine(window: &Transmit<'_>) -> Vec<u8> {
-    let remaining = window.remaining();
-    let mut slices = vec![IoSlice::new(&[]); MAX_WINDOW_FRAMES + 1];
-    let filled = window.chunks_vectored(&mut slices);
-    let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
-    assert_eq!(bytes.len(), remaining, "chunks_vectored and remaining");
-    assert_eq!(window.has_remaining(), !window.chunk().is_empty());
-    assert!(window.chunk().len() <= remaining);
-    assert_eq!(window.chunk(), filled.checked_sub(1).map_or(&[][..], |_| &slices[0][..]));
-    assert!(slices[..filled].iter().all(|slice| !slice.is_empty()));
-    let mut two = [IoSlice::new(&[]); 2];
-    assert_eq!(window.chunks_vectored(&mut two), filled.min(2));
-    bytes
-}
-
-/// Takes so many bytes, in one piece or chunk by chunk.
-fn take_part(window: &mut Transmit<'_>, count: usize, taken: &mut Vec<u8>) {
-    if count % 2 == 0 {
-        taken.extend(examine(window).into_iter().take(count));
-        return window.advance(count);
-    }
-    while taken.len() < count {
-        let part = window.chunk().len().min(count - taken.len());
-        assert!(part > 0, "a chunk while bytes remain");
-        taken.extend_from_slice(&window.chunk()[..part]);
-        window.advance(part);
-        examine(window);
-    }
-}
-
-/// The position that a block announces, which is nothing but an id.
-fn position_block(epoch: usize, block: &Block) -> Option<u64> {
-    let position = std::str::from_utf8(&block.bytes).ok()?;
-    let id = position.strip_prefix("id: ")?.strip_suffix("\n\n")?;
-    id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()
-}
-
-/// The position that a reset carries.
-fn reset_block(epoch: usize, block: &Block) -> Option<u64> {
-    let message = block.message.as_ref().filter(|message| message.event == "reset")?;
-    let position = message.id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()?;
-    let reset = Event::new().id(message.id.as_str()).event("reset").data("");
-    assert_eq!(block.bytes, reset.encode().expect("a reset").as_bytes());
-    Some(position)
 }

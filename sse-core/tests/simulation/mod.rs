@@ -1,6 +1,8 @@
-//! `world.rs` is the steps, `driver.rs` how bytes move, `publish.rs` how events come in; `server.rs`, `connection.rs`
-//! and `client.rs` are what the model knows; `check.rs` compares it with the hub.
+//! `world.rs` and `channels.rs` are the steps, `driver.rs` and `window.rs` how bytes move, `publish.rs` how events come
+//! in; `server.rs`, `connection.rs`, `subscriptions.rs` and `client.rs` are what the model knows; `check.rs` compares it
+//! with the hub.
 
+pub(crate) mod channels;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod connection;
@@ -10,4 +12,5 @@ pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod subscriptions;
+pub(crate) mod window;
 pub(crate) mod world;

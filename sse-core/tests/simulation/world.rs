@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
-    ChannelId, ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant, LastEventId, OnTimeout,
-    Position, SendError,
+    ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant, LastEventId, OnTimeout, Position,
+    SendError,
 };
 
 use super::client::Client;
 use super::connection::{Connection, Direct, Opening};
 use super::random::Random;
-use super::server::{Channel, Server, Truth};
+use super::server::{Server, Truth};
 use super::settings::{self, Settings};
 
 const STEPS: usize = 200;
 pub(crate) const CLIENTS: usize = 4;
-const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+pub(crate) const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Positions {
@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) blocks: HashMap<Vec<u8>, usize>,
     /// What fed servers are fed.
     pub(crate) feed: Vec<super::publish::Fed>,
-    configs: Vec<sse_core::ChannelConfig>,
+    pub(crate) configs: Vec<sse_core::ChannelConfig>,
     sent: usize,
     is_verbose: bool,
     /// Nothing new is published.
@@ -268,9 +268,10 @@ impl World {
         if self.servers[server].hub.unsubscribe(now, channel, id) {
             return self.forget_subscription(client, channel);
         }
-        // It was closed, and had nothing more for the connection.
-        assert!(self.servers[server].hub.name(channel).is_none());
+        // It had nothing more for the connection, and one of the two was closed.
+        let is_closed = self.servers[server].hub.name(channel).is_none();
         let connection = self.clients[client].connection.as_mut().expect("open");
+        assert!(is_closed || connection.may_be_closing());
         connection.subscriptions.retain(|subscription| subscription.channel != channel);
     }
 
@@ -297,54 +298,6 @@ impl World {
             Err(error) => panic!("{error}"),
         }
         self.say(|_| format!("a direct frame to {id}"));
-    }
-
-    fn close_channel(&mut self) {
-        let server = self.random.below(self.servers.len());
-        let name = self.random.below(self.settings.channels);
-        let Some(channel) = self.servers[server].hub.channel(NAMES[name]) else { return };
-        self.say(|_| format!("server {server} closes channel {} ({channel})", NAMES[name]));
-        let now = self.clock();
-        assert!(self.servers[server].hub.close_channel(now, channel));
-        self.channel_is_closed(server, channel);
-    }
-
-    /// The channel of a name on a server; clients that follow it and are there may be subscribed to a new one.
-    pub(crate) fn channel(&mut self, server: usize, name: usize) -> ChannelId {
-        if let Some(channel) = self.servers[server].hub.channel(NAMES[name]) {
-            assert!(self.servers[server].channels.contains_key(&channel));
-            return channel;
-        }
-        if self.positions == Positions::Own {
-            self.configs[name] = settings::channel(&mut self.random);
-        }
-        let config = self.configs[name].clone();
-        let now = self.clock();
-        let state = &mut self.servers[server];
-        let channel = state.hub.open(now, NAMES[name], config.clone()).expect("no limit");
-        let opened = state.head();
-        self.say(|_| {
-            format!("server {server} opens {} as {channel} after {opened}: {config:?}", NAMES[name])
-        });
-        let log = Vec::new();
-        let empty_since = Some(self.now);
-        let known = Channel { name, config, opened, log, is_closed: false, empty_since };
-        assert!(self.servers[server].channels.insert(channel, known).is_none(), "an id is used again");
-        for client in 0..CLIENTS {
-            if self.random.chance(70) {
-                self.follow_again(client, server, name);
-            }
-        }
-        channel
-    }
-
-    fn follow_again(&mut self, client: usize, server: usize, name: usize) {
-        let is_wanted = self.clients[client].follows.contains(&name);
-        let Some(connection) = &mut self.clients[client].connection else { return };
-        let is_late = connection.asked.is_some() && !self.settings.has_late_subscriptions;
-        if is_wanted && connection.server == server && !connection.pending.contains(&name) && !is_late {
-            connection.pending.push(name);
-        }
     }
 
     /// Time that is too short for most deadlines.

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Writes the small seed corpora of the fuzz targets, from the corpora of the tests. usage: python3 fuzz/seeds.py"""
+import json
+from pathlib import Path
+
+FUZZ = Path(__file__).resolve().parent
+CASES = FUZZ.parent / "sse-core" / "tests" / "corpus"
+
+
+def write(target, name, content):
+    folder = FUZZ / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{name}").write_bytes(content)
+
+
+def cases(name):
+    return json.loads((CASES / name).read_text())
+
+
+def few(items, count):
+    """So many of them, from everywhere."""
+    step = max(1, len(items) // count)
+    return items[::step][:count]
+
+
+# The fuzzer's own form: an optional number, optional pieces, and the rest is the stream.
+streams = [case for case in cases("decoder_cases.json") if isinstance(case.get("input"), str)]
+for case in few([case for case in streams if len(case["input"]) < 200], 40):
+    write("decode", case["name"], b"\0\0" + case["input"].encode("utf-8", "surrogatepass"))
+
+for case in few(cases("encoder_cases.json"), 40):
+    event = case["event"]
+    texts = [str(event.get(field, "")) for field in ("id", "event", "data", "comment")]
+    write("encode_roundtrip", case["name"], b"\1" + b"\1".join(text.encode() for text in texts) + b"\1" * 8)
+
+ids = ["", "e-0", "e-1", "e-2", "e-255", "e-00", "e-+1", "e-18446744073709551616", "f-1", "own", "e", "e-", " e-1",
+       "e-1 ", "a\nb", "a\0", "\u00fc", "x" * 1024, "x" * 1025, "1", "-", "E-1"]
+for number, value in enumerate(ids):
+    write("last_event_id", f"id-{number}", value.encode() + bytes([2, 5, number % 2, number % 3]))
+write("last_event_id", "not-utf-8", b"\xff\xfe\x02\x05\x01\x00")

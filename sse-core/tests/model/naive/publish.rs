@@ -1,0 +1,120 @@
+//! How events come in.
+
+use sse_core::{ConnectionId, EncodeError, Field, Instant, PublishError};
+
+use super::{EPOCH, Model, State, wire};
+
+/// One event in one channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Pub {
+    pub(crate) position: u64,
+    pub(crate) at: Instant,
+    pub(crate) except: Option<ConnectionId>,
+    pub(crate) id: Option<String>,
+    pub(crate) live_only: bool,
+    pub(crate) wire: Vec<u8>,
+    /// History has it.
+    pub(crate) is_kept: bool,
+    /// It left the backlog by the bounds while somebody needed it.
+    pub(crate) is_lost: bool,
+}
+
+impl Pub {
+    pub(crate) fn is_replayable(&self) -> bool {
+        self.id.is_some() && !self.live_only
+    }
+}
+
+/// An event as an application means it.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: Option<String>,
+    pub(crate) data: String,
+    pub(crate) live_only: bool,
+    pub(crate) is_broken: bool,
+    pub(crate) except: Option<ConnectionId>,
+}
+
+impl Model {
+    /// What is published: the position, the bytes and how many subscriptions it went to.
+    pub(crate) fn publish(
+        &mut self,
+        chans: &[usize],
+        draft: &Draft,
+        at: Option<u64>,
+    ) -> Result<(u64, Vec<u8>, usize), PublishError> {
+        match (self.is_fed, at) {
+            (true, None) => return Err(PublishError::PositionsAreFed),
+            (false, Some(_)) => return Err(PublishError::PositionsAreOwn),
+            _ if chans.is_empty() => return Err(PublishError::NoChannel),
+            _ => {}
+        }
+        if let Some(gone) = chans.iter().find(|chan| self.chans[**chan].state != State::Open) {
+            return Err(PublishError::UnknownChannel(self.chans[*gone].id));
+        }
+        let position = match at {
+            Some(position) => position,
+            None => self.head.checked_add(1).ok_or(PublishError::PositionsExhausted)?,
+        };
+        if draft.is_broken {
+            let broken = EncodeError::LineBreak { field: Field::Event, offset: 1 };
+            return Err(PublishError::Encode(broken));
+        }
+        let gives_id = !draft.live_only && chans.iter().any(|chan| self.chans[*chan].gives_ids());
+        let given = || gives_id.then(|| format!("{EPOCH}-{position}"));
+        let id = draft.id.clone().or_else(given);
+        let wire = wire(id.as_deref(), None, &draft.data);
+        let limit = self.limits.event_bytes;
+        if wire.len() > limit {
+            return Err(PublishError::TooLarge { bytes: wire.len(), limit });
+        }
+        if let Some(other) = id.as_deref().and_then(position_in).filter(|other| *other != position) {
+            return Err(PublishError::ReservedId { position: other.into() });
+        }
+        if position < self.head {
+            return Ok((position, wire, 0));
+        }
+        if position > self.head {
+            self.head = position;
+            self.counted.published += 1;
+        }
+        let (live_only, except) = (draft.live_only, draft.except);
+        let event =
+            Pub { position, at: self.now, except, id, live_only, wire, is_kept: false, is_lost: false };
+        let subscriptions = chans.iter().map(|chan| self.append(*chan, &event)).sum();
+        Ok((position, event.wire, subscriptions))
+    }
+
+    fn append(&mut self, chan: usize, event: &Pub) -> usize {
+        let now = self.now;
+        let channel = &mut self.chans[chan];
+        if event.position <= channel.last {
+            return 0;
+        }
+        channel.last = event.position;
+        let keeps_any = channel.config.history.events > 0;
+        if event.is_replayable() && keeps_any {
+            channel.expire(now);
+        }
+        channel.pubs.push(Pub { is_kept: event.is_replayable() && keeps_any, ..event.clone() });
+        while channel.history().count() > channel.config.history.events {
+            channel.evict();
+        }
+        while channel.config.history.bytes.is_some_and(|limit| channel.history_bytes() > limit) {
+            channel.evict();
+        }
+        while event.is_replayable()
+            && self.history_bytes() > self.limits.history_bytes
+            && self.chans[chan].evict()
+        {}
+        self.bound_backlog(chan);
+        self.members(chan).count()
+    }
+}
+
+/// The position that an id of the hub's own form stands for (H4).
+pub(crate) fn position_in(id: &str) -> Option<u64> {
+    let digits = id.strip_prefix(EPOCH)?.strip_prefix('-')?;
+    let position: u64 = digits.parse().ok()?;
+    (position.to_string() == digits).then_some(position)
+}

@@ -1,0 +1,124 @@
+//! From small numbers to what a hub, a connection and a channel are made with.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use sse_core::{
+    BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, Ids, LagPolicy,
+    LastEventId, Limits, OnClose, OnTimeout, Position, Positions, Start,
+};
+
+use super::naive::EPOCH;
+use super::op::{Client, Last, Limit, Log, Setup};
+
+/// Times that are nothing, equal, far apart, and too long for any clock.
+pub(crate) fn time(number: u8) -> Duration {
+    const MS: Duration = Duration::from_millis(1);
+    let times = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        MS,
+        MS * 2,
+        MS * 3,
+        MS * 10,
+        MS * 1_000,
+        MS * 30_000,
+        MS * 50_000,
+        MS * 3_600_000,
+        Duration::from_nanos(u64::MAX),
+        Duration::MAX,
+    ];
+    times[usize::from(number) % times.len()]
+}
+
+fn limit(limit: Limit, otherwise: usize) -> usize {
+    limit.map_or(otherwise, |limit| usize::from(limit % 5))
+}
+
+pub(crate) fn hub(setup: &Setup) -> HubConfig {
+    // The last number stands for a hub that has only three positions left.
+    let after = if setup.after == u8::MAX { u64::MAX - 3 } else { u64::from(setup.after) };
+    let after = Position::new(after);
+    let all = Limits::default();
+    HubConfig {
+        epoch: EPOCH.into(),
+        positions: if setup.fed { Positions::Fed { after } } else { Positions::Own { after } },
+        seed: u64::from(setup.seed),
+        stall: setup.stall.map(time),
+        limits: Limits {
+            connections: limit(setup.connections, all.connections),
+            channels: limit(setup.channels, all.channels),
+            subscriptions: limit(setup.subscriptions, all.subscriptions),
+            members: limit(setup.members, all.members),
+            event_bytes: setup.event_bytes.map_or(all.event_bytes, usize::from),
+            history_bytes: setup.history_bytes.map_or(all.history_bytes, usize::from),
+        },
+    }
+}
+
+pub(crate) fn connection(client: &Client, head: u64) -> ConnectionConfig {
+    ConnectionConfig {
+        last_event_id: last_event_id(client.id, head),
+        ping: client.ping.map(time),
+        timeout: client.timeout.map(time),
+        on_timeout: if client.is_reported { OnTimeout::Report } else { OnTimeout::Close },
+        announce_position: !client.is_silent,
+        direct_bytes: client.direct_bytes.map_or(1 << 20, usize::from),
+    }
+}
+
+fn last_event_id(last: Last, head: u64) -> Option<LastEventId> {
+    let text = match last {
+        Last::None => return None,
+        Last::Behind(steps) => format!("{EPOCH}-{}", head.saturating_sub(u64::from(steps))),
+        Last::Beyond(steps) => format!("{EPOCH}-{}", head.saturating_add(u64::from(steps) + 1)),
+        Last::Own(number) => own_id(number),
+        Last::Rubbish(number) => {
+            let values: [&[u8]; 10] = [
+                b"",
+                b"\xff\xfe",
+                b"a\nb",
+                b"a\0",
+                b" a",
+                &[b'x'; 1025],
+                b"e-",
+                b"e-007",
+                b"e-18446744073709551616",
+                b"f-1",
+            ];
+            return LastEventId::new(values[usize::from(number) % values.len()]);
+        }
+    };
+    LastEventId::new(text.as_bytes())
+}
+
+/// One of a few ids of the application.
+pub(crate) fn own_id(number: u8) -> String {
+    format!("own{}", number % 6)
+}
+
+pub(crate) fn channel(log: &Log) -> ChannelConfig {
+    ChannelConfig {
+        history: HistoryConfig {
+            events: log.events.map_or(500, |events| usize::from(events % 5)),
+            bytes: log.bytes.map(usize::from),
+            age: log.age.map(time),
+        },
+        backlog: BacklogConfig {
+            frames: log.backlog_frames.map_or(NonZeroUsize::MIN.saturating_add(999), |more| {
+                NonZeroUsize::MIN.saturating_add(usize::from(more % 4))
+            }),
+            bytes: log.backlog_bytes.map_or(1 << 20, usize::from),
+        },
+        ids: if log.ids_are_own { Ids::Application } else { Ids::Hub },
+        start: match log.start % 5 {
+            0 => Start::Live,
+            1 => Start::All,
+            events => Start::Last(usize::from(events) - 2),
+        },
+        on_gap: [GapPolicy::Reset, GapPolicy::Kept, GapPolicy::Live][usize::from(log.on_gap % 3)],
+        on_lag: if log.skips { LagPolicy::Skip } else { LagPolicy::Close },
+        empty_timeout: log.empty_timeout.map(time),
+        on_close: if log.takes_connections { OnClose::CloseConnections } else { OnClose::Unsubscribe },
+    }
+}

@@ -1,0 +1,323 @@
+//! Hub and model side by side: each step is done to both, and what they answer is the same.
+
+use std::time::Duration;
+
+use sse_core::{
+    Action, ChannelId, CloseReason, ConnectError, ConnectionId, Event, Frame, Hub, Instant, OpenError,
+    Position, PublishOptions,
+};
+
+use super::naive::{Draft, Model, State, wire};
+use super::op::{Client, Content, GivenId, Log, Op, Setup};
+use super::{check, settings};
+
+/// How many of the newest connections and channels a reference can mean.
+const REACH: usize = 8;
+
+pub(crate) struct Side {
+    pub(crate) hub: Hub,
+    pub(crate) model: Model,
+    /// What calls come with; it may lie behind what the hub has seen.
+    pub(crate) clock: Instant,
+}
+
+impl Side {
+    pub(crate) fn new(setup: Setup) -> Side {
+        let config = settings::hub(&setup);
+        let hub = Hub::new(config.clone()).expect("the epoch is good");
+        let model = Model {
+            is_fed: setup.fed,
+            after: hub.head().get(),
+            seed: config.seed,
+            // The shortest stall time is a millisecond.
+            stall: config.stall.map(|stall| stall.max(Duration::from_millis(1))),
+            limits: config.limits,
+            head: hub.head().get(),
+            now: Instant::ORIGIN,
+            chans: Vec::new(),
+            conns: Vec::new(),
+            notices: Vec::new(),
+            counted: Default::default(),
+        };
+        Side { hub, model, clock: Instant::ORIGIN }
+    }
+
+    pub(crate) fn step(&mut self, op: &Op) {
+        match op {
+            Op::Configure(setup) => {
+                self.finish();
+                *self = Side::new(*setup);
+            }
+            Op::Connect(client) => self.connect(client),
+            Op::Disconnect(connection) => self.on_connection(*connection, Side::disconnect),
+            Op::Close(connection) => self.on_connection(*connection, Side::close),
+            Op::Open { name, log } => self.open(*name, log),
+            Op::CloseChannel(channel) => self.on_channel(*channel, Side::close_channel),
+            Op::Subscribe { channel, connection } => self.on_both(*channel, *connection, Side::subscribe),
+            Op::Unsubscribe { channel, connection } => self.on_both(*channel, *connection, Side::unsubscribe),
+            Op::Publish { channels, event, except } => self.publish(*channels, event, *except),
+            Op::PublishAt { channels, step } => self.publish_at(*channels, *step),
+            Op::Send { connection, bytes } => self.on_connection(*connection, |s, c| s.send(c, *bytes)),
+            Op::SetPing(connection, time) => self.on_connection(*connection, |s, c| s.set_ping(c, *time)),
+            Op::SetTimeout(connection, time) => {
+                self.on_connection(*connection, |s, c| s.set_timeout(c, *time));
+            }
+            Op::Advance(time) => {
+                self.clock = self.clock.max(self.model.now).saturating_add(settings::time(*time));
+            }
+            Op::AdvanceToDeadline(before) => {
+                let deadline = self.hub.poll_timeout().unwrap_or(self.clock);
+                self.clock = Instant::from_nanos(deadline.as_nanos().saturating_sub(u64::from(*before)));
+            }
+            Op::Rewind(time) => {
+                let back = settings::time(*time).as_nanos();
+                let nanos = u128::from(self.clock.as_nanos()).saturating_sub(back);
+                self.clock = Instant::from_nanos(u64::try_from(nanos).unwrap_or(0));
+            }
+            Op::HandleTimeout => self.handle_timeout(),
+            Op::Poll => self.poll(),
+            Op::PollAll => self.poll_all(),
+            Op::Turn => self.turn(),
+            Op::Transmit { connection, take } => self.on_connection(*connection, |s, c| s.transmit(c, *take)),
+            Op::TakeNamed => self.take_named(),
+        }
+    }
+
+    fn observed(&mut self) -> Instant {
+        self.model.observe(self.clock);
+        self.clock
+    }
+
+    fn on_connection(&mut self, reference: u8, act: impl Fn(&mut Side, usize)) {
+        if let Some(conn) = newest(self.model.conns.len(), reference) {
+            act(self, conn);
+        }
+    }
+
+    fn on_channel(&mut self, reference: u8, act: impl Fn(&mut Side, usize)) {
+        if let Some(chan) = newest(self.model.chans.len(), reference) {
+            act(self, chan);
+        }
+    }
+
+    fn on_both(&mut self, channel: u8, connection: u8, act: impl Fn(&mut Side, usize, usize)) {
+        self.on_channel(channel, |side, chan| {
+            side.on_connection(connection, |side, conn| act(side, chan, conn))
+        });
+    }
+
+    /// The channels of a set of references.
+    fn channels_of(&self, set: u8) -> Vec<usize> {
+        let references = (0..8).filter(|bit| set & (1 << bit) != 0);
+        let chans: Vec<usize> = references.filter_map(|bit| newest(self.model.chans.len(), bit)).collect();
+        chans
+    }
+
+    pub(crate) fn ids(&self, chans: &[usize]) -> Vec<ChannelId> {
+        chans.iter().map(|chan| self.model.chans[*chan].id).collect()
+    }
+
+    pub(crate) fn id(&self, conn: usize) -> ConnectionId {
+        self.model.conns[conn].id
+    }
+
+    fn connect(&mut self, client: &Client) {
+        let now = self.observed();
+        let config = settings::connection(client, self.model.head);
+        let limit = self.model.limits.connections;
+        let open = self.model.stats().connections;
+        match self.hub.connect(now, config.clone()) {
+            Ok(id) => {
+                assert!(open < limit, "A1: {open} of {limit}");
+                assert!(self.model.conns.iter().all(|conn| conn.id != id), "D6: {id} was given before");
+                self.model.connect(id, config);
+            }
+            Err(error) => {
+                assert_eq!(error, ConnectError::TooManyConnections { limit });
+                assert!(open >= limit, "A1: {open} of {limit}");
+            }
+        }
+    }
+
+    pub(crate) fn disconnect(&mut self, conn: usize) {
+        let now = self.observed();
+        let was_alive = self.model.conns[conn].is_alive;
+        assert_eq!(self.hub.disconnect(now, self.id(conn)), was_alive);
+        self.model.end(conn, CloseReason::Disconnected);
+    }
+
+    fn close(&mut self, conn: usize) {
+        let now = self.observed();
+        assert_eq!(self.hub.close(now, self.id(conn)), self.model.conns[conn].is_alive);
+        self.model.begin_close(conn, CloseReason::Requested);
+    }
+
+    fn open(&mut self, name: u8, log: &Log) {
+        let now = self.observed();
+        let name = match name {
+            u8::MAX => "n".repeat(sse_core::MAX_NAME_BYTES + 1),
+            name => ["", "a", "b", "c"][usize::from(name % 4)].to_owned(),
+        };
+        let config = settings::channel(log);
+        let limit = self.model.limits.channels;
+        let there = self.model.chans.iter().find(|chan| chan.state == State::Open && chan.name == name);
+        let expected = match there {
+            Some(channel) => Some(Ok(channel.id)),
+            None if name.len() > sse_core::MAX_NAME_BYTES => {
+                let (bytes, limit) = (name.len(), sse_core::MAX_NAME_BYTES);
+                Some(Err(OpenError::NameTooLong { bytes, limit }))
+            }
+            None if self.model.stats().channels >= limit => Some(Err(OpenError::TooManyChannels { limit })),
+            None => None,
+        };
+        let opened = self.hub.open(now, &name, config.clone());
+        if let Some(expected) = expected {
+            return assert_eq!(opened, expected);
+        }
+        let id = opened.expect("there is room");
+        assert!(self.model.chans.iter().all(|chan| chan.id != id), "D6: {id} was given before");
+        self.model.open(id, name, config);
+    }
+
+    pub(crate) fn close_channel(&mut self, chan: usize) {
+        let now = self.observed();
+        let channel = &self.model.chans[chan];
+        let was_open = channel.state == State::Open;
+        assert_eq!(self.hub.close_channel(now, channel.id), was_open);
+        if was_open {
+            self.model.end_channel(chan, sse_core::ChannelCloseReason::Requested);
+        }
+    }
+
+    fn subscribe(&mut self, chan: usize, conn: usize) {
+        let now = self.observed();
+        let resume = self.hub.subscribe(now, self.model.chans[chan].id, self.id(conn));
+        assert_eq!(resume, self.model.subscribe(chan, conn), "subscribe");
+    }
+
+    fn unsubscribe(&mut self, chan: usize, conn: usize) {
+        let now = self.observed();
+        let was_followed = self.hub.unsubscribe(now, self.model.chans[chan].id, self.id(conn));
+        assert_eq!(was_followed, self.model.unsubscribe(chan, conn), "unsubscribe");
+    }
+
+    fn publish(&mut self, channels: u8, content: &Content, except: Option<u8>) {
+        let now = self.observed();
+        let chans = self.channels_of(channels);
+        let except = except.and_then(|reference| newest(self.model.conns.len(), reference));
+        let except = except.map(|conn| self.id(conn));
+        let next = self.model.head.saturating_add(1);
+        let id = match content.id {
+            GivenId::None => None,
+            GivenId::Own(number) => Some(settings::own_id(number)),
+            GivenId::Empty => Some(String::new()),
+            GivenId::Reserved(off) => Some(format!("e-{}", next.saturating_add(off.into()))),
+        };
+        let draft = Draft {
+            id,
+            data: "x".repeat(usize::from(content.bytes)),
+            live_only: content.live_only,
+            is_broken: content.is_broken,
+            except,
+        };
+        let mut event = Event::new().data(&draft.data);
+        if let Some(id) = &draft.id {
+            event = event.id(id);
+        }
+        if draft.live_only {
+            event = event.live_only();
+        }
+        if draft.is_broken {
+            event = event.event("a\nb");
+        }
+        let published = self.hub.publish_to(now, &self.ids(&chans), &event, PublishOptions { except });
+        self.compare_published(published, &chans, &draft, None);
+    }
+
+    /// What stands at a position is the same event wherever and whenever it is fed.
+    fn publish_at(&mut self, channels: u8, step: u8) {
+        let now = self.observed();
+        let chans = self.channels_of(channels);
+        let position = self.model.head.saturating_add(u64::from(step % 24)).saturating_sub(8);
+        let draft = Draft {
+            id: (position % 7 == 3).then(|| settings::own_id((position % 13) as u8)),
+            data: position.to_string(),
+            live_only: position % 5 == 4,
+            is_broken: false,
+            except: None,
+        };
+        let frame = Frame::parse(wire(draft.id.as_deref(), None, &draft.data)).expect("it is one block");
+        let frame = if draft.live_only { frame.live_only() } else { frame };
+        let published = self.hub.publish_at(now, &self.ids(&chans), Position::new(position), &frame);
+        self.compare_published(published, &chans, &draft, Some(position));
+    }
+
+    fn compare_published(
+        &mut self,
+        published: Result<sse_core::Published, sse_core::PublishError>,
+        chans: &[usize],
+        draft: &Draft,
+        at: Option<u64>,
+    ) {
+        let published =
+            published.map(|it| (it.position.get(), it.frame.as_bytes().to_vec(), it.subscriptions));
+        assert_eq!(published, self.model.publish(chans, draft, at), "publish");
+    }
+
+    fn send(&mut self, conn: usize, bytes: u8) {
+        let now = self.observed();
+        let wire = wire(None, None, &"s".repeat(bytes.into()));
+        let frame = Frame::parse(wire.clone()).expect("it is one block");
+        let sent = self.hub.send(now, self.id(conn), &frame);
+        assert_eq!(sent, self.model.send(conn, &wire), "send");
+    }
+
+    fn set_ping(&mut self, conn: usize, time: Option<u8>) {
+        let now = self.observed();
+        let (interval, is_alive) = (time.map(settings::time), self.model.conns[conn].is_alive);
+        assert_eq!(self.hub.set_ping(now, self.id(conn), interval), is_alive);
+        if is_alive {
+            self.model.set_ping(conn, interval);
+        }
+    }
+
+    fn set_timeout(&mut self, conn: usize, time: Option<u8>) {
+        let now = self.observed();
+        let life = time.map(settings::time);
+        let c = &self.model.conns[conn];
+        let is_open = c.is_alive && c.is_open();
+        assert_eq!(self.hub.set_timeout(now, self.id(conn), life), is_open);
+        if is_open {
+            let now = self.model.now;
+            self.model.conns[conn].expires = life.and_then(|life| now.checked_add(life));
+        }
+    }
+
+    /// After the last connection and channel the hub is as empty as when it was made (D8).
+    pub(crate) fn finish(&mut self) {
+        for conn in 0..self.model.conns.len() {
+            self.disconnect(conn);
+        }
+        for chan in 0..self.model.chans.len() {
+            self.close_channel(chan);
+        }
+        self.poll_all();
+        check::after_step(self);
+        let stats = self.hub.stats();
+        assert_eq!((stats.connections, stats.channels, stats.history_bytes), (0, 0, 0), "D8");
+        assert_eq!(self.hub.poll_timeout(), None, "D8");
+        assert_eq!(stats.opened, stats.closed.total(), "A3");
+    }
+
+    pub(crate) fn model_conn(&self, action: &Action) -> Option<usize> {
+        match action {
+            Action::Transmit(id) => self.model.conn_of(*id),
+            _ => None,
+        }
+    }
+}
+
+/// What a reference means: counted back from the newest.
+fn newest(len: usize, reference: u8) -> Option<usize> {
+    (len > 0).then(|| len - 1 - usize::from(reference) % len.min(REACH))
+}

@@ -1,0 +1,153 @@
+//! Random steps, simple ones first, so that shrinking ends in what can be read.
+
+use proptest::collection::vec;
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+
+use crate::engine::{Client, Content, GivenId, Last, Log, Op, Setup, Take};
+
+/// A hub with some channels and connections, and what happens to them.
+pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let start = (setup(), vec(open(), 1..4), vec(connect(), 1..4));
+    (start, vec(op(), 0..60)).prop_map(|((setup, channels, connections), ops)| {
+        let start = [Op::Configure(setup)].into_iter().chain(channels).chain(connections);
+        start.chain(ops).collect()
+    })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let some = || 0..5u8;
+    prop_oneof![
+        4 => connect(),
+        1 => some().prop_map(Op::Disconnect),
+        1 => some().prop_map(Op::Close),
+        2 => open(),
+        1 => some().prop_map(Op::CloseChannel),
+        7 => (0..4u8, some()).prop_map(|(channel, connection)| Op::Subscribe { channel, connection }),
+        1 => (0..4u8, some()).prop_map(|(channel, connection)| Op::Unsubscribe { channel, connection }),
+        10 => (channels(), content(), weighted(0.2, some()))
+            .prop_map(|(channels, event, except)| Op::Publish { channels, event, except }),
+        8 => (channels(), step()).prop_map(|(channels, step)| Op::PublishAt { channels, step }),
+        2 => (some(), bytes()).prop_map(|(connection, bytes)| Op::Send { connection, bytes }),
+        1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetPing(connection, time)),
+        1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetTimeout(connection, time)),
+        2 => time().prop_map(Op::Advance),
+        2 => (0..2u8).prop_map(Op::AdvanceToDeadline),
+        1 => time().prop_map(Op::Rewind),
+        2 => Just(Op::HandleTimeout),
+        2 => Just(Op::Poll),
+        3 => Just(Op::PollAll),
+        3 => Just(Op::Turn),
+        8 => (some(), take()).prop_map(|(connection, take)| Op::Transmit { connection, take }),
+        2 => Just(Op::TakeNamed),
+    ]
+}
+
+fn setup() -> impl Strategy<Value = Setup> {
+    let limit = || weighted(0.1, 0..5u8);
+    let limits = (limit(), limit(), limit(), limit());
+    let bytes = (weighted(0.1, bytes()), weighted(0.2, bytes()));
+    let after = prop_oneof![3 => Just(0u8), 1 => 1..100u8, 1 => Just(u8::MAX)];
+    (any::<bool>(), after, any::<u8>(), of(time()), limits, bytes).prop_map(
+        |(fed, after, seed, stall, (connections, channels, subscriptions, members), bytes)| Setup {
+            fed,
+            after,
+            seed,
+            stall,
+            connections,
+            channels,
+            subscriptions,
+            members,
+            event_bytes: bytes.0,
+            history_bytes: bytes.1,
+        },
+    )
+}
+
+fn connect() -> impl Strategy<Value = Op> {
+    let client = (last(), any::<bool>(), of(time()), weighted(0.1, time()), any::<bool>());
+    (client, weighted(0.2, bytes())).prop_map(
+        |((id, is_silent, ping, timeout, is_reported), direct_bytes)| {
+            Op::Connect(Client { id, is_silent, ping, timeout, is_reported, direct_bytes })
+        },
+    )
+}
+
+fn last() -> impl Strategy<Value = Last> {
+    prop_oneof![
+        3 => Just(Last::None),
+        4 => (0..8u8).prop_map(Last::Behind),
+        1 => (0..20u8).prop_map(Last::Beyond),
+        2 => (0..6u8).prop_map(Last::Own),
+        1 => (0..10u8).prop_map(Last::Rubbish),
+    ]
+}
+
+fn open() -> impl Strategy<Value = Op> {
+    let name = prop_oneof![20 => 0..4u8, 1 => Just(u8::MAX)];
+    let history = (of(0..5u8), weighted(0.2, bytes()), weighted(0.2, time()));
+    let backlog = (of(0..4u8), weighted(0.2, bytes()));
+    let policies =
+        (any::<bool>(), 0..5u8, 0..3u8, any::<bool>(), weighted(0.2, time()), weighted(0.3, Just(())));
+    (name, history, backlog, policies).prop_map(|(name, history, backlog, policies)| Op::Open {
+        name,
+        log: Log {
+            events: history.0,
+            bytes: history.1,
+            age: history.2,
+            backlog_frames: backlog.0,
+            backlog_bytes: backlog.1,
+            ids_are_own: policies.0,
+            start: policies.1,
+            on_gap: policies.2,
+            skips: policies.3,
+            empty_timeout: policies.4,
+            takes_connections: policies.5.is_some(),
+        },
+    })
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let id = prop_oneof![
+        6 => Just(GivenId::None),
+        3 => (0..6u8).prop_map(GivenId::Own),
+        1 => Just(GivenId::Empty),
+        1 => (0..2u8).prop_map(GivenId::Reserved),
+    ];
+    let rare = |weight| weighted(weight, Just(())).prop_map(|it| it.is_some());
+    (id, bytes(), rare(0.25), rare(0.03)).prop_map(|(id, bytes, live_only, is_broken)| Content {
+        id,
+        bytes,
+        live_only,
+        is_broken,
+    })
+}
+
+fn take() -> impl Strategy<Value = Take> {
+    prop_oneof![
+        Just(Take::Nothing),
+        (1..30u8).prop_map(Take::Bytes),
+        (0..60u8).prop_map(Take::Copied),
+        Just(Take::Frame),
+        Just(Take::Window),
+        Just(Take::All),
+    ]
+}
+
+/// A set of the newest channels; seldom none.
+fn channels() -> impl Strategy<Value = u8> {
+    prop_oneof![20 => 1..16u8, 1 => Just(0u8)]
+}
+
+/// Around the head, which is 8.
+fn step() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => 8..11u8, 1 => 0..24u8]
+}
+
+fn bytes() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => 0..4u8, 1 => 0..100u8]
+}
+
+fn time() -> impl Strategy<Value = u8> {
+    0..12u8
+}

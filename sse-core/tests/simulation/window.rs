@@ -1,0 +1,56 @@
+//! How a window is looked at, and what blocks of the hub's own are.
+
+use std::io::IoSlice;
+
+use bytes::Buf;
+use sse_core::{Event, MAX_WINDOW_FRAMES, Transmit};
+
+use super::connection::Block;
+use super::world::epoch_name;
+
+/// The bytes of a window, after all ways to look at it agreed.
+pub(crate) fn examine(window: &Transmit<'_>) -> Vec<u8> {
+    let remaining = window.remaining();
+    let mut slices = vec![IoSlice::new(&[]); MAX_WINDOW_FRAMES + 1];
+    let filled = window.chunks_vectored(&mut slices);
+    let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
+    assert_eq!(bytes.len(), remaining, "chunks_vectored and remaining");
+    assert_eq!(window.has_remaining(), !window.chunk().is_empty());
+    assert!(window.chunk().len() <= remaining);
+    assert_eq!(window.chunk(), filled.checked_sub(1).map_or(&[][..], |_| &slices[0][..]));
+    assert!(slices[..filled].iter().all(|slice| !slice.is_empty()));
+    let mut two = [IoSlice::new(&[]); 2];
+    assert_eq!(window.chunks_vectored(&mut two), filled.min(2));
+    bytes
+}
+
+/// Takes so many bytes, in one piece or chunk by chunk.
+pub(crate) fn take_part(window: &mut Transmit<'_>, count: usize, taken: &mut Vec<u8>) {
+    if count.is_multiple_of(2) {
+        taken.extend(examine(window).into_iter().take(count));
+        return window.advance(count);
+    }
+    while taken.len() < count {
+        let part = window.chunk().len().min(count - taken.len());
+        assert!(part > 0, "a chunk while bytes remain");
+        taken.extend_from_slice(&window.chunk()[..part]);
+        window.advance(part);
+        examine(window);
+    }
+}
+
+/// The position that a block announces, which is nothing but an id.
+pub(crate) fn position_block(epoch: usize, block: &Block) -> Option<u64> {
+    let position = std::str::from_utf8(&block.bytes).ok()?;
+    let id = position.strip_prefix("id: ")?.strip_suffix("\n\n")?;
+    id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()
+}
+
+/// The position that a reset carries.
+pub(crate) fn reset_block(epoch: usize, block: &Block) -> Option<u64> {
+    let message = block.message.as_ref().filter(|message| message.event == "reset")?;
+    let position = message.id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()?;
+    let reset = Event::new().id(message.id.as_str()).event("reset").data("");
+    assert_eq!(block.bytes, reset.encode().expect("a reset").as_bytes());
+    Some(position)
+}
