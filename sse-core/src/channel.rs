@@ -66,7 +66,7 @@ impl Channel {
         self.is_closed && self.config.on_close == OnClose::CloseConnections
     }
 
-    /// An event of its log, by the place that [`Subscription::next`](crate::connection::Subscription::next) named.
+    /// An event of its log, by the place that [`Subscription::next`](crate::subscription::Subscription::next) named.
     pub(crate) fn entry(&self, in_history: bool, index: usize) -> Option<&Entry> {
         if in_history { self.history.at(index) } else { self.backlog.at(index) }
     }

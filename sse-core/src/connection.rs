@@ -2,20 +2,19 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
 
 use crate::arena::Arena;
 use crate::channel::Channel;
-use crate::config::{ConnectionConfig, GapPolicy, MIN_PING, OnTimeout, Start};
+use crate::config::{ConnectionConfig, GapPolicy, MIN_PING, OnTimeout};
 use crate::deadline::Armed;
 use crate::frame::Frame;
 use crate::id::{ChannelId, Position};
-use crate::resume::{LastEventId, Resume};
+use crate::resume::LastEventId;
 use crate::stats::CloseReason;
+use crate::subscription::{Loss, Subscriptions};
 use crate::time::Instant;
 
 pub(crate) type Channels = Arena<ChannelId, Channel>;
@@ -304,206 +303,4 @@ impl Connection {
 pub(crate) enum Opening {
     Announce(Position),
     Reset(Position),
-}
-
-/// What a connection follows; the usual single channel needs no memory of its own.
-pub(crate) enum Subscriptions {
-    None,
-    One([Subscription; 1]),
-    Many(Vec<Subscription>),
-}
-
-impl Subscriptions {
-    pub(crate) fn as_slice(&self) -> &[Subscription] {
-        match self {
-            Subscriptions::None => &[],
-            Subscriptions::One(one) => one,
-            Subscriptions::Many(many) => many,
-        }
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [Subscription] {
-        match self {
-            Subscriptions::None => &mut [],
-            Subscriptions::One(one) => one,
-            Subscriptions::Many(many) => many,
-        }
-    }
-
-    pub(crate) fn push(&mut self, subscription: Subscription) {
-        match self {
-            Subscriptions::None => *self = Subscriptions::One([subscription]),
-            Subscriptions::One([one]) => *self = Subscriptions::Many(vec![*one, subscription]),
-            Subscriptions::Many(many) => many.push(subscription),
-        }
-    }
-
-    pub(crate) fn remove(&mut self, number: usize) {
-        match self {
-            Subscriptions::Many(many) if number < many.len() && many.len() > 1 => drop(many.remove(number)),
-            _ if number < self.as_slice().len() => *self = Subscriptions::None,
-            _ => {}
-        }
-    }
-
-    /// The number of the subscription to a channel.
-    pub(crate) fn find(&self, channel: u32) -> Option<usize> {
-        self.as_slice().iter().position(|subscription| subscription.channel == channel)
-    }
-}
-
-/// One followed channel: where it began, and where it became live.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subscription {
-    pub(crate) channel: u32,
-    /// Its index among the channel's members.
-    pub(crate) member: u32,
-    /// Where its hub stood when it was made: a reader that falls behind becomes live later, its plan stays the same.
-    made_at: Position,
-    /// Nothing at or below it is due.
-    pub(crate) from: Position,
-    /// Above `from`, what is due up to here is read from history.
-    pub(crate) replay_to: Position,
-    /// What is above it is read from the backlog.
-    pub(crate) live_from: Position,
-    /// Where the backlog counts it as a reader. It lies behind where the reader is when that has an event of another
-    /// channel that this one may still get: the log then counts on the reader for it (O4).
-    pub(crate) stands: Position,
-}
-
-/// Events with ids that a subscription was owed, and that are kept nowhere any more (S1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Loss {
-    /// Where the loss ends; `None` when only live-only events are gone, or history has the rest.
-    pub(crate) through: Option<Position>,
-}
-
-/// Where an event stands that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) position: Position,
-    pub(crate) channel: u32,
-    pub(crate) in_history: bool,
-    pub(crate) index: usize,
-}
-
-impl Subscription {
-    /// A subscription that is live from `live_from` on and is owed nothing before.
-    pub(crate) fn live(channel: u32, member: u32, live_from: Position) -> Subscription {
-        Subscription {
-            channel,
-            member,
-            made_at: live_from,
-            from: live_from,
-            replay_to: Position::ORIGIN,
-            live_from,
-            stands: Position::ORIGIN,
-        }
-    }
-
-    /// Has the backlog count it as a reader.
-    pub(crate) fn join(&mut self, channel: &mut Channel, position: Position) {
-        self.stands = self.reader(position).min(channel.last);
-        channel.backlog.join(self.stands);
-    }
-
-    /// Moves it in the backlog when its connection has come to `position`, unless it has fallen.
-    pub(crate) fn move_to(&mut self, channel: &mut Channel, position: Position) {
-        let reader = self.reader(position);
-        let stands = reader.min(channel.last);
-        if stands > self.stands && !channel.backlog.has_lost_after(reader) {
-            channel.backlog.advance(self.stands, stands);
-            self.stands = stands;
-        }
-    }
-
-    /// Up to where it needs nothing from the backlog, when its connection has come to `position`.
-    pub(crate) fn reader(&self, position: Position) -> Position {
-        self.live_from.max(position)
-    }
-
-    /// The first event above `after` that it reads, due or not.
-    pub(crate) fn next(&self, channel: &Channel, after: Position) -> Option<Place> {
-        let owed_after = after.max(self.from);
-        if owed_after < self.replay_to
-            && let Some((index, entry)) = channel.history.first_after(owed_after)
-            && entry.position <= self.replay_to
-        {
-            return Some(Place { position: entry.position, channel: self.channel, in_history: true, index });
-        }
-        let (index, entry) = channel.backlog.first_after(self.reader(after))?;
-        Some(Place { position: entry.position, channel: self.channel, in_history: false, index })
-    }
-
-    /// What it has lost, if anything, when its connection has come to `position`. What is above `end` does not concern
-    /// it: a reset there would hide what other channels have before that.
-    pub(crate) fn loss(&self, channel: &Channel, position: Position, end: Position) -> Option<Loss> {
-        let gone = channel.history.gone().min(end);
-        let owed_after = position.max(self.from);
-        let mut through: Option<Position> = None;
-        if owed_after < self.replay_to && owed_after < gone {
-            through = Some(gone.min(self.replay_to));
-        }
-        // A plan made anew goes back to where it began: what it had passed there is none of its losses (O3).
-        let reader = self.reader(position).max(self.stands);
-        let has_fallen = reader < end && channel.backlog.has_lost_after(reader);
-        if has_fallen {
-            let gone = gone.min(channel.backlog.lost_id_through());
-            if gone > reader.max(owed_after) {
-                through = through.max(Some(gone));
-            }
-        }
-        (has_fallen || through.is_some()).then_some(Loss { through })
-    }
-
-    /// What it owes from history above `from`: what is kept now, and what was kept when it was asked before. What of that
-    /// goes before it is taken is a loss.
-    pub(crate) fn replay_from(&mut self, channel: &Channel, from: Position) {
-        // A plan made anew goes back to where it began: what it had passed there is not owed again (O3).
-        self.from = if self.stands > self.live_from { from.max(self.stands) } else { from };
-        let newest = channel.history.newest_by(self.live_from).unwrap_or_default();
-        self.replay_to = newest.max(self.replay_to).max(self.from);
-    }
-
-    /// Where it starts: `asked` is what its client asked to resume from, and what that is in the hub's order (H4).
-    /// Returns where a reset has to stand.
-    fn plan(&mut self, channel: &Channel, asked: Option<Option<Position>>) -> Option<Position> {
-        let floor = channel.history.floor();
-        let policy = channel.config.on_gap;
-        match asked {
-            Some(Some(position)) if position >= floor => self.replay_from(channel, position),
-            Some(Some(_)) if policy != GapPolicy::Live => {
-                self.replay_from(channel, floor);
-                return (policy == GapPolicy::Reset).then_some(floor);
-            }
-            Some(None) if policy == GapPolicy::Kept => self.start(channel),
-            // A client that is ahead has what is below its id (O4).
-            Some(position) => self.replay_from(channel, self.made_at.max(position.unwrap_or_default())),
-            None => self.start(channel),
-        }
-        None
-    }
-
-    /// Starts as a connection without a last event id does (H8).
-    fn start(&mut self, channel: &Channel) {
-        let from = match channel.config.start {
-            Start::Live => self.made_at,
-            Start::Last(events) => channel.history.before_newest(events, self.made_at).min(self.made_at),
-            Start::All => channel.history.floor().min(self.made_at),
-        };
-        self.replay_from(channel, from);
-    }
-
-    /// What its plan means for the client (H6).
-    pub(crate) fn resume(&self, channel: &Channel, asked: Option<Option<Position>>) -> Resume {
-        let events = channel.history.count(self.from, self.live_from);
-        let floor = channel.history.floor();
-        match asked {
-            None => Resume::Fresh,
-            Some(None) => Resume::Unknown,
-            Some(Some(position)) if position < floor => Resume::Gap { lost_through: floor, events },
-            Some(Some(_)) if events > 0 => Resume::Replayed { events },
-            Some(Some(_)) => Resume::UpToDate,
-        }
-    }
 }

@@ -129,6 +129,7 @@ mod resume;
 #[cfg(feature = "std")]
 pub mod shared;
 mod stats;
+mod subscription;
 mod time;
 
 pub use bytes;

@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 
 use crate::channel::Channel;
 use crate::config::{ChannelConfig, GapPolicy, MAX_NAME_BYTES};
-use crate::connection::{Connection, Subscription};
+use crate::connection::Connection;
 use crate::deadline::Timer;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::resume::Resume;
+use crate::subscription::Subscription;
 use crate::time::Instant;
 
 use super::{Action, ChannelCloseReason, Hub, OpenError, SubscribeError, reset_frame};

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::connection::{Channels, Connection, Key, Place, Rank, Stage};
+use crate::connection::{Channels, Connection, Key, Rank, Stage};
 use crate::frame::Frame;
 use crate::history::Entry;
 use crate::id::{ConnectionId, Position};
+use crate::subscription::Place;
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

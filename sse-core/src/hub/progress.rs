@@ -3,10 +3,11 @@
 use bytes::{Buf, Bytes};
 
 use crate::config::LagPolicy;
-use crate::connection::{Opening, Place, Stage, Wake};
+use crate::connection::{Opening, Stage, Wake};
 use crate::frame::Frame;
 use crate::id::Position;
 use crate::stats::CloseReason;
+use crate::subscription::Place;
 use crate::time::Instant;
 
 use super::due::{self, Cursor, Item};
