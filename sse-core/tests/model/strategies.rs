@@ -28,7 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
         10 => (channels(), content(), weighted(0.2, some()))
             .prop_map(|(channels, event, except)| Op::Publish { channels, event, except }),
         8 => (channels(), step()).prop_map(|(channels, step)| Op::PublishAt { channels, step }),
-        2 => (some(), bytes()).prop_map(|(connection, bytes)| Op::Send { connection, bytes }),
+        4 => (some(), bytes()).prop_map(|(connection, bytes)| Op::Send { connection, bytes }),
         1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetPing(connection, time)),
         1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetTimeout(connection, time)),
         2 => time().prop_map(Op::Advance),
@@ -66,7 +66,7 @@ fn setup() -> impl Strategy<Value = Setup> {
 
 fn connect() -> impl Strategy<Value = Op> {
     let client = (last(), any::<bool>(), of(time()), weighted(0.1, time()), any::<bool>());
-    (client, weighted(0.2, bytes())).prop_map(
+    (client, weighted(0.2, 8..40u8)).prop_map(
         |((id, is_silent, ping, timeout, is_reported), direct_bytes)| {
             Op::Connect(Client { id, is_silent, ping, timeout, is_reported, direct_bytes })
         },
