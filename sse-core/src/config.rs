@@ -10,6 +10,9 @@ use crate::resume::LastEventId;
 /// The longest name a channel may have, in bytes.
 pub const MAX_NAME_BYTES: usize = 1024;
 
+/// How many frames may wait for one connection alone, beside the bound of their bytes (S2): each has a cost of its own.
+pub const MAX_DIRECT_FRAMES: usize = 4096;
+
 /// The shortest ping interval; a shorter one is taken as this.
 pub const MIN_PING: Duration = Duration::from_millis(1);
 

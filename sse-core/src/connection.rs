@@ -211,19 +211,13 @@ impl Connection {
         }
     }
 
-    /// Puts in a direct send behind `head`, unless that would be too much: then returns how many bytes wait (S2).
-    pub(crate) fn push_direct(&mut self, now: Instant, head: Position, frame: Frame) -> Result<(), usize> {
-        let limit = self.direct_limit;
-        let waiting = self.own.as_ref().map_or(0, |own| own.direct_bytes);
-        let bytes = waiting.checked_add(frame.len()).filter(|bytes| *bytes <= limit).ok_or(waiting)?;
-        let own = self.own.get_or_insert_default();
-        own.direct_bytes = bytes;
-        own.queue.push_back(OwnFrame { key: Key(head, Rank::After), frame, since: now });
-        Ok(())
+    /// How many bytes and frames of its own wait.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        self.own.as_ref().map_or((0, 0), |own| (own.direct_bytes, own.queue.len()))
     }
 
-    /// Puts in the last frame that the hub sends it, whatever waits already.
-    pub(crate) fn push_last(&mut self, now: Instant, head: Position, frame: Frame) {
+    /// Puts in a direct send behind `head`. Whether there is room for it was asked before.
+    pub(crate) fn push_direct(&mut self, now: Instant, head: Position, frame: Frame) {
         let own = self.own.get_or_insert_default();
         own.direct_bytes = own.direct_bytes.saturating_add(frame.len());
         own.queue.push_back(OwnFrame { key: Key(head, Rank::After), frame, since: now });
@@ -303,4 +297,23 @@ impl Connection {
 pub(crate) enum Opening {
     Announce(Position),
     Reset(Position),
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::size_of;
+
+    use super::*;
+    use crate::history::Entry;
+    use crate::subscription::Subscription;
+
+    /// Each byte here is a megabyte for a million clients.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn sizes_stay_within_their_budgets() {
+        assert!(size_of::<Connection>() <= 296, "{}", size_of::<Connection>());
+        assert!(size_of::<Subscription>() <= 48, "{}", size_of::<Subscription>());
+        assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
+        assert!(size_of::<Option<Bytes>>() <= 32);
+    }
 }

@@ -135,7 +135,8 @@ mod time;
 pub use bytes;
 pub use config::{
     BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, Ids, LagPolicy,
-    Limits, MAX_NAME_BYTES, MIN_PING, OnClose, OnTimeout, Positions, PublishOptions, Start,
+    Limits, MAX_DIRECT_FRAMES, MAX_NAME_BYTES, MIN_PING, OnClose, OnTimeout, Positions, PublishOptions,
+    Start,
 };
 pub use decode::{Decoder, Message};
 pub use error::{DecodeError, EncodeError, Field, FrameError, MAX_ID_BYTES};

@@ -121,3 +121,28 @@ fn c2_a_caller_that_is_always_behind_keeps_only_what_it_is_behind() {
     });
     assert!(info.bytes_max < 20_000, "{} bytes at most", info.bytes_max);
 }
+
+#[test]
+fn c2_a_long_line_in_network_pieces_costs_in_proportion_to_its_length() {
+    let mut cost = Vec::new();
+    for mebibytes in [1, 2, 4, 8] {
+        let mut line = b"data: ".to_vec();
+        line.resize(mebibytes << 20, b'x');
+        line.extend_from_slice(b"\n\n");
+        let mut decoder = Decoder::with_limit(16 << 20);
+        let mut message = None;
+        let info = measure(|| {
+            for piece in line.chunks(1460) {
+                decoder.push(piece);
+                if let Some(decoded) = decoder.next_message() {
+                    message = Some(decoded);
+                }
+            }
+        });
+        assert_eq!(message.unwrap().unwrap().data.len(), line.len() - 8);
+        cost.push((info.bytes_total >> 20) / mebibytes as u64);
+        assert!(info.count_total < 64, "{info:?}");
+    }
+    // Bytes that were ever allocated, for each byte of the line: buffers that double come to a few times its length.
+    assert!(cost.iter().all(|times| *times <= 6), "{cost:?}");
+}

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use common::{World, data_frame, keeping, quiet};
 use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, Event, HubConfig,
-    LagPolicy, Limits, Position, Resume, SendError,
+    LagPolicy, Limits, MAX_DIRECT_FRAMES, Position, Resume, SendError,
 };
 
 fn channel(w: &mut World, name: &str, backlog: usize, history: usize, on_lag: LagPolicy) -> ChannelId {
@@ -237,6 +237,20 @@ fn s1_a_closing_connection_whose_last_due_frame_fell_out_ends() {
     assert_eq!(w.take(c), "");
     assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
     assert_eq!(w.backlog(a), (0, 0));
+}
+
+#[test]
+fn s2_direct_sends_are_bounded_in_frames_too() {
+    let mut w = World::new();
+    let c = w.connect_with(quiet());
+    let smallest = Event::new().encode().unwrap();
+    for _ in 0..MAX_DIRECT_FRAMES {
+        w.hub.send(w.now, c, &smallest).unwrap();
+    }
+    let full = Err(SendError::TooManyFrames { limit: MAX_DIRECT_FRAMES });
+    assert_eq!(w.hub.send(w.now, c, &smallest), full);
+    w.take_bytes(c, 1);
+    assert_eq!(w.hub.send(w.now, c, &smallest), Ok(()));
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Hub {
             && connection.is_open()
             && let Ok(frame) = Event::new().retry(retry).encode()
         {
-            connection.push_last(now, head, frame);
+            connection.push_direct(now, head, frame);
         }
         self.begin_close(index, CloseReason::ShuttingDown);
         let deadline = draining.started.checked_add(draining.config.within);

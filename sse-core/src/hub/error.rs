@@ -49,6 +49,11 @@ pub enum SendError {
         /// How many may wait.
         limit: usize,
     },
+    /// As many frames wait for the connection as may (S2). Nothing was sent; it can be tried again later.
+    TooManyFrames {
+        /// How many that is.
+        limit: usize,
+    },
 }
 
 /// Why [`Hub::open`](crate::Hub::open) opened no channel.
@@ -156,6 +161,9 @@ impl fmt::Display for SendError {
             }
             SendError::Full { waiting, limit } => {
                 write!(f, "{waiting} bytes wait for the connection already, the limit is {limit}")
+            }
+            SendError::TooManyFrames { limit } => {
+                write!(f, "{limit} frames wait for the connection already, which is the limit")
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::{ConnectionConfig, Positions};
+use crate::config::{ConnectionConfig, MAX_DIRECT_FRAMES, Positions};
 use crate::connection::{Asked, Connection, Stage};
 use crate::deadline::Timer;
 use crate::frame::Frame;
@@ -117,7 +117,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] when too many bytes wait for the connection already (S2); nothing was sent then.
+    /// [`SendError::Full`] or [`SendError::TooManyFrames`] when too much waits for the connection already (S2); nothing
+    /// was sent then.
     /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::UnknownConnection`].
     ///
     /// # Cost
@@ -146,9 +147,14 @@ impl Hub {
         if frame.len() > limit {
             return Err(SendError::TooLarge { bytes: frame.len(), limit });
         }
-        state
-            .push_direct(now, head, frame.clone())
-            .map_err(|waiting| SendError::Full { waiting, limit: state.direct_limit() })?;
+        let (waiting, frames) = state.waiting();
+        if waiting.saturating_add(frame.len()) > state.direct_limit() {
+            return Err(SendError::Full { waiting, limit: state.direct_limit() });
+        }
+        if frames >= MAX_DIRECT_FRAMES {
+            return Err(SendError::TooManyFrames { limit: MAX_DIRECT_FRAMES });
+        }
+        state.push_direct(now, head, frame.clone());
         self.wake(index);
         Ok(())
     }
