@@ -4,7 +4,7 @@
 //! was named or has left a window unfinished. A model beside the hub knows what every connection is owed, and what every
 //! client has to know at the end: each event with an id exactly once, or a reset that covers it.
 //!
-//! A failing seed prints the command that repeats it and shows each step. `SEEDS` is how many seeds are run (800
+//! A failing seed prints the command that repeats it and shows each step. `SEEDS` is how many seeds are run (600
 //! unless given), `START` is the first of them; `SEED` runs one.
 
 #[path = "simulation/mod.rs"]
@@ -30,7 +30,7 @@ fn run(name: &str, positions: Positions) {
     if let Some(seed) = variable("SEED") {
         return World::new(seed, positions, true).run();
     }
-    let (start, seeds) = (variable("START").unwrap_or(0), variable("SEEDS").unwrap_or(800));
+    let (start, seeds) = (variable("START").unwrap_or(0), variable("SEEDS").unwrap_or(600));
     let mut failures = 0;
     let mut last = None;
     for seed in start..start.saturating_add(seeds) {

@@ -71,6 +71,7 @@ pub(crate) struct Connection {
     pub(crate) is_first_ping: bool,
     pub(crate) expires: Option<Instant>,
     pub(crate) on_timeout: OnTimeout,
+    pub(crate) has_new_timers: bool,
     pub(crate) subscriptions: Vec<Subscription>,
     /// Channels, by name, that it still has to subscribe to.
     pub(crate) pending: Vec<usize>,
@@ -139,6 +140,7 @@ impl Connection {
             is_first_ping: true,
             expires: None,
             on_timeout: OnTimeout::Close,
+            has_new_timers: false,
             subscriptions: Vec::new(),
             pending: Vec::new(),
             owed: BTreeMap::new(),

@@ -278,9 +278,7 @@ impl World {
             at: self.now,
             is_replayable: truth.is_replayable,
             channels: Vec::new(),
-            is_optional: (self.positions == Positions::Fed
-                && is_rest
-                && (!truth.is_replayable || connection.asked.is_some()))
+            is_optional: (self.positions == Positions::Fed && is_rest)
                 || connection.may_close
                 || connection.end.is_some(),
         });

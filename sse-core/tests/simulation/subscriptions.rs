@@ -20,6 +20,9 @@ impl World {
         self.say(|_| format!("{id} subscribes to {name} ({channel}): {told:?}"));
         let connection = self.clients[client].connection.as_mut().expect("open");
         connection.pending.retain(|pending| *pending != name);
+        if let Some(channel) = self.servers[server].channels.get_mut(&channel) {
+            channel.empty_since = None;
+        }
         match told {
             Ok(told) => self.is_subscribed(client, channel, name, told),
             Err(SubscribeError::Closing(_)) => {

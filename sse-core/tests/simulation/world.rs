@@ -338,6 +338,7 @@ impl World {
         }
         assert!(hub.set_ping(self.now, id, ping));
         (connection.ping, connection.ping_since, connection.is_first_ping) = (ping, self.now, true);
+        connection.has_new_timers = true;
     }
 
     /// A server ends without a word and a new one takes its place.
