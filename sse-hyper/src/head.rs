@@ -99,3 +99,35 @@ fn empty(status: StatusCode) -> Response<SseBody> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x1_only_http_1_is_told_that_the_connection_is_kept_alive() {
+        for (version, is_told) in [
+            (Version::HTTP_10, true),
+            (Version::HTTP_11, true),
+            (Version::HTTP_2, false),
+            (Version::HTTP_3, false),
+        ] {
+            let response = Refusal::default().into_response(version);
+            assert_eq!(response.headers().contains_key(CONNECTION), is_told, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn a1_a_refusal_says_what_is_to_become_of_the_client() {
+        let time = Duration::from_millis(1500);
+        let later = Refusal::Later(time).into_response(Version::HTTP_11);
+        assert_eq!(later.status(), StatusCode::OK);
+        let unavailable = Refusal::Unavailable(time).into_response(Version::HTTP_11);
+        assert_eq!(
+            (unavailable.status().as_u16(), &unavailable.headers()[RETRY_AFTER]),
+            (503, &"2".parse().unwrap())
+        );
+        let away = Refusal::StayAway.into_response(Version::HTTP_11);
+        assert_eq!(away.status(), StatusCode::NO_CONTENT);
+    }
+}

@@ -159,6 +159,22 @@ async fn x5_an_idle_hub_sleeps_from_deadline_to_deadline() {
     assert_eq!(start.elapsed().as_secs(), 3600);
 }
 
+#[tokio::test(start_paused = true)]
+async fn x5_a_nearer_deadline_is_met_although_the_driver_sleeps() {
+    let hub = hub(HubConfig { stall: None, ..HubConfig::default() });
+    let lives = |seconds| ConnectionConfig {
+        ping: None,
+        timeout: Some(Duration::from_secs(seconds)),
+        ..Default::default()
+    };
+    let _long = hub.connect(lives(3600)).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let short = hub.connect(lives(10)).unwrap();
+    let start = tokio::time::Instant::now();
+    assert_eq!(short.handle().closed().await, sse_core::CloseReason::TimedOut);
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
 #[tokio::test]
 async fn x6_a_graceful_shutdown_returns_with_streams_open() {
     let hub = hub(HubConfig::default());
