@@ -200,3 +200,17 @@ fn the_driver_ends_with_the_last_handle() {
     assert_eq!(driver.turn(&waker), Turn::Done);
     assert!(count.0.load(Ordering::Relaxed) > 0, "it was told");
 }
+
+#[test]
+fn a_dropped_future_leaves_no_waker_behind() {
+    let w = World::new();
+    let stream = w.connect();
+    let handle = stream.handle();
+    let count = Arc::new(Count::default());
+    for _ in 0..1000 {
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(pin!(handle.closed()).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(pin!(handle.timed_out()).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&count), 1);
+}

@@ -29,7 +29,15 @@ pub(super) struct Status {
 struct Waiting {
     closed: Option<CloseReason>,
     timed_out: bool,
-    wakers: Vec<Waker>,
+    /// Who waits, each under a number of its own.
+    waiters: Vec<(u64, Waker)>,
+    next_waiter: u64,
+}
+
+/// One future that waits. When it is dropped, nothing of it stays behind.
+struct Waiter<'a> {
+    status: &'a Status,
+    number: u64,
 }
 
 impl Connection {
@@ -102,14 +110,15 @@ impl Connection {
 
     /// Waits until it ended, and says why.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| self.status.poll(cx, |waiting| waiting.closed)).await
+        let waiter = self.status.waiter();
+        poll_fn(|cx| waiter.poll(cx, |waiting| waiting.closed)).await
     }
 
     /// Waits until its life is over (T2), if it is configured to only say so. Each time is told once. Waits for ever
     /// when the connection ends before.
     pub async fn timed_out(&self) {
-        poll_fn(|cx| self.status.poll(cx, |waiting| core::mem::take(&mut waiting.timed_out).then_some(())))
-            .await;
+        let waiter = self.status.waiter();
+        poll_fn(|cx| waiter.poll(cx, |waiting| core::mem::take(&mut waiting.timed_out).then_some(()))).await;
     }
 
     /// The transport is gone.
@@ -131,29 +140,56 @@ impl Status {
     pub(super) fn close(&self, reason: CloseReason, wakers: &mut Vec<Waker>) {
         let mut waiting = self.lock();
         waiting.closed.get_or_insert(reason);
-        wakers.append(&mut waiting.wakers);
+        wakers.extend(waiting.waiters.drain(..).map(|(_, waker)| waker));
     }
 
     /// Notes that its life is over; those who wait are added to `wakers`.
     pub(super) fn time_out(&self, wakers: &mut Vec<Waker>) {
         let mut waiting = self.lock();
         waiting.timed_out = true;
-        wakers.append(&mut waiting.wakers);
+        wakers.extend(waiting.waiters.drain(..).map(|(_, waker)| waker));
     }
 
-    fn poll<T>(&self, cx: &mut Context<'_>, ask: impl FnOnce(&mut Waiting) -> Option<T>) -> Poll<T> {
+    fn waiter(&self) -> Waiter<'_> {
         let mut waiting = self.lock();
-        if let Some(answer) = ask(&mut waiting) {
-            return Poll::Ready(answer);
-        }
-        if !waiting.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.wakers.push(cx.waker().clone());
-        }
-        Poll::Pending
+        let number = waiting.next_waiter;
+        waiting.next_waiter = number.wrapping_add(1);
+        Waiter { status: self, number }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiter<'_> {
+    fn poll<T>(&self, cx: &mut Context<'_>, ask: impl FnOnce(&mut Waiting) -> Option<T>) -> Poll<T> {
+        let mut waiting = self.status.lock();
+        if let Some(answer) = ask(&mut waiting) {
+            return Poll::Ready(answer);
+        }
+        let known = waiting.waiters.iter_mut().find(|(number, _)| *number == self.number);
+        match known {
+            Some((_, waker)) if waker.will_wake(cx.waker()) => {}
+            Some((_, waker)) => {
+                let replaced = core::mem::replace(waker, cx.waker().clone());
+                // Dropping a waker may run code of an executor: not under the lock.
+                drop(waiting);
+                drop(replaced);
+            }
+            None => waiting.waiters.push((self.number, cx.waker().clone())),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.status.lock();
+        let index = waiting.waiters.iter().position(|(number, _)| *number == self.number);
+        let gone = index.map(|index| waiting.waiters.swap_remove(index));
+        drop(waiting);
+        drop(gone);
     }
 }
 
