@@ -24,8 +24,11 @@ pub(crate) struct Connection {
     pub(crate) position: Position,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) stage: Stage,
-    /// It took no byte yet: its subscriptions resume together (O3).
+    /// It took no byte yet: what it begins with is still to come.
     pub(crate) is_starting: bool,
+    /// Its subscriptions resume together, and are planned anew with each change (O3). Not any more when it took a byte,
+    /// or was to be told of what it lost: that stands.
+    pub(crate) is_planning: bool,
     pub(crate) wake: Wake,
     /// What is left of a frame of which a byte was taken (S3).
     pub(crate) progress: Option<Bytes>,
@@ -155,6 +158,7 @@ impl Connection {
             subscriptions: Subscriptions::None,
             stage: Stage::Open,
             is_starting: true,
+            is_planning: true,
             wake: Wake::Idle,
             progress: None,
             own: None,
@@ -240,7 +244,7 @@ impl Connection {
         }
     }
 
-    /// Plans anew where its subscriptions start: while nothing was taken they are one step (O3). Where a reset has to
+    /// Plans anew where its subscriptions start: while it is planning they are one step (O3). Where a reset has to
     /// stand is given to `reset`.
     pub(crate) fn plan(&mut self, channels: &Channels, mut reset: impl FnMut(&mut Connection, Position)) {
         if let Some(own) = &mut self.own {

@@ -164,7 +164,7 @@ impl Subscription {
         // A plan made anew goes back to where it began: what it had passed there is not owed again (O3).
         self.from = if self.stands > self.live_from { from.max(self.stands) } else { from };
         let newest = channel.history.newest_by(self.live_from).unwrap_or_default();
-        self.replay_to = newest.max(self.replay_to).max(self.from);
+        self.replay_to = newest.max(self.replay_to);
     }
 
     /// Where it starts: `asked` is what its client asked to resume from, and what that is in the hub's order (H4).

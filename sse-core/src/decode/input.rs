@@ -24,11 +24,23 @@ pub(super) struct Input {
     after_cr: bool,
     /// Whether the bytes up to the next end of line are of no interest.
     skipping: bool,
+    /// How many bytes were searched or moved.
+    #[cfg(test)]
+    work: usize,
 }
 
 impl Input {
     pub(super) const fn new() -> Self {
-        Self { bytes: Vec::new(), start: 0, searched: 0, begun: false, after_cr: false, skipping: false }
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            searched: 0,
+            begun: false,
+            after_cr: false,
+            skipping: false,
+            #[cfg(test)]
+            work: 0,
+        }
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) {
@@ -46,7 +58,13 @@ impl Input {
             if self.after_cr {
                 self.take_lf()?;
             }
-            let Some(found) = memchr2(b'\r', b'\n', self.bytes.get(self.searched..)?) else {
+            let unsearched = self.bytes.get(self.searched..)?;
+            let found = memchr2(b'\r', b'\n', unsearched);
+            #[cfg(test)]
+            {
+                self.work += found.map_or(unsearched.len(), |found| found + 1);
+            }
+            let Some(found) = found else {
                 self.searched = self.bytes.len();
                 if self.skipping {
                     self.start = self.searched;
@@ -106,12 +124,45 @@ impl Input {
         if self.start == 0 || self.start < rest {
             return;
         }
+        #[cfg(test)]
+        {
+            self.work += rest;
+        }
         self.bytes.drain(..self.start);
         self.searched = self.searched.saturating_sub(self.start);
         self.start = 0;
         let needed = rest.max(KEPT_BYTES);
         if self.bytes.capacity() / 4 > needed {
             self.bytes.shrink_to(needed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use crate::Decoder;
+
+    /// Searched and moved bytes for each byte of a stream that comes in packets of a usual size.
+    fn work_per_byte(stream: &[u8]) -> f64 {
+        let mut decoder = Decoder::with_limit(16 << 20);
+        for packet in stream.chunks(1460) {
+            decoder.push(packet);
+            while decoder.next_message().is_some() {}
+        }
+        decoder.input.work as f64 / stream.len() as f64
+    }
+
+    #[test]
+    fn c2_a_byte_is_searched_once_however_long_its_line() {
+        for mib in [1, 2, 4, 8] {
+            let line = format!("data: {}\n\n", "x".repeat(mib << 20));
+            let work = work_per_byte(line.as_bytes());
+            assert!((1.0..1.1).contains(&work), "{work} for {mib} MiB");
+            let lines = "data: x\n".repeat(mib << 17);
+            let work = work_per_byte(lines.as_bytes());
+            assert!((1.0..2.1).contains(&work), "{work} for {mib} MiB of short lines");
         }
     }
 }

@@ -216,10 +216,10 @@ impl Hub {
         }
     }
 
-    /// Plans the start of a connection anew, if it took nothing yet (O3).
+    /// Plans the start of a connection anew, if it still may (O3).
     fn plan(&mut self, index: u32) {
         let Hub { connections, channels, epoch, now, .. } = self;
-        let Some(connection) = connections.at_mut(index).filter(|connection| connection.is_starting) else {
+        let Some(connection) = connections.at_mut(index).filter(|connection| connection.is_planning) else {
             return;
         };
         connection.plan(channels, |connection: &mut Connection, position: Position| {
@@ -263,7 +263,7 @@ impl Hub {
         let mut subscription = Subscription::live(followed, member, live_from);
         subscription.join(channel, connection.position);
         connection.subscriptions.push(subscription);
-        if !connection.is_starting {
+        if !connection.is_planning {
             let Some(asked) = &connection.asked else { return Resume::Fresh };
             // A client may be ahead of a hub that is fed (O4).
             let lost_through = asked.position.map_or(head, |position| position.max(head));

@@ -153,6 +153,7 @@ impl Hub {
     pub(super) fn commit(&mut self, index: u32, item: Item, rest: Option<Bytes>) {
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.is_starting = false;
+        connection.is_planning = false;
         connection.progress = rest;
         match item {
             Item::Progress | Item::Opening => {}
@@ -242,6 +243,7 @@ impl Hub {
         let (now, reset) = (self.now, reset_frame(&self.epoch, through));
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.push_reset(now, through, reset);
+        connection.is_planning = false;
         let channel =
             connection.subscriptions.as_slice().get(number).map(|subscription| subscription.channel);
         self.read_on(index, number, through);

@@ -38,6 +38,8 @@ pub(crate) enum Op {
         connection: u8,
         bytes: u8,
     },
+    /// Ends all connections; none comes any more.
+    ShutDown,
     SetPing(u8, Option<u8>),
     SetTimeout(u8, Option<u8>),
     Advance(u8),

@@ -169,3 +169,36 @@ fn o3_a_plan_made_anew_does_not_lose_what_was_passed() {
         look(0),
     ]);
 }
+
+/// A reader skipped a loss before its first byte; when its subscriptions changed then, the reset was forgotten.
+#[test]
+fn s1_who_was_to_be_told_of_a_loss_is_told_though_its_subscriptions_change() {
+    run(&[
+        open(0, Log { events: Some(1), backlog_frames: Some(0), skips: true, ..Log::default() }),
+        open(1, Log::default()),
+        connect(Last::Rubbish(0)),
+        subscribe(1, 0),
+        publish(2),
+        publish(2),
+        look(0),
+        subscribe(0, 0),
+        Op::Transmit { connection: 0, take: Take::All },
+    ]);
+}
+
+/// An id that a second subscription made known had a reader lose events that its channel never had.
+#[test]
+fn h4_an_id_that_becomes_known_is_no_loss_where_nothing_was() {
+    let own = Content { id: GivenId::Own(1), ..Content::default() };
+    run(&[
+        open(0, Log { bytes: Some(0), ..Log::default() }),
+        open(1, Log::default()),
+        Op::Publish { channels: 3, event: own, except: None },
+        publish(1),
+        connect(Last::Own(1)),
+        subscribe(1, 0),
+        subscribe(0, 0),
+        publish(2),
+        look(0),
+    ]);
+}

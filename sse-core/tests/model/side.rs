@@ -32,6 +32,7 @@ impl Side {
             // The shortest stall time is a millisecond.
             stall: config.stall.map(|stall| stall.max(Duration::from_millis(1))),
             limits: config.limits,
+            is_shut_down: false,
             head: hub.head().get(),
             now: Instant::ORIGIN,
             chans: Vec::new(),
@@ -58,6 +59,7 @@ impl Side {
             Op::Publish { channels, event, except } => self.publish(*channels, event, *except),
             Op::PublishAt { channels, step } => self.publish_at(*channels, *step),
             Op::Send { connection, bytes } => self.on_connection(*connection, |s, c| s.send(c, *bytes)),
+            Op::ShutDown => self.shut_down(),
             Op::SetPing(connection, time) => self.on_connection(*connection, |s, c| s.set_ping(c, *time)),
             Op::SetTimeout(connection, time) => {
                 self.on_connection(*connection, |s, c| s.set_timeout(c, *time));
@@ -128,10 +130,11 @@ impl Side {
         let open = self.model.stats().connections;
         match self.hub.connect(now, config.clone()) {
             Ok(id) => {
-                assert!(open < limit, "A1: {open} of {limit}");
+                assert!(open < limit && !self.model.is_shut_down, "A1: {open} of {limit}");
                 assert!(self.model.conns.iter().all(|conn| conn.id != id), "D6: {id} was given before");
                 self.model.connect(id, config);
             }
+            Err(error) if self.model.is_shut_down => assert_eq!(error, ConnectError::ShuttingDown),
             Err(error) => {
                 assert_eq!(error, ConnectError::TooManyConnections { limit });
                 assert!(open >= limit, "A1: {open} of {limit}");
@@ -150,6 +153,14 @@ impl Side {
         let now = self.observed();
         assert_eq!(self.hub.close(now, self.id(conn)), self.model.conns[conn].is_alive);
         self.model.begin_close(conn, CloseReason::Requested);
+    }
+
+    /// A drain that is not spread: the deadlines of this instant are looked at with it.
+    fn shut_down(&mut self) {
+        let now = self.observed();
+        self.hub.shut_down(now);
+        self.model.shut_down();
+        self.handle_timeout();
     }
 
     fn open(&mut self, name: u8, log: &Log) {

@@ -29,6 +29,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(channels, event, except)| Op::Publish { channels, event, except }),
         8 => (channels(), step()).prop_map(|(channels, step)| Op::PublishAt { channels, step }),
         4 => (some(), bytes()).prop_map(|(connection, bytes)| Op::Send { connection, bytes }),
+        1 => weighted(0.1, Just(())).prop_map(|it| it.map_or(Op::TakeNamed, |()| Op::ShutDown)),
         1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetPing(connection, time)),
         1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetTimeout(connection, time)),
         2 => time().prop_map(Op::Advance),

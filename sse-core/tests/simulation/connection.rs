@@ -50,6 +50,8 @@ pub(crate) struct Connection {
     pub(crate) asked_position: Option<u64>,
     pub(crate) announces: bool,
     pub(crate) has_taken: bool,
+    /// It took a byte, or was to be told of a loss: its subscriptions are not planned anew any more.
+    pub(crate) is_planned: bool,
     /// Its first block has come.
     pub(crate) has_opened: bool,
     pub(crate) named_at: Instant,
@@ -125,6 +127,7 @@ impl Connection {
             asked_position: None,
             announces: false,
             has_taken: false,
+            is_planned: false,
             has_opened: false,
             named_at: now,
             idle_since: now,

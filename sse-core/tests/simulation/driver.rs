@@ -82,7 +82,6 @@ impl World {
                 let name = self.servers[server].channels.get(&channel).map(|channel| channel.name);
                 if !connection.unexplained.remove(&through)
                     && !connection.came_resets.contains(&through)
-                    && connection.has_taken
                     && connection.follows(channel)
                     && (connection.plans == 1 || through > connection.newest_event)
                 {
@@ -174,6 +173,7 @@ impl World {
         let (server, id) = (connection.server, connection.id);
         let how = self.random.below(10);
         let now = self.clock();
+        let lagged = self.servers[server].hub.stats().lagged;
         let mut window = self.servers[server].hub.transmit(now, id);
         let shown = examine(&window);
         let mut taken = Vec::new();
@@ -195,7 +195,8 @@ impl World {
         let remaining = window.remaining();
         assert_eq!(remaining, shown.len() - taken.len());
         drop(window);
-        self.has_taken(client, &shown, taken);
+        let has_lagged = self.servers[server].hub.stats().lagged > lagged;
+        self.has_taken(client, &shown, taken, has_lagged);
         if remaining == 0
             && let Some(connection) = &mut self.clients[client].connection
         {
@@ -215,8 +216,9 @@ impl World {
         assert!(self.servers[server].hub.poll_action().is_none(), "a look has changed something");
     }
 
-    fn has_taken(&mut self, client: usize, shown: &[u8], taken: Vec<u8>) {
+    fn has_taken(&mut self, client: usize, shown: &[u8], taken: Vec<u8>, has_lagged: bool) {
         let mut connection = self.clients[client].connection.take().expect("open");
+        connection.is_planned |= has_lagged || !taken.is_empty();
         let server = connection.server;
         let begun = connection.partial.len();
         let is_over = shown.is_empty() && self.servers[server].hub.origin(connection.id).is_none();

@@ -261,7 +261,7 @@ impl World {
             return;
         }
         let Some(subscription) = connection.subscriptions.iter().find(|s| s.channel == channel) else {
-            let resumes = connection.asked.is_some() && !connection.has_taken;
+            let resumes = connection.asked.is_some() && !connection.is_planned;
             let is_soon = connection.pending.contains(&name) && !self.settings.has_late_subscriptions;
             if !resumes || !is_soon {
                 state.excuse(number, name);

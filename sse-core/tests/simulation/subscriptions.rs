@@ -42,7 +42,7 @@ impl World {
             assert_eq!(told, Resume::UpToDate, "it is subscribed already");
             return;
         }
-        let (epoch, is_late) = (server.epoch, connection.has_taken);
+        let (epoch, is_late) = (server.epoch, connection.is_planned);
         let mut subscription = Subscription { channel, name, live_index: log.log.len(), head, live_after: 0 };
         if is_late {
             let expected = match connection.asked {
@@ -209,11 +209,18 @@ impl World {
             owed.is_optional |= connection.end.is_some();
         }
         connection.owed.retain(|_, owed| owed.is_optional || !owed.channels.is_empty());
-        let is_starting = !connection.has_taken;
+        let resets = |channel: ChannelId| {
+            server.channels.get(&channel).is_some_and(|known| known.config.on_gap == GapPolicy::Reset)
+        };
+        let tells_of_one = connection.has_taken || connection.subscriptions.iter().any(|s| resets(s.channel));
+        if connection.opening == Opening::Reset && !tells_of_one {
+            connection.opening = Opening::None;
+        }
+        let is_planned = connection.is_planned;
         for (number, name) in given_up.into_iter().zip(name.into_iter().cycle()) {
             state.excuse(number, name);
         }
-        if is_starting {
+        if !is_planned {
             self.plan(client);
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Conn {
     pub(crate) stage: Stage,
     /// No byte was taken.
     pub(crate) is_starting: bool,
+    /// Nor was it told of a loss: its subscriptions are one step (O3).
+    pub(crate) is_planning: bool,
     /// The rest of a frame that was begun (S3).
     pub(crate) progress: Vec<u8>,
     /// The driver was told that there are bytes, and did not take everything since (D3).

@@ -28,6 +28,7 @@ impl Model {
             own: Vec::new(),
             stage: Stage::Open,
             is_starting: true,
+            is_planning: true,
             progress: Vec::new(),
             is_named: false,
             named_at: now,
@@ -91,6 +92,17 @@ impl Model {
         self.drop_drained(conn);
         if !self.is_due(conn) {
             self.end(conn, reason);
+        }
+    }
+
+    /// Begins to close all connections (A2).
+    pub(crate) fn shut_down(&mut self) {
+        self.is_shut_down = true;
+        let deadline = self.now.checked_add(self.flush_time());
+        for conn in 0..self.conns.len() {
+            self.begin_close(conn, CloseReason::ShuttingDown);
+            let c = &mut self.conns[conn];
+            c.expires = c.expires.into_iter().chain(deadline).min();
         }
     }
 
@@ -195,6 +207,7 @@ impl Model {
             }
             let now = self.now;
             self.conns[conn].push_reset(now, through, reset(through));
+            self.conns[conn].is_planning = false;
             self.read_on(conn, number, through);
             let connection = self.conns[conn].id;
             self.notices.push(Action::Lagged { connection, channel: id, lost_through: through.into() });
@@ -234,6 +247,7 @@ impl Model {
             let now = self.now;
             let c = &mut self.conns[conn];
             c.is_starting = false;
+            c.is_planning = false;
             c.taken_at = now;
             c.seen.extend_from_slice(&item.wire[..taken]);
             c.progress = item.wire[taken..].to_vec();

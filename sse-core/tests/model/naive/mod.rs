@@ -27,6 +27,8 @@ pub(crate) struct Model {
     pub(crate) seed: u64,
     pub(crate) stall: Option<Duration>,
     pub(crate) limits: Limits,
+    /// It takes no connections any more (A2).
+    pub(crate) is_shut_down: bool,
     pub(crate) head: u64,
     /// The latest instant seen (D5).
     pub(crate) now: Instant,
@@ -102,6 +104,7 @@ impl Model {
             CloseReason::Stalled => closed.stalled += 1,
             CloseReason::Lagged => closed.lagged += 1,
             CloseReason::ChannelClosed => closed.channel_closed += 1,
+            CloseReason::ShuttingDown => closed.shutting_down += 1,
             other => panic!("no end of this model: {other}"),
         }
     }

@@ -51,7 +51,7 @@ impl Model {
         };
         let c = &mut self.conns[conn];
         c.subs.push(sub);
-        if !c.is_starting {
+        if !c.is_planning {
             // O3: a late subscription never resumes.
             let Some((_, position)) = &c.asked else { return Resume::Fresh };
             let lost_through = position.map_or(head, |position| position.max(head));
@@ -84,7 +84,7 @@ impl Model {
 
     /// Until a byte was taken, all subscriptions are one step: each starts where the rules say now (O3).
     pub(crate) fn plan(&mut self, conn: usize) {
-        if !self.conns[conn].is_starting {
+        if !self.conns[conn].is_planning {
             return;
         }
         let now = self.now;
