@@ -138,6 +138,7 @@ fn d4_what_is_called_twice_or_too_early_costs_time_and_never_data() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
+    w.actions();
     w.publish(a, "1");
     for _ in 0..3 {
         w.hub.handle_timeout(w.now);

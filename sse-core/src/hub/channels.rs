@@ -65,7 +65,8 @@ impl Hub {
     ///
     /// All subscriptions that are made before the connection's first byte is taken are one step (O3): they resume
     /// together, and what a later one finds may improve what an earlier one was told ([`Resume::Unknown`]). A later
-    /// one never resumes: it is live. Subscribing twice is [`Resume::UpToDate`].
+    /// one never resumes: it is live. So is one that is made after [`Action::Lagged`] came for the connection.
+    /// Subscribing twice is [`Resume::UpToDate`].
     ///
     /// # Errors
     ///
