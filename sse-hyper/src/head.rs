@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
 use sse_core::Event;
-use sse_core::shared::Outbound;
+use sse_core::shared::{HEADERS, Outbound};
 
 use crate::SseBody;
-
-/// Has nginx, and proxies that follow it, pass each event on at once.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response to a request of `version` that streams a connection (X1).
 ///
@@ -85,9 +82,9 @@ const LATEST: Duration = Duration::from_secs(24 * 60 * 60);
 fn with_head(version: Version, body: SseBody) -> Response<SseBody> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     if version <= Version::HTTP_11 {
         headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
     }

@@ -28,6 +28,7 @@
 mod channel;
 mod connection;
 mod driver;
+mod http;
 mod outbound;
 #[cfg(all(test, shuttle))]
 mod schedules;
@@ -46,6 +47,7 @@ use crate::{
 pub use channel::Channel;
 pub use connection::{Connection, TrySendError};
 pub use driver::{Driver, Turn};
+pub use http::{Framing, HEADERS};
 pub use outbound::Outbound;
 
 use connection::Status;
