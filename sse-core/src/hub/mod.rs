@@ -1,7 +1,7 @@
 //! The state machine: channels that are logs, connections that are positions.
 //!
 //! `input.rs` is what happens to connections, `drain.rs` how all of them are ended, `channels.rs` to channels and subscriptions, `publish.rs` how events
-//! come in; `output.rs` says what to do about it, `transmit.rs` hands out bytes; `due.rs` finds what is due and
+//! come in; `output.rs` says what to do about it, `transmit.rs` hands out bytes, `refusal.rs` takes some back; `due.rs` finds what is due and
 //! `progress.rs` moves connections on.
 
 mod channels;
@@ -12,6 +12,7 @@ mod input;
 mod output;
 mod progress;
 mod publish;
+mod refusal;
 mod transmit;
 
 use alloc::boxed::Box;

@@ -1,8 +1,12 @@
 //! The application's handle on a channel.
 
-use crate::{ChannelId, ChannelStats, Event, PublishError, Published};
+use core::future::poll_fn;
+
+use crate::{ChannelCloseReason, ChannelId, ChannelStats, Event, PublishError, Published};
 
 use super::SharedHub;
+use super::status::{For, Status};
+use super::sync::Arc;
 
 /// A handle on one channel: cheap to clone, and without a hold on it. Once the channel closed, publishing is an error,
 /// also when another one has taken its name.
@@ -10,11 +14,16 @@ use super::SharedHub;
 pub struct Channel {
     hub: SharedHub,
     id: ChannelId,
+    status: Arc<Status<ChannelCloseReason>>,
 }
 
 impl Channel {
-    pub(super) fn new(hub: SharedHub, id: ChannelId) -> Channel {
-        Channel { hub, id }
+    pub(super) fn new(
+        hub: SharedHub,
+        id: ChannelId,
+        status: Arc<Status<ChannelCloseReason>>,
+    ) -> Channel {
+        Channel { hub, id, status }
     }
 
     /// What the hub calls it.
@@ -38,6 +47,12 @@ impl Channel {
     /// Closes it (K3). False when it was closed already.
     pub fn close(&self) -> bool {
         self.hub.with(|hub, now| hub.close_channel(now, self.id))
+    }
+
+    /// Waits until it closed, and says why.
+    pub async fn closed(&self) -> ChannelCloseReason {
+        let waiter = self.status.waiter(For::News);
+        poll_fn(|cx| waiter.poll(cx, |waiting| waiting.closed)).await
     }
 
     /// What it holds now; `None` when it was closed.

@@ -2,12 +2,12 @@
 
 use core::future::poll_fn;
 use core::time::Duration;
-use std::task::{Context, Poll, Waker};
-use std::vec::Vec;
+use std::task::Poll;
 
 use crate::{CloseReason, ConnectionId, EncodeError, Event, Frame, Resume, SendError, SubscribeError};
 
-use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use super::status::{For, Status};
+use super::sync::Arc;
 use super::{Channel, SharedHub};
 
 /// A handle on one connection: cheap to clone, and without a hold on it. The connection lives as long as its
@@ -16,32 +16,11 @@ use super::{Channel, SharedHub};
 pub struct Connection {
     hub: SharedHub,
     id: ConnectionId,
-    status: Arc<Status>,
-}
-
-/// What handles wait for.
-#[derive(Default)]
-pub(super) struct Status {
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    closed: Option<CloseReason>,
-    timed_out: bool,
-    /// Who waits, each under a number of its own.
-    waiters: Vec<(u64, Waker)>,
-    next_waiter: u64,
-}
-
-/// One future that waits. When it is dropped, nothing of it stays behind.
-struct Waiter<'a> {
-    status: &'a Status,
-    number: u64,
+    status: Arc<Status<CloseReason>>,
 }
 
 impl Connection {
-    pub(super) fn new(hub: SharedHub, id: ConnectionId, status: Arc<Status>) -> Connection {
+    pub(super) fn new(hub: SharedHub, id: ConnectionId, status: Arc<Status<CloseReason>>) -> Connection {
         Connection { hub, id, status }
     }
 
@@ -88,6 +67,47 @@ impl Connection {
         self.hub.with(|hub, now| hub.send(now, self.id, frame))
     }
 
+    /// Sends an event to this connection alone, and waits until there is room for it (S2): for a source that makes
+    /// events faster than the peer reads them.
+    ///
+    /// Those who wait at the same time are served in no particular order. An event that was not sent when the future is
+    /// dropped is not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`]: it cannot be encoded, is larger than ever fits, or the connection ended.
+    pub async fn send(&self, event: &Event<'_>) -> Result<(), TrySendError> {
+        let frame = event.encode().map_err(TrySendError::Encode)?;
+        self.send_frame(&frame).await.map_err(TrySendError::Send)
+    }
+
+    /// Sends a frame to this connection alone, and waits until there is room for it (S2).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: it is larger than ever fits, or the connection ended.
+    pub async fn send_frame(&self, frame: &Frame) -> Result<(), SendError> {
+        let waiter = self.status.waiter(For::Room);
+        poll_fn(|cx| {
+            let sent = self.send_if_room(frame);
+            if sent.is_some() {
+                return sent.map_or(Poll::Pending, Poll::Ready);
+            }
+            let _ = waiter.poll(cx, |_| None::<()>);
+            // Room that was made before it was known that somebody waits.
+            self.send_if_room(frame).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    /// `None` when there is no room now, but may be later.
+    fn send_if_room(&self, frame: &Frame) -> Option<Result<(), SendError>> {
+        match self.try_send_frame(frame) {
+            Err(SendError::Full { .. } | SendError::TooManyFrames { .. }) => None,
+            sent => Some(sent),
+        }
+    }
+
     /// Changes after how much silence a comment is sent (T1). False when the connection ended.
     pub fn set_ping(&self, interval: Option<Duration>) -> bool {
         self.hub.with(|hub, now| hub.set_ping(now, self.id, interval))
@@ -110,90 +130,19 @@ impl Connection {
 
     /// Waits until it ended, and says why.
     pub async fn closed(&self) -> CloseReason {
-        let waiter = self.status.waiter();
+        let waiter = self.status.waiter(For::News);
         poll_fn(|cx| waiter.poll(cx, |waiting| waiting.closed)).await
     }
 
     /// Waits until its life is over (T2), if it is configured to only say so. Each time is told once. Waits for ever
     /// when the connection ends before.
     pub async fn timed_out(&self) {
-        let waiter = self.status.waiter();
+        let waiter = self.status.waiter(For::News);
         poll_fn(|cx| waiter.poll(cx, |waiting| core::mem::take(&mut waiting.timed_out).then_some(()))).await;
     }
-
-    /// The transport is gone.
-    pub(super) fn disconnect(&self) {
-        let seat = self.hub.with_state(|state, now| {
-            // One that the hub ended itself is told its reason by the driver, who has it or will have it.
-            if state.hub.disconnect(now, self.id) { state.seats.remove(&self.id) } else { None }
-        });
-        let mut wakers = Vec::new();
-        if let Some(seat) = seat {
-            seat.status.close(CloseReason::Disconnected, &mut wakers);
-        }
-        wakers.into_iter().for_each(Waker::wake);
-    }
 }
 
-impl Status {
-    /// Notes the end; those who wait are added to `wakers`.
-    pub(super) fn close(&self, reason: CloseReason, wakers: &mut Vec<Waker>) {
-        let mut waiting = self.lock();
-        waiting.closed.get_or_insert(reason);
-        wakers.extend(waiting.waiters.drain(..).map(|(_, waker)| waker));
-    }
-
-    /// Notes that its life is over; those who wait are added to `wakers`.
-    pub(super) fn time_out(&self, wakers: &mut Vec<Waker>) {
-        let mut waiting = self.lock();
-        waiting.timed_out = true;
-        wakers.extend(waiting.waiters.drain(..).map(|(_, waker)| waker));
-    }
-
-    fn waiter(&self) -> Waiter<'_> {
-        let mut waiting = self.lock();
-        let number = waiting.next_waiter;
-        waiting.next_waiter = number.wrapping_add(1);
-        Waiter { status: self, number }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waiter<'_> {
-    fn poll<T>(&self, cx: &mut Context<'_>, ask: impl FnOnce(&mut Waiting) -> Option<T>) -> Poll<T> {
-        let mut waiting = self.status.lock();
-        if let Some(answer) = ask(&mut waiting) {
-            return Poll::Ready(answer);
-        }
-        let known = waiting.waiters.iter_mut().find(|(number, _)| *number == self.number);
-        match known {
-            Some((_, waker)) if waker.will_wake(cx.waker()) => {}
-            Some((_, waker)) => {
-                let replaced = core::mem::replace(waker, cx.waker().clone());
-                // Dropping a waker may run code of an executor: not under the lock.
-                drop(waiting);
-                drop(replaced);
-            }
-            None => waiting.waiters.push((self.number, cx.waker().clone())),
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        let mut waiting = self.status.lock();
-        let index = waiting.waiters.iter().position(|(number, _)| *number == self.number);
-        let gone = index.map(|index| waiting.waiters.swap_remove(index));
-        drop(waiting);
-        drop(gone);
-    }
-}
-
-/// Why [`Connection::try_send`] sent nothing.
+/// Why [`Connection::try_send`] or [`Connection::send`] sent nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySendError {

@@ -68,21 +68,21 @@ impl Driver {
     fn act(&mut self, state: &mut State, action: Action) {
         match action {
             Action::Transmit(connection) => {
-                let seat = state.seats.get_mut(&connection);
+                let seat = state.seats.get_mut(connection);
                 self.wakers.extend(seat.and_then(|seat| seat.waker.take()));
             }
-            Action::Close { connection, reason } => {
-                if let Some(seat) = state.seats.remove(&connection) {
-                    self.wakers.extend(seat.waker);
-                    seat.status.close(reason, &mut self.wakers);
-                }
-            }
+            Action::Close { connection, reason } => state.seats.close(connection, reason, &mut self.wakers),
             Action::TimedOut(connection) => {
-                if let Some(seat) = state.seats.get(&connection) {
-                    seat.status.time_out(&mut self.wakers);
+                if let Some(seat) = state.seats.get_mut(connection) {
+                    seat.status().time_out(&mut self.wakers);
                 }
             }
-            Action::Lagged { .. } | Action::ChannelClosed { .. } => {}
+            Action::ChannelClosed { channel, reason } => {
+                if let Some(status) = state.channels.remove(&channel) {
+                    status.close(reason, &mut self.wakers);
+                }
+            }
+            Action::Lagged { .. } => {}
         }
     }
 

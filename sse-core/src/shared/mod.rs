@@ -30,8 +30,10 @@ mod connection;
 mod driver;
 mod http;
 mod outbound;
+mod seats;
 #[cfg(all(test, shuttle))]
 mod schedules;
+mod status;
 mod sync;
 
 use std::string::String;
@@ -40,8 +42,8 @@ use std::task::Waker;
 use hashbrown::HashMap;
 
 use crate::{
-    ChannelConfig, ConfigError, ConnectError, ConnectionConfig, ConnectionId, Drain, Event, Hub, HubConfig,
-    Instant, OpenError, PublishError, PublishOptions, Published, Stats,
+    ChannelCloseReason, ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, Drain, Event,
+    Hub, HubConfig, Instant, OpenError, PublishError, PublishOptions, Published, Stats,
 };
 
 pub use channel::Channel;
@@ -50,7 +52,8 @@ pub use driver::{Driver, Turn};
 pub use http::{Framing, HEADERS};
 pub use outbound::Outbound;
 
-use connection::Status;
+use seats::Seats;
+use status::Status;
 use sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A hub that many tasks and threads use. Cloning gives another handle on the same hub.
@@ -66,15 +69,10 @@ struct Shared {
 
 struct State {
     hub: Hub,
-    seats: HashMap<ConnectionId, Seat>,
+    seats: Seats,
+    /// Of the channels that a handle was made for.
+    channels: HashMap<ChannelId, Arc<Status<ChannelCloseReason>>>,
     driver: Option<Sleeping>,
-}
-
-/// What stands beside a connection of the hub.
-struct Seat {
-    /// Who waits for its bytes.
-    waker: Option<Waker>,
-    status: Arc<Status>,
 }
 
 /// The driver, while it sleeps.
@@ -99,7 +97,7 @@ impl SharedHub {
         clock: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Result<(SharedHub, Driver), ConfigError> {
         let hub = Hub::new(HubConfig { epoch: epoch.into(), ..config })?;
-        let state = State { hub, seats: HashMap::new(), driver: None };
+        let state = State { hub, seats: Seats::default(), channels: HashMap::new(), driver: None };
         let shared = Arc::new(Shared { state: Mutex::new(state), clock: std::boxed::Box::new(clock) });
         let driver = Driver::new(Arc::downgrade(&shared));
         Ok((SharedHub { shared }, driver))
@@ -111,14 +109,23 @@ impl SharedHub {
     ///
     /// [`OpenError`], as [`Hub::open`].
     pub fn open(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
-        let id = self.with(|hub, now| hub.open(now, name, config))?;
-        Ok(Channel::new(self.clone(), id))
+        self.with_state(|state, now| {
+            let id = state.hub.open(now, name, config)?;
+            Ok(self.channel_of(state, id))
+        })
     }
 
     /// The open channel of a name (K1).
     pub fn channel(&self, name: &str) -> Option<Channel> {
-        let id = self.with(|hub, _| hub.channel(name))?;
-        Some(Channel::new(self.clone(), id))
+        self.with_state(|state, _| {
+            let id = state.hub.channel(name)?;
+            Some(self.channel_of(state, id))
+        })
+    }
+
+    fn channel_of(&self, state: &mut State, id: ChannelId) -> Channel {
+        let status = state.channels.entry(id).or_default();
+        Channel::new(self.clone(), id, Arc::clone(status))
     }
 
     /// Opens a connection. What is returned is the transport's end of it: dropping it disconnects (X4).
@@ -127,13 +134,12 @@ impl SharedHub {
     ///
     /// [`ConnectError`], as [`Hub::connect`].
     pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
-        let status = Arc::new(Status::default());
         let id = self.with_state(|state, now| {
             let id = state.hub.connect(now, config)?;
-            state.seats.insert(id, Seat { waker: None, status: Arc::clone(&status) });
+            state.seats.insert(id);
             Ok(id)
         })?;
-        Ok(Outbound::new(Connection::new(self.clone(), id, status)))
+        Ok(Outbound::new(self.clone(), id))
     }
 
     /// Publishes one event to several channels of this hub: who follows more than one of them gets it once (O2).

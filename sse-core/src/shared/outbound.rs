@@ -1,30 +1,50 @@
 //! The transport's end of a connection.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
-use crate::{Resume, SubscribeError};
+use crate::{CloseReason, ConnectionId, Resume, SubscribeError};
 
-use super::{Channel, Connection};
+use super::status::Status;
+use super::sync::Arc;
+use super::{Channel, Connection, SharedHub, State};
 
 /// A frame at least this long goes out by itself, without a copy; shorter ones are put together (X9).
-const LARGE_FRAME: usize = 8 * 1024;
+pub(super) const LARGE_FRAME: usize = 8 * 1024;
 
 /// The bytes of one connection, for whoever writes them to its transport. Dropping it disconnects (X4).
-#[derive(Debug)]
 pub struct Outbound {
-    connection: Connection,
+    hub: SharedHub,
+    id: ConnectionId,
 }
 
 impl Outbound {
-    pub(super) fn new(connection: Connection) -> Outbound {
-        Outbound { connection }
+    pub(super) fn new(hub: SharedHub, id: ConnectionId) -> Outbound {
+        Outbound { hub, id }
+    }
+
+    /// What the hub calls the connection.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The hub it belongs to.
+    pub fn hub(&self) -> &SharedHub {
+        &self.hub
     }
 
     /// A handle on the connection for the application: to send to it, and to change or end it.
     pub fn handle(&self) -> Connection {
-        self.connection.clone()
+        let status = self.hub.with_state(|state, _| match state.seats.get_mut(self.id) {
+            Some(seat) => Arc::clone(seat.status()),
+            None => {
+                let reason = state.seats.closed(self.id).unwrap_or(CloseReason::Disconnected);
+                Arc::new(Status::of_closed(reason))
+            }
+        });
+        Connection::new(self.hub.clone(), self.id, status)
     }
 
     /// Has the connection follow a channel: before its first bytes are taken it resumes from its last event id.
@@ -33,42 +53,109 @@ impl Outbound {
     ///
     /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe).
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.connection.subscribe(channel)
+        self.hub.with(|hub, now| hub.subscribe(now, channel.id(), self.id))
     }
 
     /// The next bytes: what is due together, up to 64 KiB, or a single larger frame. `None` when the connection
     /// ended.
     ///
-    /// What is returned counts as taken: it has to be written, or the connection dropped.
+    /// What is returned counts as taken: it has to be written, or the connection dropped. A transport that tells how
+    /// much of a write it took is better served by a [`Line`](super::Line).
     ///
     /// # Cost
     ///
     /// One turn of the lock. One frame, or one of 8 KiB and more, is handed out without a copy; several small ones
     /// are copied into one buffer.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let id = self.connection.id();
-        // A waker that is replaced is dropped after the lock is free: that may run code of an executor.
-        let (_replaced, poll) = self.connection.hub().with_state(|state, now| {
+        let id = self.id;
+        self.hub.with_woken(|state, now, woken| {
             let mut window = state.hub.transmit(now, id);
             if window.has_remaining() {
                 let first = window.chunk().len();
                 let count = if first < LARGE_FRAME { window.remaining() } else { first };
-                return (None, Poll::Ready(Some(window.copy_to_bytes(count))));
+                let bytes = window.copy_to_bytes(count);
+                drop(window);
+                state.made_room(id, woken);
+                return Poll::Ready(Some(bytes));
             }
             drop(window);
-            match state.seats.get_mut(&id) {
-                Some(seat) if state.hub.is_open(id) => {
-                    (seat.waker.replace(cx.waker().clone()), Poll::Pending)
-                }
-                _ => (None, Poll::Ready(None)),
+            if state.hub.is_open(id) && state.waits(id, cx.waker(), woken) {
+                Poll::Pending
+            } else {
+                Poll::Ready(None)
             }
-        });
-        poll
+        })
+    }
+
+    /// Waits for the end of the connection, whatever is due to it, and says why: for a transport that is busy with
+    /// something else than its bytes. It is woken for bytes, too.
+    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let id = self.id;
+        self.hub.with_woken(|state, _, woken| {
+            if let Some(reason) = state.seats.closed(id) {
+                return Poll::Ready(reason);
+            }
+            // One that the hub has just ended is told the reason by the driver.
+            state.waits(id, cx.waker(), woken);
+            Poll::Pending
+        })
+    }
+}
+
+impl State {
+    /// Has a waker woken when a connection is due bytes or ended; false when there is no such connection. The one that
+    /// it takes the place of is added to `dropped`: a waker must not be dropped under the lock.
+    pub(super) fn waits(&mut self, id: ConnectionId, waker: &Waker, dropped: &mut Woken) -> bool {
+        let Some(seat) = self.seats.get_mut(id) else { return false };
+        match &mut seat.waker {
+            Some(known) if known.will_wake(waker) => {}
+            known => dropped.replaced = known.replace(waker.clone()),
+        }
+        true
+    }
+
+    /// Those who wait for room to send to a connection are to be woken.
+    pub(super) fn made_room(&mut self, id: ConnectionId, woken: &mut Woken) {
+        if let Some(seat) = self.seats.get_mut(id) {
+            seat.made_room(&mut woken.wakers);
+        }
+    }
+}
+
+/// What work under the lock leaves to be done without it.
+#[derive(Default)]
+pub(super) struct Woken {
+    pub(super) wakers: Vec<Waker>,
+    /// Dropping a waker may run code of an executor.
+    replaced: Option<Waker>,
+}
+
+impl SharedHub {
+    /// Does work under the lock, and wakes whom it leaves to be woken when the lock is free.
+    pub(super) fn with_woken<T>(&self, work: impl FnOnce(&mut State, crate::Instant, &mut Woken) -> T) -> T {
+        let mut woken = Woken::default();
+        let result = self.with_state(|state, now| work(state, now, &mut woken));
+        woken.wakers.into_iter().for_each(Waker::wake);
+        result
     }
 }
 
 impl Drop for Outbound {
     fn drop(&mut self) {
-        self.connection.disconnect();
+        let id = self.id;
+        self.hub.with_woken(|state, now, woken| {
+            if state.hub.disconnect(now, id) || state.seats.closed(id).is_some() {
+                state.seats.leave(id, &mut woken.wakers);
+            } else {
+                // The hub ended it, and the driver will hear of that: nobody is left who asks for the reason here.
+                state.seats.abandon(id);
+            }
+        });
+    }
+}
+
+impl core::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Outbound").field(&self.id).finish()
     }
 }
