@@ -108,6 +108,39 @@ impl<'a> Transmit<'a> {
         }
     }
 
+    /// The first frame of the window, or the rest of one that was begun, without a copy. It is not taken by that.
+    ///
+    /// ```
+    /// # use bytes::Buf;
+    /// # use sse_core::{ConnectionConfig, Hub, HubConfig, Instant};
+    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
+    /// let connection = hub.connect(Instant::ORIGIN, ConnectionConfig::default()).unwrap();
+    /// let window = hub.transmit(Instant::ORIGIN, connection);
+    /// assert_eq!(window.first_frame().unwrap(), "id: 0-0\n\n");
+    /// assert_eq!(window.remaining(), 9);
+    /// ```
+    pub fn first_frame(&self) -> Option<Bytes> {
+        if self.remaining == 0 { None } else { self.first_bytes().cloned() }
+    }
+
+    /// How many bytes the frames have that stand first and together have no more than `most`; at least one frame.
+    #[cfg(feature = "std")]
+    pub(crate) fn together(&self, most: usize) -> usize {
+        if self.remaining <= most {
+            return self.remaining;
+        }
+        let mut bytes = 0usize;
+        self.visit(|chunk| {
+            let with = bytes.saturating_add(chunk.len());
+            let fits = bytes == 0 || with <= most;
+            if fits {
+                bytes = with;
+            }
+            fits
+        });
+        bytes
+    }
+
     fn connection(&self) -> Option<(ConnectionId, &Connection)> {
         let index = self.index?;
         Some((self.hub.connections.key(index)?, self.hub.connections.at(index)?))

@@ -18,11 +18,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(
-        hub: SharedHub,
-        id: ChannelId,
-        status: Arc<Status<ChannelCloseReason>>,
-    ) -> Channel {
+    pub(super) fn new(hub: SharedHub, id: ChannelId, status: Arc<Status<ChannelCloseReason>>) -> Channel {
         Channel { hub, id, status }
     }
 

@@ -1,6 +1,6 @@
 //! What one task per hub does: timers that have come, and wakers of those that something is due to.
 
-use std::task::Waker;
+use std::task::{Context, Poll, Waker, ready};
 use std::vec::Vec;
 
 use crate::{Action, Instant};
@@ -19,6 +19,17 @@ pub struct Driver {
     shared: Weak<Shared>,
     /// Kept for the next turn, so that a turn allocates nothing.
     wakers: Vec<Waker>,
+    /// What the timer is set for.
+    set_for: Option<Instant>,
+}
+
+/// The timer of a driver, by the clock of its hub: what an adapter has to say of its runtime's.
+pub trait Timer {
+    /// Sets it for an instant. What it was set for before is forgotten.
+    fn set(&mut self, at: Instant);
+
+    /// Ready when the instant came that it was last set for.
+    fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 /// What a [`Driver`] does after a turn.
@@ -34,7 +45,7 @@ pub enum Turn {
 
 impl Driver {
     pub(super) fn new(shared: Weak<Shared>) -> Driver {
-        Driver { shared, wakers: Vec::new() }
+        Driver { shared, wakers: Vec::new(), set_for: None }
     }
 
     /// Does what is due: a bounded number of actions, then it says how to go on. `waker` is woken when something
@@ -63,6 +74,28 @@ impl Driver {
         }
         // Whoever dropped their handle meanwhile counted on this one: the driver must not be the last to know.
         self.release(shared, turn)
+    }
+
+    /// Takes turns as the task of an adapter: ready when no handle on the hub is left. `timer` is the adapter's.
+    pub fn poll_drive(&mut self, cx: &mut Context<'_>, timer: &mut impl Timer) -> Poll<()> {
+        loop {
+            let until = match self.turn(cx.waker()) {
+                Turn::Done => return Poll::Ready(()),
+                Turn::Again => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Turn::Sleep(until) => until,
+            };
+            let Some(at) = until else { return Poll::Pending };
+            if self.set_for != until {
+                timer.set(at);
+                self.set_for = until;
+            }
+            // That it went off means only that the clock has to be asked (X5): one that is early is set again.
+            ready!(timer.poll_elapsed(cx));
+            self.set_for = None;
+        }
     }
 
     fn act(&mut self, state: &mut State, action: Action) {

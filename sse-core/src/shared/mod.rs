@@ -28,11 +28,15 @@
 mod channel;
 mod connection;
 mod driver;
+mod fed;
 mod http;
+mod line;
+mod lines;
 mod outbound;
-mod seats;
 #[cfg(all(test, shuttle))]
 mod schedules;
+mod seats;
+mod socket;
 mod status;
 mod sync;
 
@@ -48,9 +52,13 @@ use crate::{
 
 pub use channel::Channel;
 pub use connection::{Connection, TrySendError};
-pub use driver::{Driver, Turn};
+pub use driver::{Driver, Timer, Turn};
+pub use fed::Fed;
 pub use http::{Framing, HEADERS};
+pub use line::Line;
+pub use lines::{Attach, Lines};
 pub use outbound::Outbound;
+pub use socket::{Serve, Socket};
 
 use seats::Seats;
 use status::Status;
@@ -220,6 +228,25 @@ impl State {
             _ => None,
         }
     }
+}
+
+/// An epoch that differs from run to run, for a single server: the time since 1970 at its start, in base 36 of whole
+/// milliseconds (H2).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(sse_core::shared::epoch_of(Duration::from_secs(1_800_000_000)), "mywv8kg0");
+/// ```
+pub fn epoch_of(since_1970: core::time::Duration) -> String {
+    let mut millis = since_1970.as_millis();
+    let mut digits = std::vec::Vec::new();
+    while millis > 0 || digits.is_empty() {
+        let digit = u32::try_from(millis.checked_rem(36).unwrap_or(0)).unwrap_or(0);
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        millis = millis.checked_div(36).unwrap_or(0);
+    }
+    digits.iter().rev().collect()
 }
 
 impl Drop for Shared {

@@ -3,7 +3,12 @@
 
 pub(super) use std::sync::PoisonError;
 #[cfg(not(all(test, shuttle)))]
+pub(super) use std::sync::atomic::AtomicBool;
+pub(super) use std::sync::atomic::Ordering;
+#[cfg(not(all(test, shuttle)))]
 pub(super) use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
+#[cfg(all(test, shuttle))]
+pub(super) use shuttle::sync::atomic::AtomicBool;
 #[cfg(all(test, shuttle))]
 pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard, Weak};

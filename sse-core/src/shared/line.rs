@@ -1,0 +1,269 @@
+//! One connection on a transport that says how much of a write it took.
+
+use std::io::{self, IoSlice, Write};
+use std::task::{Context, Poll, Waker};
+use std::vec::Vec;
+
+use bytes::{Buf, Bytes};
+
+use crate::CloseReason;
+use crate::hub::Transmit;
+
+use super::outbound::LARGE_FRAME;
+use super::{Framing, Outbound};
+
+/// How many bytes are put together for one write, unless a single frame has more.
+const WRITE_BYTES: usize = 16 * 1024;
+
+/// A connection on a transport of its own: what is due is framed and written together (X9), and the hub hears how much
+/// of it the transport took. So the stall time counts what the peer takes, not what was buffered for it (T3).
+///
+/// Adapters drive it on whatever they write to; it knows nothing of sockets.
+#[derive(Debug)]
+pub struct Line {
+    outbound: Outbound,
+    framing: Framing,
+    flight: Flight,
+}
+
+/// What became of the bytes that were written last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flight {
+    Landed,
+    /// The transport took all of them. The hub still counts the last one as due.
+    Taken,
+    /// The transport took the first `sent` of the bytes of a chunk, its framing among them. What is left of the chunk's
+    /// `len` bytes is the frame in progress.
+    Refused {
+        len: usize,
+        sent: usize,
+    },
+}
+
+/// What is written next.
+enum Load {
+    /// Nothing is due. The waker is kept.
+    Nothing,
+    /// The connection ended.
+    Ended,
+    /// A chunk, framed, is in the scratch buffer.
+    Copied { len: usize },
+    /// A frame, or the rest of a chunk, that is not copied.
+    Shared { len: usize, sent: usize, rest: Bytes },
+}
+
+impl Line {
+    /// Lays a connection on a transport.
+    pub fn new(outbound: Outbound, framing: Framing) -> Line {
+        Line { outbound, framing, flight: Flight::Landed }
+    }
+
+    /// The connection.
+    pub fn outbound(&self) -> &Outbound {
+        &self.outbound
+    }
+
+    /// Writes what is due together, by `write`, which is given contiguous bytes where that can be. True when all of it was
+    /// written: ask again. False when the connection ended: write the [`end_mark`](Line::end_mark) and close the
+    /// transport. Pending when nothing is due or the transport is full, and the waker is woken when that changes.
+    ///
+    /// `scratch` is room for one write, which the lines of one driver share: nothing is kept in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`, and [`WriteZero`](io::ErrorKind::WriteZero) when it takes nothing.
+    ///
+    /// # Cost
+    ///
+    /// One turn of the lock to find out what is due, and none to say that it was taken: that is done with the next. A
+    /// chunk of up to 16 KiB is copied; a frame of 8 KiB and more is not. What is refused of a chunk that was copied is
+    /// copied once more.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Vec<u8>,
+        mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<bool>> {
+        let (len, rest, mut sent) = match self.load(cx.waker(), scratch) {
+            Load::Nothing => return Poll::Pending,
+            Load::Ended => return Poll::Ready(Ok(false)),
+            Load::Copied { len } => (len, None, 0),
+            Load::Shared { len, sent, rest } => (len, Some(rest), sent),
+        };
+        let frame = Chunk::new(self.framing, len);
+        while sent < frame.total() {
+            let written = match &rest {
+                None => write(cx, &[IoSlice::new(scratch.get(sent..).unwrap_or_default())]),
+                Some(rest) => frame.slices(rest, sent, |slices| write(cx, slices)),
+            };
+            match written {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => sent = sent.saturating_add(count),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    let rest = match rest {
+                        Some(rest) => frame.unsent_of(rest, sent),
+                        None => Bytes::copy_from_slice(frame.unsent_in(scratch, sent)),
+                    };
+                    self.refused(cx.waker(), len, sent, rest);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.flight = Flight::Taken;
+        Poll::Ready(Ok(true))
+    }
+
+    /// Waits for the end of the connection, as [`Outbound::poll_ended`].
+    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.outbound.poll_ended(cx)
+    }
+
+    /// What says on the transport that the stream is complete: nothing, where the end of the transport says it, or where
+    /// a chunk is cut short.
+    pub fn end_mark(&self) -> &'static [u8] {
+        match (self.framing, self.flight) {
+            (Framing::Chunked, Flight::Landed | Flight::Taken) => b"0\r\n\r\n",
+            _ => b"",
+        }
+    }
+
+    /// Notes what was taken of the last write, and finds what is due.
+    fn load(&mut self, waker: &Waker, scratch: &mut Vec<u8>) -> Load {
+        let (id, framing, flight) = (self.outbound.id(), self.framing, self.flight);
+        let load = self.outbound.hub().with_woken(|state, now, woken| {
+            let mut window = state.hub.transmit(now, id);
+            if flight == Flight::Taken {
+                window.advance(1);
+            }
+            if !window.has_remaining() {
+                drop(window);
+                state.made_room(id, woken);
+                let waits = state.hub.is_open(id) && state.waits(id, waker, woken);
+                return if waits { Load::Nothing } else { Load::Ended };
+            }
+            let load = match flight {
+                Flight::Refused { len, sent } => Load::Shared { len, sent, rest: share(&mut window) },
+                _ if window.chunk().len() >= LARGE_FRAME => {
+                    let rest = share(&mut window);
+                    Load::Shared { len: rest.len(), sent: 0, rest }
+                }
+                _ => Load::Copied { len: copy(&mut window, framing, scratch) },
+            };
+            drop(window);
+            state.made_room(id, woken);
+            load
+        });
+        if self.flight == Flight::Taken {
+            self.flight = Flight::Landed;
+        }
+        load
+    }
+
+    /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
+    fn refused(&mut self, waker: &Waker, len: usize, sent: usize, rest: Bytes) {
+        let id = self.outbound.id();
+        self.outbound.hub().with_woken(|state, now, woken| {
+            // Where the connection ended meanwhile, the next look at it says so.
+            state.hub.put_back(now, id, rest);
+            state.waits(id, waker, woken);
+        });
+        self.flight = Flight::Refused { len, sent };
+    }
+}
+
+/// Takes the first frame of a window out, but for its last byte, without a copy.
+fn share(window: &mut Transmit<'_>) -> Bytes {
+    let frame = window.first_frame().unwrap_or_default();
+    window.advance(frame.len().saturating_sub(1));
+    frame
+}
+
+/// Copies what goes into one write, framed, and takes it out but for its last byte. Returns how many bytes it is
+/// without the framing.
+fn copy(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> usize {
+    let len = window.together(WRITE_BYTES);
+    let frame = Chunk::new(framing, len);
+    scratch.clear();
+    scratch.extend_from_slice(frame.head());
+    let mut left = len.saturating_sub(1);
+    while left > 0 {
+        let chunk = window.chunk();
+        let part = chunk.get(..left).unwrap_or(chunk);
+        let count = part.len();
+        scratch.extend_from_slice(part);
+        window.advance(count);
+        left = left.saturating_sub(count);
+    }
+    scratch.extend_from_slice(window.chunk().get(..1).unwrap_or_default());
+    scratch.extend_from_slice(frame.tail());
+    len
+}
+
+/// The framing around some bytes of a connection (RFC 9112, section 7.1).
+struct Chunk {
+    /// The size in hexadecimal digits and a line break; nothing until the transport's end says where the body ends.
+    head: [u8; Chunk::LONGEST_HEAD],
+    head_len: usize,
+    len: usize,
+    framing: Framing,
+}
+
+impl Chunk {
+    /// The digits of 2^64 - 1, and the line break.
+    const LONGEST_HEAD: usize = 18;
+
+    fn new(framing: Framing, len: usize) -> Chunk {
+        let mut head = [0; Chunk::LONGEST_HEAD];
+        let mut head_len = 0;
+        if framing == Framing::Chunked {
+            let mut room = head.as_mut_slice();
+            let whole = room.len();
+            // It fits.
+            let _ = write!(room, "{len:x}\r\n");
+            head_len = whole.saturating_sub(room.len());
+        }
+        Chunk { head, head_len, len, framing }
+    }
+
+    fn head(&self) -> &[u8] {
+        self.head.get(..self.head_len).unwrap_or_default()
+    }
+
+    fn tail(&self) -> &'static [u8] {
+        if self.framing == Framing::Chunked { b"\r\n" } else { b"" }
+    }
+
+    /// How many bytes it has with its framing.
+    fn total(&self) -> usize {
+        self.head_len.saturating_add(self.len).saturating_add(self.tail().len())
+    }
+
+    /// Its framed bytes from `sent` on, when `rest` is what the hub has of it.
+    fn slices<T>(&self, rest: &Bytes, sent: usize, use_slices: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+        let end = self.head_len.saturating_add(self.len);
+        let head = self.head().get(sent..).unwrap_or_default();
+        // Where the last byte was sent and the tail was not, the hub has it still.
+        let begins = end.saturating_sub(rest.len());
+        let body = rest.get(sent.saturating_sub(begins)..).unwrap_or_default();
+        let tail = self.tail().get(sent.saturating_sub(end)..).unwrap_or_default();
+        let all = [IoSlice::new(head), IoSlice::new(body), IoSlice::new(tail)];
+        let empty = all.iter().take_while(|slice| slice.is_empty()).count();
+        let filled = all.len().saturating_sub(all.iter().rev().take_while(|slice| slice.is_empty()).count());
+        use_slices(all.get(empty..filled).unwrap_or_default())
+    }
+
+    /// What of its bytes is not sent, and at least the last.
+    fn unsent_of(&self, rest: Bytes, sent: usize) -> Bytes {
+        let begins = self.head_len.saturating_add(self.len).saturating_sub(rest.len());
+        let skip = sent.saturating_sub(begins).min(rest.len().saturating_sub(1));
+        rest.slice(skip..)
+    }
+
+    /// The same where the whole chunk with its framing is in one buffer.
+    fn unsent_in<'a>(&self, framed: &'a [u8], sent: usize) -> &'a [u8] {
+        let end = self.head_len.saturating_add(self.len);
+        let begin = sent.clamp(self.head_len, end.saturating_sub(1).max(self.head_len));
+        framed.get(begin..end).unwrap_or_default()
+    }
+}

@@ -1,0 +1,269 @@
+//! Many connections on sockets of their own, driven by one loop: no task, no timer and no queue for any of them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Context, Wake, Waker};
+use std::vec::Vec;
+
+use super::socket::{Served, Wired};
+use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+use super::{Framing, Outbound, Socket, Turn};
+
+/// How many lines one turn looks at: then the task yields.
+const LOOKS_PER_TURN: usize = 256;
+
+/// The connections of one loop, each a [`Line`] on a [`Socket`]. An adapter owns it in a task and calls
+/// [`turn`](Lines::turn) when it is woken.
+///
+/// A peer that ends its side is gone (X3). What peers still send is read and dropped, up to a mebibyte.
+pub struct Lines<S> {
+    slots: Vec<Option<Slot<S>>>,
+    vacant: Vec<u32>,
+    len: usize,
+    /// Those to be looked at, found out in this task.
+    due: VecDeque<u32>,
+    desk: Arc<Desk<S>>,
+    scratch: Vec<u8>,
+}
+
+/// Where new connections are handed to a [`Lines`]. Cloning gives another handle; when the last one is dropped, and the
+/// last connection ended, the loop ends.
+pub struct Attach<S> {
+    desk: Arc<Desk<S>>,
+}
+
+struct Slot<S> {
+    wired: Wired<S>,
+    waker: Waker,
+    bell: std::sync::Arc<Bell<S>>,
+}
+
+/// What other threads leave for the loop.
+struct Desk<S> {
+    inbox: Mutex<Inbox<S>>,
+}
+
+struct Inbox<S> {
+    /// Lines that were woken.
+    woken: Vec<u32>,
+    arrived: Vec<(S, Outbound, Framing)>,
+    handles: usize,
+    is_running: bool,
+    driver: Option<Waker>,
+}
+
+/// The waker of one line: it puts the line's index on the desk.
+struct Bell<S> {
+    desk: Arc<Desk<S>>,
+    index: u32,
+    has_rung: AtomicBool,
+}
+
+impl<S: Socket + Send + 'static> Lines<S> {
+    /// A loop without connections, and the handle by which they come.
+    pub fn new() -> (Lines<S>, Attach<S>) {
+        let inbox =
+            Inbox { woken: Vec::new(), arrived: Vec::new(), handles: 1, is_running: true, driver: None };
+        let desk = Arc::new(Desk { inbox: Mutex::new(inbox) });
+        let lines = Lines {
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            len: 0,
+            due: VecDeque::new(),
+            desk: Arc::clone(&desk),
+            scratch: Vec::new(),
+        };
+        (lines, Attach { desk })
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Serves the lines that have something to do: a bounded number, then it says how to go on. `register` is called
+    /// for each new socket with its index, for a reactor that the adapter has; a socket that cannot be registered is
+    /// closed.
+    pub fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut register: impl FnMut(usize, &mut S) -> io::Result<()>,
+    ) -> Turn {
+        let (arrived, handles) = self.take_inbox(cx.waker());
+        for (socket, outbound, framing) in arrived {
+            self.insert(socket, outbound, framing, &mut register);
+        }
+        for _ in 0..LOOKS_PER_TURN {
+            let Some(index) = self.due.pop_front() else { break };
+            self.look(index);
+        }
+        if !self.due.is_empty() {
+            Turn::Again
+        } else if self.len == 0 && handles == 0 {
+            Turn::Done
+        } else {
+            Turn::Sleep(None)
+        }
+    }
+
+    /// The socket of an index that `register` was given.
+    pub fn socket_mut(&mut self, index: usize) -> Option<&mut S> {
+        Some(&mut self.slots.get_mut(index)?.as_mut()?.wired.socket)
+    }
+
+    /// Has a line looked at in the next turn: its socket became ready.
+    pub fn wake(&mut self, index: usize) {
+        let Some(Some(slot)) = self.slots.get(index) else { return };
+        if !slot.bell.has_rung.swap(true, Ordering::AcqRel) {
+            self.due.push_back(slot.bell.index);
+        }
+    }
+
+    /// Takes what was left on the desk. The waker is there before the desk is emptied, so that nothing is missed.
+    fn take_inbox(&mut self, waker: &Waker) -> (Vec<(S, Outbound, Framing)>, usize) {
+        let mut inbox = self.desk.lock();
+        let replaced = match &mut inbox.driver {
+            Some(known) if known.will_wake(waker) => None,
+            known => known.replace(waker.clone()),
+        };
+        self.due.extend(inbox.woken.drain(..));
+        let taken = (core::mem::take(&mut inbox.arrived), inbox.handles);
+        drop(inbox);
+        drop(replaced);
+        taken
+    }
+
+    fn insert(
+        &mut self,
+        mut socket: S,
+        outbound: Outbound,
+        framing: Framing,
+        register: &mut impl FnMut(usize, &mut S) -> io::Result<()>,
+    ) {
+        let index = self.vacant.last().copied().map_or(self.slots.len(), |index| index as usize);
+        let Ok(short) = u32::try_from(index) else { return };
+        if register(index, &mut socket).is_err() {
+            return;
+        }
+        let desk = Arc::clone(&self.desk);
+        let bell = std::sync::Arc::new(Bell { desk, index: short, has_rung: AtomicBool::new(true) });
+        let waker = Waker::from(std::sync::Arc::clone(&bell));
+        let slot = Some(Slot { wired: Wired::new(outbound, framing, socket), waker, bell });
+        if self.vacant.pop().is_some() {
+            if let Some(place) = self.slots.get_mut(index) {
+                *place = slot;
+            }
+        } else {
+            self.slots.push(slot);
+        }
+        self.len = self.len.saturating_add(1);
+        self.due.push_back(short);
+    }
+
+    /// Reads and writes what there is for one line.
+    fn look(&mut self, index: u32) {
+        let Some(Some(slot)) = self.slots.get_mut(index as usize) else { return };
+        // From here on it may ring again.
+        slot.bell.has_rung.store(false, Ordering::Release);
+        match slot.wired.serve(&mut Context::from_waker(&slot.waker), &mut self.scratch) {
+            Served::All => {}
+            Served::Part => self.wake(index as usize),
+            Served::Ended | Served::Gone | Served::Failed(_) => self.remove(index),
+        }
+    }
+
+    fn remove(&mut self, index: u32) {
+        let slot = self.slots.get_mut(index as usize).and_then(Option::take);
+        if slot.is_none() {
+            return;
+        }
+        self.len = self.len.saturating_sub(1);
+        self.vacant.push(index);
+        if self.len == 0 {
+            (self.slots, self.vacant) = (Vec::new(), Vec::new());
+            self.due = VecDeque::new();
+        }
+    }
+}
+
+impl<S> Attach<S> {
+    /// Hands over a socket whose response head was written. When the loop does not run any more, both are dropped: that
+    /// disconnects.
+    pub fn attach(&self, socket: S, outbound: Outbound, framing: Framing) {
+        let mut inbox = self.desk.lock();
+        if !inbox.is_running {
+            drop(inbox);
+            return;
+        }
+        inbox.arrived.push((socket, outbound, framing));
+        ring(inbox);
+    }
+}
+
+impl<S> Clone for Attach<S> {
+    fn clone(&self) -> Attach<S> {
+        let mut inbox = self.desk.lock();
+        inbox.handles = inbox.handles.saturating_add(1);
+        drop(inbox);
+        Attach { desk: Arc::clone(&self.desk) }
+    }
+}
+
+impl<S> Drop for Attach<S> {
+    fn drop(&mut self) {
+        let mut inbox = self.desk.lock();
+        inbox.handles = inbox.handles.saturating_sub(1);
+        if inbox.handles == 0 {
+            ring(inbox);
+        }
+    }
+}
+
+impl<S> Drop for Lines<S> {
+    fn drop(&mut self) {
+        let mut inbox = self.desk.lock();
+        inbox.is_running = false;
+        let arrived = core::mem::take(&mut inbox.arrived);
+        let driver = inbox.driver.take();
+        drop(inbox);
+        drop((arrived, driver));
+    }
+}
+
+impl<S> Desk<S> {
+    fn lock(&self) -> MutexGuard<'_, Inbox<S>> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the loop's task, with the lock free: its waker is an executor's code.
+fn ring<S>(inbox: MutexGuard<'_, Inbox<S>>) {
+    let driver = inbox.driver.clone();
+    drop(inbox);
+    if let Some(driver) = driver {
+        driver.wake();
+    }
+}
+
+impl<S: Send + 'static> Wake for Bell<S> {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &std::sync::Arc<Self>) {
+        if self.has_rung.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut inbox = self.desk.lock();
+        inbox.woken.push(self.index);
+        // The others find a loop that is awake.
+        if inbox.woken.len() == 1 {
+            ring(inbox);
+        }
+    }
+}

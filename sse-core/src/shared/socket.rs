@@ -1,0 +1,190 @@
+//! A connection on a socket, or on another transport of its own.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::vec::Vec;
+
+use crate::CloseReason;
+
+use super::line::Line;
+use super::{Framing, Outbound};
+
+/// How many writes one look at a connection may make: then the others take their turns.
+const WRITES_PER_LOOK: usize = 4;
+
+/// How many reads one look may make.
+const READS_PER_LOOK: usize = 4;
+
+/// What a client may still send, in bytes, before it is taken for one that means harm: the rest of a request's body is
+/// legal, and nobody reads it.
+const MOST_UNREAD: usize = 1024 * 1024;
+
+/// A transport that never blocks: what an adapter has to say of a socket, and no more.
+pub trait Socket {
+    /// Reads what the peer sent; zero bytes are its end. Where the transport cannot be read, it is pending for ever.
+    ///
+    /// # Errors
+    ///
+    /// Those of the transport; never [`WouldBlock`](io::ErrorKind::WouldBlock), which is pending.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes some of the bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the transport; never [`WouldBlock`](io::ErrorKind::WouldBlock), which is pending.
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
+
+    /// Sends what the transport buffers, if it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of the transport.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says to the peer that nothing more comes. It is polled once: nobody waits for a peer that does not read.
+    ///
+    /// # Errors
+    ///
+    /// Those of the transport.
+    fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A connection and its transport.
+pub(super) struct Wired<S> {
+    pub(super) line: Line,
+    pub(super) socket: S,
+    /// Something was written that the transport may hold.
+    is_flushing: bool,
+    unread: usize,
+}
+
+/// How far a look at a connection came.
+pub(super) enum Served {
+    /// It waits for being woken.
+    All,
+    /// There may be more to do.
+    Part,
+    /// The hub ended it, and the peer was told.
+    Ended,
+    /// The peer is gone.
+    Gone,
+    Failed(io::Error),
+}
+
+impl<S: Socket> Wired<S> {
+    pub(super) fn new(outbound: Outbound, framing: Framing, socket: S) -> Wired<S> {
+        Wired { line: Line::new(outbound, framing), socket, is_flushing: false, unread: 0 }
+    }
+
+    /// Reads and writes what there is, up to a bound.
+    pub(super) fn serve(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Served {
+        let has_more_to_read = match self.drop_unread(cx) {
+            Ok(Some(has_more)) => has_more,
+            Ok(None) => return Served::Gone,
+            Err(error) => return Served::Failed(error),
+        };
+        for _ in 0..WRITES_PER_LOOK {
+            match self.poll_write(cx, scratch) {
+                Poll::Pending if has_more_to_read => return Served::Part,
+                Poll::Pending => return Served::All,
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
+                    self.end(cx);
+                    return Served::Ended;
+                }
+                Poll::Ready(Err(error)) => return Served::Failed(error),
+            }
+        }
+        Served::Part
+    }
+
+    /// What was written counts as taken when it was flushed, too: before, the hub waits with the end.
+    fn poll_write(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Poll<io::Result<bool>> {
+        if self.is_flushing {
+            if self.socket.poll_flush(cx)?.is_pending() {
+                return self.line.poll_ended(cx).map(|_| Ok(false));
+            }
+            self.is_flushing = false;
+        }
+        let socket = &mut self.socket;
+        let written = self.line.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
+        self.is_flushing = matches!(written, Poll::Ready(Ok(true)));
+        written
+    }
+
+    /// Drops what the peer sent, and says whether there may be more of it; `None` at its end.
+    fn drop_unread(&mut self, cx: &mut Context<'_>) -> io::Result<Option<bool>> {
+        let mut buffer = [0; 512];
+        for _ in 0..READS_PER_LOOK {
+            match self.socket.poll_read(cx, &mut buffer)? {
+                Poll::Pending => return Ok(Some(false)),
+                Poll::Ready(0) => return Ok(None),
+                Poll::Ready(count) => self.unread = self.unread.saturating_add(count),
+            }
+            if self.unread > MOST_UNREAD {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the client sends and sends"));
+            }
+        }
+        Ok(Some(true))
+    }
+
+    /// Says that the stream is complete, if the transport has room for it.
+    fn end(&mut self, cx: &mut Context<'_>) {
+        let mark = self.line.end_mark();
+        if !mark.is_empty() {
+            let _ = self.socket.poll_write(cx, &[IoSlice::new(mark)]);
+            let _ = self.socket.poll_flush(cx);
+        }
+        let _ = self.socket.poll_shut_down(cx);
+    }
+}
+
+/// Drives one connection on one transport, as a future: until it ended, or the peer went, and says why.
+///
+/// It fails as the transport does. Dropping it disconnects (X4).
+pub struct Serve<S> {
+    wired: Wired<S>,
+    scratch: Vec<u8>,
+    has_ended: bool,
+}
+
+impl<S: Socket> Serve<S> {
+    /// Lays a connection on a transport.
+    pub fn new(outbound: Outbound, framing: Framing, socket: S) -> Serve<S> {
+        Serve { wired: Wired::new(outbound, framing, socket), scratch: Vec::new(), has_ended: false }
+    }
+}
+
+impl<S: Socket + Unpin> Future for Serve<S> {
+    type Output = io::Result<CloseReason>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<CloseReason>> {
+        let Serve { wired, scratch, has_ended } = &mut *self;
+        if !*has_ended {
+            match wired.serve(cx, scratch) {
+                Served::All => return Poll::Pending,
+                Served::Part => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Served::Gone => return Poll::Ready(Ok(CloseReason::Disconnected)),
+                Served::Failed(error) => return Poll::Ready(Err(error)),
+                Served::Ended => *has_ended = true,
+            }
+        }
+        let reason = ready!(wired.line.poll_ended(cx));
+        Poll::Ready(Ok(reason))
+    }
+}
+
+impl<S> core::fmt::Debug for Serve<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Serve").field(&self.wired.line).finish()
+    }
+}

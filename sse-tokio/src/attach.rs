@@ -1,0 +1,175 @@
+//! Connections on sockets of their own: one task for all of them, and frames written straight from the log (X7, X9).
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mio::{Events, Interest, Token};
+use sse_core::shared::{Attach, Framing, Lines, Outbound, Socket, Turn};
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
+
+/// How many sockets one look at the reactor tells of.
+const EVENTS: usize = 1024;
+
+/// How often one poll of the task looks at the reactor, before others get the thread.
+const LOOKS_PER_POLL: usize = 16;
+
+/// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
+///
+/// Cloning gives another handle. The task ends when the last handle is dropped and the last connection ended.
+///
+/// # Cost
+///
+/// A socket waits in a reactor of this task's own, which is one file descriptor for tokio. A delivery costs one write,
+/// and the peer's end is noticed without one.
+#[derive(Clone)]
+pub struct Sockets {
+    lines: Attach<Wire>,
+}
+
+impl Sockets {
+    /// Starts the task on the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system when it has no file descriptor for the reactor.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with its I/O enabled, as [`AsyncFd::new`] does.
+    pub fn start() -> io::Result<Sockets> {
+        #[allow(deprecated, reason = "its other form is unsafe; this reactor owns its descriptor")]
+        let reactor = AsyncFd::with_interest(mio::Poll::new()?, tokio::io::Interest::READABLE)?;
+        let (lines, attach) = Lines::new();
+        let run = Run { reactor, events: Events::with_capacity(EVENTS), lines };
+        // It yields by its own count: the runtime's would make sockets look as if they were not ready.
+        tokio::spawn(tokio::task::unconstrained(run));
+        Ok(Sockets { lines: attach })
+    }
+
+    /// Hands over a socket. From now on the hub's connection lives as long as it.
+    ///
+    /// ```no_run
+    /// # async fn attach(socket: tokio::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
+    /// use sse_core::shared::Framing;
+    ///
+    /// let sockets = sse_tokio::Sockets::start()?;
+    /// sockets.attach(socket, outbound, Framing::Chunked)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system. The socket and the connection are closed then.
+    pub fn attach(&self, socket: TcpStream, outbound: Outbound, framing: Framing) -> io::Result<()> {
+        // It leaves tokio's reactor, with what that holds for it.
+        let stream = mio::net::TcpStream::from_std(socket.into_std()?);
+        self.lines.attach(Wire { stream, can_read: false, can_write: true }, outbound, framing);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sockets").finish_non_exhaustive()
+    }
+}
+
+/// A socket, and what the reactor said of it last.
+struct Wire {
+    stream: mio::net::TcpStream,
+    can_read: bool,
+    can_write: bool,
+}
+
+impl Socket for Wire {
+    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        try_now(&mut self.can_read, || self.stream.read(buffer))
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        try_now(&mut self.can_write, || match slices {
+            // A plain write is the cheaper call.
+            [only] => self.stream.write(only),
+            _ => self.stream.write_vectored(slices),
+        })
+    }
+
+    fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    }
+}
+
+/// Does a call that may not be ready; then the reactor says when it is.
+fn try_now(is_ready: &mut bool, mut call: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+    while *is_ready {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_ready = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return Poll::Ready(done),
+        }
+    }
+    Poll::Pending
+}
+
+/// The task.
+struct Run {
+    reactor: AsyncFd<mio::Poll>,
+    events: Events,
+    lines: Lines<Wire>,
+}
+
+impl Run {
+    /// Takes what the reactor knows, until it knows nothing more.
+    fn poll_reactor(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        for _ in 0..LOOKS_PER_POLL {
+            let Poll::Ready(ready) = self.reactor.poll_read_ready_mut(cx) else { return Ok(()) };
+            let mut ready = ready?;
+            match ready.get_inner_mut().poll(&mut self.events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            let mut count = 0;
+            for event in &self.events {
+                count += 1;
+                let index = event.token().0;
+                if let Some(wire) = self.lines.socket_mut(index) {
+                    wire.can_read |= event.is_readable() || event.is_read_closed() || event.is_error();
+                    wire.can_write |= event.is_writable() || event.is_write_closed() || event.is_error();
+                    self.lines.wake(index);
+                }
+            }
+            if count < EVENTS {
+                ready.clear_ready();
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+}
+
+impl Future for Run {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Without its reactor it cannot go on; its connections end with it.
+        if self.poll_reactor(cx).is_err() {
+            return Poll::Ready(());
+        }
+        let Run { reactor, lines, .. } = &mut *self;
+        let registry = reactor.get_ref().registry();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let turn = lines.turn(cx, |index, wire| registry.register(&mut wire.stream, Token(index), both));
+        match turn {
+            Turn::Done => return Poll::Ready(()),
+            Turn::Again => cx.waker().wake_by_ref(),
+            Turn::Sleep(_) => {}
+        }
+        Poll::Pending
+    }
+}
