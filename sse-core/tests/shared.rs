@@ -1,60 +1,20 @@
 //! The shared hub and its handles, under a clock of the test's own.
 #![cfg(feature = "std")]
 
+mod clocked;
+
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use sse_core::shared::{Driver, Outbound, SharedHub, TrySendError, Turn};
+use clocked::{Count, World};
+use sse_core::shared::{Fed, Outbound, TrySendError, Turn};
 use sse_core::{
-    ChannelConfig, CloseReason, ConnectionConfig, EncodeError, Event, Field, HubConfig, Instant, OnTimeout,
+    ChannelCloseReason, ChannelConfig, CloseReason, ConnectionConfig, EncodeError, Event, Field, OnTimeout,
     SendError,
 };
-
-/// A hub, its driver, and what time it is.
-struct World {
-    hub: SharedHub,
-    driver: Driver,
-    millis: Arc<AtomicU64>,
-}
-
-impl World {
-    fn new() -> World {
-        let millis = Arc::new(AtomicU64::new(0));
-        let clock = Arc::clone(&millis);
-        let now = move || Instant::from_millis(clock.load(Ordering::Relaxed));
-        let (hub, driver) = SharedHub::new("e", HubConfig::default(), now).unwrap();
-        World { hub, driver, millis }
-    }
-
-    /// Turns until the driver sleeps; says until when.
-    fn drive(&mut self) -> Option<Instant> {
-        loop {
-            match self.driver.turn(Waker::noop()) {
-                Turn::Again => {}
-                Turn::Sleep(until) => return until,
-                Turn::Done => panic!("the test holds the hub"),
-            }
-        }
-    }
-
-    fn connect(&self) -> Outbound {
-        let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
-        self.hub.connect(config).unwrap()
-    }
-}
-
-/// A waker that counts.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 fn poll(stream: &mut Outbound, waker: &Waker) -> Poll<Option<String>> {
     let bytes = stream.poll_bytes(&mut Context::from_waker(waker));
@@ -213,4 +173,99 @@ fn a_dropped_future_leaves_no_waker_behind() {
         assert!(pin!(handle.timed_out()).poll(&mut Context::from_waker(&waker)).is_pending());
     }
     assert_eq!(Arc::strong_count(&count), 1);
+}
+
+#[test]
+fn s2_who_waits_for_room_sends_when_something_was_taken() {
+    let mut w = World::new();
+    let config =
+        ConnectionConfig { direct_bytes: 40, announce_position: false, ..ConnectionConfig::default() };
+    let mut stream = w.hub.connect(config).unwrap();
+    let handle = stream.handle();
+    let event = Event::new().data("12345678901234567890");
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    assert_eq!(pin!(handle.send(&event)).poll(cx), Poll::Ready(Ok(())));
+    let mut second = pin!(handle.send(&event));
+    assert!(second.as_mut().poll(cx).is_pending(), "28 of 40 bytes wait");
+    assert!(poll(&mut stream, Waker::noop()).is_ready());
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "there is room");
+    assert_eq!(second.as_mut().poll(cx), Poll::Ready(Ok(())));
+
+    let mut third = pin!(handle.send(&event));
+    assert!(third.as_mut().poll(cx).is_pending());
+    w.hub.shut_down();
+    w.drive();
+    assert!(matches!(third.as_mut().poll(cx), Poll::Ready(Err(TrySendError::Send(SendError::Closing(_))))));
+    let large = Event::new().data("1234567890123456789012345678901234567890");
+    let too_large = pin!(handle.send(&large)).poll(cx);
+    assert!(matches!(too_large, Poll::Ready(Err(TrySendError::Send(_)))), "{too_large:?}");
+}
+
+#[test]
+fn k3_who_waits_for_the_end_of_a_channel_is_told_why() {
+    let mut w = World::new();
+    let config = ChannelConfig { empty_timeout: Some(Duration::from_secs(5)), ..ChannelConfig::default() };
+    let [asked, closed] = ["a", "b"].map(|name| w.hub.open(name, config.clone()).unwrap());
+    let again = w.hub.channel("a").unwrap();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    let mut waiting = pin!(again.closed());
+    assert!(waiting.as_mut().poll(cx).is_pending());
+    assert!(closed.close());
+    w.drive();
+    assert_eq!(pin!(closed.closed()).poll(cx), Poll::Ready(ChannelCloseReason::Requested));
+    w.millis.store(5_000, Ordering::Relaxed);
+    w.drive();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert_eq!(waiting.as_mut().poll(cx), Poll::Ready(ChannelCloseReason::Empty));
+    assert_eq!(pin!(asked.closed()).poll(cx), Poll::Ready(ChannelCloseReason::Empty), "also who asks later");
+}
+
+/// A slot of the hub has a new connection before the driver polled that the old one was closed.
+#[test]
+fn d6_who_waits_for_an_end_is_told_though_the_place_is_taken_again() {
+    let mut w = World::new();
+    let mut first = w.connect();
+    let first_handle = first.handle();
+    first_handle.close();
+    let mut second = w.connect();
+    assert_eq!(first.id().index(), second.id().index());
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    assert!(first.poll_ended(cx).is_pending());
+    assert!(second.poll_ended(cx).is_pending());
+    w.drive();
+    assert_eq!(first.poll_ended(cx), Poll::Ready(CloseReason::Requested));
+    assert!(second.poll_ended(cx).is_pending());
+    assert_eq!(pin!(first.handle().closed()).poll(cx), Poll::Ready(CloseReason::Requested));
+    drop(first);
+    assert!(second.handle().is_open());
+}
+
+#[test]
+fn a_connection_is_fed_by_a_source_as_fast_as_it_is_read() {
+    let mut w = World::new();
+    let mut given = 0;
+    let mut fed = Fed::new(w.connect(), ());
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut next = |_: &mut (), _: &mut Context<'_>| {
+        given += 1;
+        Poll::Ready((given <= 2).then(|| Event::new().data(given.to_string())))
+    };
+    assert_eq!(fed.poll_bytes(cx, &mut next), Poll::Ready(Some(Ok("data: 1\n\n".into()))));
+    w.drive();
+    assert_eq!(fed.poll_bytes(cx, &mut next), Poll::Ready(Some(Ok("data: 2\n\n".into()))));
+    assert_eq!(fed.poll_bytes(cx, &mut next), Poll::Ready(None));
+    assert_eq!(given, 3);
+    w.drive();
+    assert_eq!(w.hub.stats().closed.requested, 1);
+
+    let mut fed = Fed::new(w.connect(), ());
+    let mut broken = |_: &mut (), _: &mut Context<'_>| Poll::Ready(Some(Event::new().event("a\nb")));
+    assert!(matches!(fed.poll_bytes(cx, &mut broken), Poll::Ready(Some(Err(TrySendError::Encode(_))))));
+    assert_eq!(fed.poll_bytes(cx, &mut broken), Poll::Ready(None));
 }

@@ -3,6 +3,7 @@
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p sse-core --lib schedules`
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::string::{String, ToString};
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use std::vec::Vec;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::{Driver, Outbound, SharedHub, Turn};
+use super::{Driver, Framing, Lines, Outbound, SharedHub, Socket, Turn};
 use crate::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, Instant};
 
 const SCHEDULES: usize = 10_000;
@@ -138,5 +139,76 @@ fn schedules_a_close_is_told_with_its_reason() {
         let reader = thread::spawn(move || read_until(&mut stream, "never"));
         assert_eq!(closer.join().unwrap(), CloseReason::Requested);
         assert_eq!(reader.join().unwrap(), "");
+    });
+}
+
+/// A transport that takes everything, and keeps it.
+struct Kept(shuttle::sync::Arc<shuttle::sync::Mutex<Vec<u8>>>);
+
+impl Socket for Kept {
+    fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut kept = self.0.lock().unwrap();
+        let before = kept.len();
+        slices.iter().for_each(|slice| kept.extend_from_slice(slice));
+        Poll::Ready(Ok(kept.len() - before))
+    }
+
+    fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn schedules_one_loop_of_lines_misses_no_wake_up_and_ends() {
+    explore(|hub| {
+        let (mut lines, attach) = Lines::new();
+        let serving = thread::spawn(move || {
+            block_on(poll_fn(|cx| match lines.turn(cx, |_, _| Ok(())) {
+                Turn::Done => Poll::Ready(()),
+                Turn::Again => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Turn::Sleep(_) => Poll::Pending,
+            }));
+        });
+        let kept = shuttle::sync::Arc::new(shuttle::sync::Mutex::new(Vec::new()));
+        attach.attach(Kept(kept.clone()), connect(hub), Framing::UntilClose);
+        let channel = hub.channel("a").unwrap();
+        let publisher = thread::spawn(move || {
+            for number in 1..=2 {
+                channel.publish(&Event::new().data(number.to_string())).unwrap();
+            }
+        });
+        publisher.join().unwrap();
+        let stopping = hub.clone();
+        let stopper = thread::spawn(move || stopping.shut_down());
+        drop(attach);
+        stopper.join().unwrap();
+        serving.join().unwrap();
+        let kept = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+        assert_eq!(kept, "id: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\n");
+    });
+}
+
+#[test]
+fn schedules_who_waits_for_room_is_woken() {
+    explore(|hub| {
+        let config = ConnectionConfig { direct_bytes: 10, announce_position: false, ..Default::default() };
+        let mut stream = hub.connect(config).unwrap();
+        let handle = stream.handle();
+        let sender = thread::spawn(move || {
+            block_on(async {
+                for number in 1..=3 {
+                    handle.send(&Event::new().data(number.to_string())).await.unwrap();
+                }
+            });
+        });
+        assert_eq!(read_until(&mut stream, "data: 3\n\n"), "data: 1\n\ndata: 2\n\ndata: 3\n\n");
+        sender.join().unwrap();
     });
 }

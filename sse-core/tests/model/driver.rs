@@ -86,6 +86,7 @@ impl Side {
 
     /// Looks at a window, takes a part of it, and says how many bytes that is.
     fn window(&mut self, conn: usize, take: Take) -> usize {
+        self.lifted.remove(&conn);
         self.model.observe(self.clock);
         if self.model.conns[conn].is_alive {
             self.model.resolve_losses(conn);
@@ -104,6 +105,7 @@ impl Side {
             Take::Bytes(count) | Take::Copied(count) => whole.len().min(count.into()),
             Take::Frame => window.chunk().len(),
             Take::Window | Take::All => whole.len(),
+            Take::AllButOne => whole.len().saturating_sub(1),
         };
         match take {
             Take::Copied(asked) => {
@@ -129,6 +131,29 @@ impl Side {
             }
         }
         count
+    }
+
+    pub(crate) fn lift(&mut self, conn: usize) {
+        let seen = self.model.conns[conn].seen.len();
+        let bytes = self.window(conn, Take::AllButOne);
+        if bytes > 0 {
+            let mut lifted = self.model.conns[conn].seen[seen..].to_vec();
+            lifted.extend_from_slice(&self.model.conns[conn].progress);
+            self.lifted.insert(conn, lifted);
+        }
+    }
+
+    /// The socket refused some bytes of what was lifted, or none.
+    pub(crate) fn land(&mut self, conn: usize, refused: u8) {
+        let Some(lifted) = self.lifted.remove(&conn) else { return };
+        let rest = lifted[lifted.len().saturating_sub(refused.into())..].to_vec();
+        if rest.is_empty() {
+            self.window(conn, Take::Bytes(1));
+            return;
+        }
+        self.model.observe(self.clock);
+        let is_back = self.hub.put_back(self.clock, self.id(conn), rest.clone().into());
+        assert_eq!(is_back, self.model.put_back(conn, rest), "S3");
     }
 
     /// The frames of the window: as many as fit, and at least one.

@@ -58,6 +58,13 @@ pub(crate) enum Op {
         connection: u8,
         take: Take,
     },
+    /// Copies the window of a connection and takes it but for its last byte, as a driver that writes without the hub.
+    Lift(u8),
+    /// What was lifted was written, but for so many bytes.
+    Land {
+        connection: u8,
+        refused: u8,
+    },
     /// As a driver does: each connection that was named takes all that is due.
     TakeNamed,
 }
@@ -164,4 +171,6 @@ pub(crate) enum Take {
     Window,
     /// Windows until one is empty.
     All,
+    /// A window but for its last byte.
+    AllButOne,
 }

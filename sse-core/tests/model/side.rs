@@ -1,5 +1,6 @@
 //! Hub and model side by side: each step is done to both, and what they answer is the same.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
@@ -19,6 +20,8 @@ pub(crate) struct Side {
     pub(crate) model: Model,
     /// What calls come with; it may lie behind what the hub has seen.
     pub(crate) clock: Instant,
+    /// What was copied out of windows to be written: all of it, and the connection has the last byte still.
+    pub(crate) lifted: HashMap<usize, Vec<u8>>,
 }
 
 impl Side {
@@ -40,7 +43,7 @@ impl Side {
             notices: Vec::new(),
             counted: Default::default(),
         };
-        Side { hub, model, clock: Instant::ORIGIN }
+        Side { hub, model, clock: Instant::ORIGIN, lifted: HashMap::new() }
     }
 
     pub(crate) fn step(&mut self, op: &Op) {
@@ -82,6 +85,8 @@ impl Side {
             Op::Turn => self.turn(),
             Op::Transmit { connection, take } => self.on_connection(*connection, |s, c| s.transmit(c, *take)),
             Op::TakeNamed => self.take_named(),
+            Op::Lift(connection) => self.on_connection(*connection, Side::lift),
+            Op::Land { connection, refused } => self.on_connection(*connection, |s, c| s.land(c, *refused)),
         }
     }
 

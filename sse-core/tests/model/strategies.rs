@@ -41,6 +41,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::Turn),
         8 => (some(), take()).prop_map(|(connection, take)| Op::Transmit { connection, take }),
         2 => Just(Op::TakeNamed),
+        2 => some().prop_map(Op::Lift),
+        2 => (some(), 0..60u8).prop_map(|(connection, refused)| Op::Land { connection, refused }),
     ]
 }
 

@@ -273,6 +273,18 @@ impl Model {
         }
     }
 
+    /// A socket refused what was taken: it is in progress again, with the last byte that was left.
+    pub(crate) fn put_back(&mut self, conn: usize, rest: Vec<u8>) -> bool {
+        let c = &mut self.conns[conn];
+        if !c.is_alive || c.progress.len() != 1 || rest.last() != c.progress.last() {
+            return false;
+        }
+        c.seen.truncate(c.seen.len() - (rest.len() - 1));
+        self.counted.bytes -= rest.len() as u64 - 1;
+        c.progress = rest;
+        true
+    }
+
     /// A window was used up, or was empty: what is due beyond it is named anew (D3).
     pub(crate) fn window_taken(&mut self, conn: usize) {
         self.drop_drained(conn);

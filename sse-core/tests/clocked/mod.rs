@@ -1,0 +1,51 @@
+//! A shared hub under a clock of the test's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use sse_core::shared::{Driver, Outbound, SharedHub, Turn};
+use sse_core::{ConnectionConfig, HubConfig, Instant};
+
+/// A hub, its driver, and what time it is.
+pub(crate) struct World {
+    pub(crate) hub: SharedHub,
+    pub(crate) driver: Driver,
+    pub(crate) millis: Arc<AtomicU64>,
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        let millis = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&millis);
+        let now = move || Instant::from_millis(clock.load(Ordering::Relaxed));
+        let (hub, driver) = SharedHub::new("e", HubConfig::default(), now).unwrap();
+        World { hub, driver, millis }
+    }
+
+    /// Turns until the driver sleeps; says until when.
+    pub(crate) fn drive(&mut self) -> Option<Instant> {
+        loop {
+            match self.driver.turn(Waker::noop()) {
+                Turn::Again => {}
+                Turn::Sleep(until) => return until,
+                Turn::Done => panic!("the test holds the hub"),
+            }
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Outbound {
+        let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
+        self.hub.connect(config).unwrap()
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub(crate) struct Count(pub(crate) AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

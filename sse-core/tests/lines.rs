@@ -1,0 +1,300 @@
+//! Connections on transports of their own, written to by hand: what is on the wire, and what the hub hears of it.
+#![cfg(feature = "std")]
+
+mod clocked;
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use clocked::{Count, World};
+use sse_core::shared::{Framing, Line, Lines, Serve, Socket, Turn};
+use sse_core::{ChannelConfig, CloseReason, Event};
+
+/// A transport that takes so many bytes in each write, and then none until it is given more of these numbers.
+#[derive(Clone, Default)]
+struct Wire(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    takes: VecDeque<usize>,
+    is_buffering: bool,
+    peer_sends: VecDeque<usize>,
+    peer_is_gone: bool,
+    wire: Vec<u8>,
+    writes: usize,
+    is_shut_down: bool,
+}
+
+impl Wire {
+    fn taking(takes: impl IntoIterator<Item = usize>) -> Wire {
+        let wire = Wire::default();
+        wire.0.lock().unwrap().takes.extend(takes);
+        wire
+    }
+
+    fn takes(&self, takes: impl IntoIterator<Item = usize>) {
+        self.0.lock().unwrap().takes.extend(takes);
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().wire.clone()).unwrap()
+    }
+
+    fn writes(&self) -> usize {
+        self.0.lock().unwrap().writes
+    }
+}
+
+impl Socket for Wire {
+    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.lock().unwrap();
+        if state.peer_is_gone {
+            return Poll::Ready(Ok(0));
+        }
+        state.peer_sends.pop_front().map_or(Poll::Pending, |count| Poll::Ready(Ok(count.min(buffer.len()))))
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.lock().unwrap();
+        let Some(most) = state.takes.pop_front() else { return Poll::Pending };
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(most).collect();
+        state.wire.extend_from_slice(&bytes);
+        state.writes += 1;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.0.lock().unwrap().is_buffering { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().unwrap().is_shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes until the line waits or its connection ended.
+fn write(line: &mut Line, wire: &mut Wire) -> Poll<bool> {
+    let (mut scratch, cx) = (Vec::new(), &mut Context::from_waker(Waker::noop()));
+    loop {
+        match line.poll_write(cx, &mut scratch, |cx, slices| wire.poll_write(cx, slices)) {
+            Poll::Ready(Ok(true)) => {}
+            other => return other.map(Result::unwrap),
+        }
+    }
+}
+
+/// The body in chunks that are whole, and what of the framing is wrong.
+fn unframe(mut wire: &str) -> String {
+    let mut body = String::new();
+    while let Some((size, rest)) = wire.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("a chunk's size");
+        body.push_str(&rest[..size]);
+        wire = rest[size..].strip_prefix("\r\n").expect("the end of a chunk");
+    }
+    assert_eq!(wire, "");
+    body
+}
+
+#[test]
+fn x9_what_is_due_together_is_one_write_and_one_chunk() {
+    let w = World::new();
+    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let outbound = w.connect();
+    outbound.subscribe(&channel).unwrap();
+    for data in ["1", "2"] {
+        channel.publish(&Event::new().data(data)).unwrap();
+    }
+    let mut wire = Wire::taking([1000]);
+    let mut line = Line::new(outbound, Framing::Chunked);
+    assert_eq!(write(&mut line, &mut wire), Poll::Pending);
+    assert_eq!(wire.text(), "22\r\nid: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\n\r\n");
+    assert_eq!((wire.writes(), channel.stats().unwrap().backlog_frames), (1, 0));
+}
+
+/// However the transport cuts the bytes, they are the same; a big frame is written from where it lies.
+#[test]
+fn s3_what_is_refused_is_sent_next_and_nothing_else_before_it() {
+    for framing in [Framing::Chunked, Framing::UntilClose] {
+        for bytes in [3, 200, 10_000] {
+            for cut in [1, 2, 3, 5, 23, 24, 25, 26, 27, 28, bytes, bytes + 20, bytes + 30] {
+                let w = World::new();
+                let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+                let outbound = w.connect();
+                outbound.subscribe(&channel).unwrap();
+                let mut line = Line::new(outbound, framing);
+                let mut wire = Wire::default();
+                let big = "x".repeat(bytes);
+                let mut expected = String::new();
+                for data in [big.as_str(), "2", "3"] {
+                    let published = channel.publish(&Event::new().data(data)).unwrap();
+                    expected += std::str::from_utf8(published.frame.as_bytes()).unwrap();
+                    wire.takes([cut]);
+                    let _ = write(&mut line, &mut wire);
+                }
+                wire.takes([cut; 20]);
+                let _ = write(&mut line, &mut wire);
+                wire.takes([usize::MAX; 20]);
+                assert_eq!(write(&mut line, &mut wire), Poll::Pending);
+                let body = wire.text();
+                let body = if framing == Framing::Chunked { unframe(&body) } else { body };
+                assert_eq!(body, expected, "{bytes} bytes in pieces of {cut}");
+                let stats = w.hub.stats();
+                assert_eq!((stats.bytes, stats.delivered), (expected.len() as u64, 3), "A3");
+                assert_eq!(channel.stats().unwrap().backlog_frames, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn t3_a_peer_that_takes_nothing_is_closed_though_the_line_holds_its_bytes() {
+    let mut w = World::new();
+    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let outbound = w.connect();
+    outbound.subscribe(&channel).unwrap();
+    channel.publish(&Event::new().data("1")).unwrap();
+    w.drive();
+    let mut line = Line::new(outbound, Framing::Chunked);
+    let mut wire = Wire::taking([5]);
+    assert_eq!(write(&mut line, &mut wire), Poll::Pending);
+    w.millis.store(29_999, Ordering::Relaxed);
+    w.drive();
+    assert_eq!(w.hub.stats().connections, 1);
+    w.millis.store(30_000, Ordering::Relaxed);
+    w.drive();
+    assert_eq!(w.hub.stats().closed.stalled, 1);
+    assert_eq!(write(&mut line, &mut wire), Poll::Ready(false));
+    assert_eq!(line.end_mark(), b"", "a chunk is open");
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert_eq!(line.poll_ended(cx), Poll::Ready(CloseReason::Stalled));
+}
+
+#[test]
+fn d8_a_connection_is_closed_when_its_last_byte_was_taken_and_not_before() {
+    let mut w = World::new();
+    let outbound = w.connect();
+    let handle = outbound.handle();
+    handle.try_send(&Event::new().data("bye")).unwrap();
+    handle.close();
+    let mut line = Line::new(outbound, Framing::Chunked);
+    let mut wire = Wire::taking([14]);
+    assert_eq!(write(&mut line, &mut wire), Poll::Pending);
+    assert_eq!(wire.text(), "b\r\ndata: bye\n\n", "but for the end of the chunk");
+    w.drive();
+    assert!(handle.is_open());
+    wire.takes([2]);
+    assert_eq!(write(&mut line, &mut wire), Poll::Ready(false));
+    assert!(!handle.is_open());
+    assert_eq!((wire.text().as_str(), line.end_mark()), ("b\r\ndata: bye\n\n\r\n", &b"0\r\n\r\n"[..]));
+}
+
+/// A transport with a buffer of its own has taken nothing before that is empty.
+#[test]
+fn what_a_transport_buffers_is_not_taken_before_it_is_flushed() {
+    let mut w = World::new();
+    let outbound = w.connect();
+    let handle = outbound.handle();
+    handle.try_send(&Event::new().data("bye")).unwrap();
+    handle.close();
+    let wire = Wire::taking([1000, 1000]);
+    wire.0.lock().unwrap().is_buffering = true;
+    let mut serve = pin!(Serve::new(outbound, Framing::Chunked, wire.clone()));
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(serve.as_mut().poll(cx).is_pending());
+    assert!(handle.is_open());
+    wire.0.lock().unwrap().is_buffering = false;
+    assert!(serve.as_mut().poll(cx).is_pending(), "the driver says why");
+    w.drive();
+    assert!(matches!(serve.as_mut().poll(cx), Poll::Ready(Ok(CloseReason::Requested))));
+    assert_eq!(wire.text(), "b\r\ndata: bye\n\n\r\n0\r\n\r\n");
+    assert!(wire.0.lock().unwrap().is_shut_down);
+}
+
+/// Some lines of one loop, with a waker that counts.
+struct Loop {
+    lines: Lines<Wire>,
+    count: Arc<Count>,
+}
+
+impl Loop {
+    fn turn(&mut self) -> Turn {
+        let waker = Waker::from(Arc::clone(&self.count));
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            match self.lines.turn(cx, |_, _| Ok(())) {
+                Turn::Again => {}
+                turn => return turn,
+            }
+        }
+    }
+}
+
+#[test]
+fn one_loop_serves_many_and_ends_with_the_last() {
+    let mut w = World::new();
+    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let (lines, attach) = Lines::new();
+    let mut looped = Loop { lines, count: Arc::default() };
+    let wires: Vec<Wire> = (0..600).map(|_| Wire::taking([1000; 10])).collect();
+    for wire in &wires {
+        let outbound = w.connect();
+        outbound.subscribe(&channel).unwrap();
+        attach.attach(wire.clone(), outbound, Framing::UntilClose);
+    }
+    assert_eq!(looped.turn(), Turn::Sleep(None));
+    assert_eq!(looped.lines.len(), 600);
+    channel.publish(&Event::new().data("1")).unwrap();
+    let woken = looped.count.0.load(Ordering::Relaxed);
+    w.drive();
+    assert!(looped.count.0.load(Ordering::Relaxed) - woken <= 3, "once for each turn of the driver");
+    looped.turn();
+    for wire in &wires {
+        assert_eq!((wire.text().as_str(), wire.writes()), ("id: e-1\ndata: 1\n\n", 1));
+    }
+    for (number, wire) in wires.iter().enumerate().take(300) {
+        wire.0.lock().unwrap().peer_is_gone = true;
+        looped.lines.wake(number);
+    }
+    looped.turn();
+    assert_eq!((looped.lines.len(), w.hub.stats().connections), (300, 300), "X3");
+    assert_eq!(w.hub.stats().closed.disconnected, 300);
+    drop(attach);
+    w.hub.shut_down();
+    w.drive();
+    assert_eq!(looped.turn(), Turn::Done);
+    assert!(wires[599].0.lock().unwrap().is_shut_down, "X6");
+}
+
+#[test]
+fn x7_what_a_client_still_sends_is_dropped_within_a_bound() {
+    let w = World::new();
+    let (lines, attach) = Lines::new();
+    let mut looped = Loop { lines, count: Arc::default() };
+    let [polite, flood] = [2_000, 3_000].map(|reads| {
+        let wire = Wire::taking([1000]);
+        wire.0.lock().unwrap().peer_sends.extend([512; 1].repeat(reads));
+        attach.attach(wire.clone(), w.connect(), Framing::Chunked);
+        wire
+    });
+    looped.turn();
+    assert_eq!(looped.lines.len(), 1, "more than a mebibyte is too much");
+    assert_eq!(polite.0.lock().unwrap().peer_sends.len(), 0);
+    assert!(flood.0.lock().unwrap().peer_sends.len() > 500);
+}
+
+#[test]
+fn x4_what_is_attached_to_a_loop_that_is_gone_disconnects() {
+    let w = World::new();
+    let (lines, attach) = Lines::new();
+    let early = w.connect();
+    attach.attach(Wire::default(), early, Framing::Chunked);
+    drop(lines);
+    assert_eq!(w.hub.stats().connections, 0);
+    attach.attach(Wire::default(), w.connect(), Framing::Chunked);
+    assert_eq!(w.hub.stats().connections, 0);
+}
