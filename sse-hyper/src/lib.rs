@@ -59,6 +59,7 @@ mod answer;
 mod body;
 mod driver;
 mod head;
+mod origin;
 mod request;
 mod serve;
 mod ticket;
@@ -67,6 +68,7 @@ mod watch;
 pub use body::SseBody;
 pub use driver::{Drive, epoch_from_clock, start};
 pub use head::{Refusal, response};
+pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
 pub use request::connection_config;
 pub use serve::{Outcome, ServeConnection, Subscribed, serve_connection};
 
