@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use sse_core::shared::Outbound;
+
+use crate::ticket::{Marker, Ticket};
 
 /// The body of an event stream. Dropping it disconnects (X4).
 ///
@@ -16,6 +18,8 @@ pub struct SseBody(Content);
 
 #[derive(Debug)]
 enum Content {
+    /// Not yet asked for bytes: until then the connection can be taken away.
+    Marked(Ticket),
     Live(Outbound),
     /// Bytes that were known before, and then the end.
     Fixed(Bytes),
@@ -26,6 +30,13 @@ impl SseBody {
     /// The body of a connection.
     pub fn new(outbound: Outbound) -> SseBody {
         SseBody(Content::Live(outbound))
+    }
+
+    /// The body of a connection, and what the head needs so that the connection can be taken out of it.
+    pub(crate) fn marked(outbound: Outbound) -> (SseBody, Marker) {
+        let ticket = Ticket::new(outbound);
+        let marker = ticket.marker();
+        (SseBody(Content::Marked(ticket)), marker)
     }
 
     pub(crate) fn fixed(bytes: Bytes) -> SseBody {
@@ -41,10 +52,14 @@ impl Body for SseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Content::Marked(ticket) = &self.0 {
+            // From here on it is the body's: nothing is locked per delivery.
+            self.0 = ticket.take().map_or(Content::Ended, Content::Live);
+        }
         let bytes = match &mut self.0 {
-            Content::Live(outbound) => std::task::ready!(outbound.poll_bytes(cx)),
+            Content::Live(outbound) => ready!(outbound.poll_bytes(cx)),
             Content::Fixed(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-            Content::Ended => None,
+            Content::Marked(_) | Content::Ended => None,
         };
         if bytes.is_none() {
             self.0 = Content::Ended;
@@ -58,7 +73,7 @@ impl Body for SseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Content::Live(_) => SizeHint::default(),
+            Content::Marked(_) | Content::Live(_) => SizeHint::default(),
             Content::Fixed(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Ended => SizeHint::with_exact(0),
         }

@@ -15,6 +15,8 @@ use crate::SseBody;
 /// The head says `text/event-stream` in UTF-8, that nothing in between may keep, change or delay the stream, and on
 /// HTTP/1 that the connection is kept alive; HTTP/2 has no such header.
 ///
+/// An extension marks it for [`serve_connection`](crate::serve_connection); wherever else it is served its body streams.
+///
 /// ```
 /// # use sse_core::shared::SharedHub;
 /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
@@ -24,7 +26,10 @@ use crate::SseBody;
 /// assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
 /// ```
 pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
-    with_head(version, SseBody::new(outbound))
+    let (body, marker) = SseBody::marked(outbound);
+    let mut response = with_head(version, body);
+    response.extensions_mut().insert(marker);
+    response
 }
 
 /// How a client is turned away (A1). A browser's EventSource never comes back after a status that is not 200, so the

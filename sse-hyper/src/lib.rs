@@ -55,15 +55,22 @@
 //!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) gives them one.
 //! - Nothing here panics.
 
+mod answer;
 mod body;
 mod driver;
 mod head;
+mod origin;
 mod request;
+mod serve;
+mod ticket;
+mod watch;
 
 pub use body::SseBody;
 pub use driver::{Drive, epoch_from_clock, start};
 pub use head::{Refusal, response};
+pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
 pub use request::connection_config;
+pub use serve::{Outcome, ServeConnection, Subscribed, serve_connection};
 
 /// The README's example is compiled with the tests.
 #[cfg(doctest)]

@@ -1,0 +1,120 @@
+//! How it is known that a response head has left hyper, which does not say so itself.
+//!
+//! The body of a subscription's response is one that is never ready. hyper asks it for the first time after the head
+//! was put in its write buffer, and flushes the transport only when that buffer is empty. So a flush that succeeds
+//! after the body was asked means that the head is out, and nothing but the head.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use sse_core::shared::{Framing, Outbound};
+
+/// How far one HTTP connection is on its way to become an event stream. Its parts inside hyper and the future outside
+/// hold it together; all of them are polled by one task.
+#[derive(Clone, Default)]
+pub(crate) struct Progress(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    subscription: Option<(Outbound, Framing)>,
+    head: Head,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Head {
+    /// Not yet made, or not yet in hyper's write buffer.
+    #[default]
+    Ahead,
+    /// In hyper's write buffer, or in the transport's.
+    Buffered,
+    /// Taken by the transport.
+    Flushed,
+}
+
+impl Progress {
+    /// A response is an event stream.
+    pub(crate) fn subscribe(&self, outbound: Outbound, framing: Framing) {
+        self.lock().subscription = Some((outbound, framing));
+    }
+
+    /// The subscription, once.
+    pub(crate) fn take_subscription(&self) -> Option<(Outbound, Framing)> {
+        self.lock().subscription.take()
+    }
+
+    /// The body was asked for bytes.
+    pub(crate) fn head_buffered(&self) {
+        let mut state = self.lock();
+        if state.head == Head::Ahead {
+            state.head = Head::Buffered;
+        }
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.lock().head == Head::Flushed
+    }
+
+    fn transport_flushed(&self) {
+        let mut state = self.lock();
+        if state.head == Head::Buffered {
+            state.head = Head::Flushed;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A transport that notes when it was flushed.
+pub(crate) struct Watch<I> {
+    pub(crate) io: I,
+    progress: Progress,
+}
+
+impl<I> Watch<I> {
+    pub(crate) fn new(io: I, progress: Progress) -> Watch<I> {
+        Watch { io, progress }
+    }
+}
+
+impl<I: Read + Unpin> Read for Watch<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl<I: Write + Unpin> Write for Watch<I> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.progress.transport_flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

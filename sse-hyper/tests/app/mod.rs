@@ -1,0 +1,190 @@
+//! A service with one path for each thing that a handler or a middleware may do, and who serves it.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use sse_core::shared::{Framing, SharedHub};
+use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
+use sse_hyper::{Outcome, Subscribed};
+use tokio::task::JoinHandle;
+
+/// The whole head of a stream over HTTP/1.1, from a [`builder`] that puts no date in it.
+pub(crate) const HEAD_1_1: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
+    cache-control: no-store, no-transform\r\nx-accel-buffering: no\r\nconnection: keep-alive\r\n\
+    transfer-encoding: chunked\r\n\r\n";
+
+pub(crate) const HEAD_1_0: &str = "HTTP/1.0 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
+    cache-control: no-store, no-transform\r\nx-accel-buffering: no\r\n\r\n";
+
+pub(crate) fn hub() -> SharedHub {
+    sse_hyper::start("e", HubConfig::default(), &TokioExecutor::new(), TokioTimer::new()).unwrap()
+}
+
+pub(crate) fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.auto_date_header(false);
+    builder
+}
+
+pub(crate) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")
+}
+
+pub(crate) fn chunk(bytes: &str) -> String {
+    format!("{:X}\r\n{bytes}\r\n", bytes.len())
+}
+
+/// The service.
+pub(crate) struct App(SharedHub);
+
+pub(crate) fn service(hub: &SharedHub) -> App {
+    App(hub.clone())
+}
+
+impl Service<Request<Incoming>> for App {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let hub = self.0.clone();
+        Box::pin(async move { Ok(answer(&hub, request).await) })
+    }
+}
+
+async fn answer(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> {
+    let version = request.version();
+    let path = request.uri().path().to_owned();
+    if path == "/plain" {
+        return Response::new(Body::from("plain"));
+    }
+    let announce_position = !["/unannounced", "/ended"].contains(&path.as_str());
+    let stream = hub.connect(ConnectionConfig { announce_position, ..Default::default() }).unwrap();
+    stream.subscribe(&hub.open("a", ChannelConfig::default()).unwrap()).unwrap();
+    match path.as_str() {
+        "/slow" => yield_often().await,
+        "/wait" => std::future::pending().await,
+        "/ended" => assert!(stream.handle().close()),
+        "/read" => {
+            let body = axum::body::to_bytes(Body::new(request.into_body()), 100).await.unwrap();
+            assert_eq!(body, "body");
+        }
+        _ => {}
+    }
+    let mut response = sse_hyper::response(version, stream).map(Body::new);
+    let mut insert = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
+    match path.as_str() {
+        "/gzip" => drop(insert(header::CONTENT_ENCODING, "gzip")),
+        "/trailer" => drop(insert(header::TRAILER, "sum")),
+        "/teapot" => *response.status_mut() = StatusCode::IM_A_TEAPOT,
+        "/misframed" => {
+            insert(header::CONTENT_LENGTH, "5");
+            insert(header::TRANSFER_ENCODING, "chunked");
+            // The other one than the request's.
+            let is_1_0 = version == Version::HTTP_10;
+            *response.version_mut() = if is_1_0 { Version::HTTP_11 } else { Version::HTTP_10 };
+        }
+        "/lost" => response = Response::new(response.into_body()),
+        "/replaced" => response = response.map(|_| Body::from("replaced")),
+        "/looked" => {
+            let first = poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx)).await;
+            assert_eq!(first.unwrap().unwrap().data_ref().unwrap(), "id: e-0\n\n");
+            response = response.map(|body| Body::new(Again { first: Some("id: e-0\n\n"), body }));
+        }
+        _ => {}
+    }
+    response
+}
+
+async fn yield_often() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The future of a connection, on a task of its own.
+pub(crate) struct Served<I>(JoinHandle<Result<Outcome<I>, hyper::Error>>);
+
+impl<I: Read + Write + Unpin + Send + 'static> Served<I> {
+    pub(crate) fn new<S>(io: I, service: S) -> Served<I>
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+    {
+        Served::with(&builder(), io, service)
+    }
+
+    pub(crate) fn with<S>(builder: &http1::Builder, io: I, service: S) -> Served<I>
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+    {
+        Served(tokio::spawn(sse_hyper::serve_connection(builder, io, service)))
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    pub(crate) async fn outcome(self) -> Result<Outcome<I>, hyper::Error> {
+        tokio::time::timeout(Duration::from_secs(60), self.0).await.expect("it has to end").unwrap()
+    }
+}
+
+/// The subscription that has to come of it.
+pub(crate) async fn subscribed<I: Read + Write + Unpin + Send + 'static>(served: Served<I>) -> Subscribed<I> {
+    match served.outcome().await.unwrap() {
+        Outcome::Subscribed(subscribed) => subscribed,
+        Outcome::Closed => panic!("closed"),
+    }
+}
+
+/// What a driver does: writes what is due, framed, in one go.
+pub(crate) async fn write_due<I: Write + Unpin>(subscribed: &mut Subscribed<I>) {
+    let due = poll_fn(|cx| subscribed.outbound.poll_bytes(cx)).await.expect("it has not ended");
+    let due = std::str::from_utf8(&due).unwrap();
+    let framed = if subscribed.framing == Framing::Chunked { chunk(due) } else { due.to_owned() };
+    let mut rest = framed.as_bytes();
+    let written: io::Result<()> = poll_fn(|cx| {
+        while !rest.is_empty() {
+            let count = std::task::ready!(Pin::new(&mut subscribed.io).poll_write(cx, rest))?;
+            rest = &rest[count..];
+        }
+        Pin::new(&mut subscribed.io).poll_flush(cx)
+    })
+    .await;
+    assert!(matches!(Poll::Ready(written), Poll::Ready(Ok(()))));
+}
+
+/// A body of which a middleware took the first bytes, and put them back.
+struct Again {
+    first: Option<&'static str>,
+    body: Body,
+}
+
+impl http_body::Body for Again {
+    type Data = axum::body::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, axum::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(http_body::Frame::data(first.into())))),
+            None => Pin::new(&mut self.body).poll_frame(cx),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A transport in memory with manners as bad as a transport may have, and the peer at its other end.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+/// How a transport behaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// How many bytes it moves in one call.
+    pub(crate) at_once: usize,
+    /// Whether it is pending before each.
+    pub(crate) pending: bool,
+    /// Whether what is written stays with it until it is flushed.
+    pub(crate) buffers: bool,
+    pub(crate) vectored: bool,
+}
+
+impl Manners {
+    pub(crate) const GOOD: Manners =
+        Manners { at_once: usize::MAX, pending: false, buffers: false, vectored: true };
+    pub(crate) const WORST: Manners = Manners { at_once: 1, pending: true, buffers: true, vectored: false };
+
+    pub(crate) fn all() -> Vec<Manners> {
+        let mut all = Vec::new();
+        for at_once in [1, 7, usize::MAX] {
+            for bits in 0..8 {
+                let [pending, buffers, vectored] = [1, 2, 4].map(|bit| bits & bit > 0);
+                all.push(Manners { at_once, pending, buffers, vectored });
+            }
+        }
+        all
+    }
+}
+
+/// The server's end.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    state: Arc<Mutex<State>>,
+    manners: Manners,
+    read: Turns,
+    write: Turns,
+    flush: Turns,
+}
+
+/// The client's end.
+#[derive(Clone)]
+pub(crate) struct Peer(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    sent: VecDeque<u8>,
+    finished: bool,
+    buffered: VecDeque<u8>,
+    received: Vec<u8>,
+    refuses: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    shut_down: bool,
+    dropped: bool,
+}
+
+pub(crate) fn wire(manners: Manners) -> (Peer, Wire) {
+    let state = Arc::new(Mutex::new(State::default()));
+    let turns = Turns { pending: manners.pending, was_pending: false };
+    let wire = Wire { state: Arc::clone(&state), manners, read: turns, write: turns, flush: turns };
+    (Peer(state), wire)
+}
+
+impl Peer {
+    pub(crate) fn send(&self, bytes: impl AsRef<[u8]>) {
+        let mut state = self.lock();
+        state.sent.extend(bytes.as_ref());
+        wake(&mut state.reader);
+    }
+
+    /// Sends nothing more.
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        state.finished = true;
+        wake(&mut state.reader);
+    }
+
+    /// Takes nothing more, or again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        let mut state = self.lock();
+        state.refuses = refuses;
+        wake(&mut state.writer);
+    }
+
+    pub(crate) fn received(&self) -> String {
+        String::from_utf8_lossy(&self.lock().received).into_owned()
+    }
+
+    /// What it sent and the server did not read from its transport.
+    pub(crate) fn unread(&self) -> usize {
+        self.lock().sent.len()
+    }
+
+    /// What the server's transport took and did not pass on.
+    pub(crate) fn buffered(&self) -> usize {
+        self.lock().buffered.len()
+    }
+
+    /// Whether the server closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        let state = self.lock();
+        state.shut_down || state.dropped
+    }
+
+    /// Whether the server said in order that it sends nothing more.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.lock().shut_down
+    }
+
+    /// Waits until the server wrote something that ends so.
+    pub(crate) async fn receives(&self, end: &str) {
+        settle(end, || self.received().ends_with(end)).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+/// Lets the others run until something holds, which it has to; no time passes.
+pub(crate) async fn settle(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..100_000 {
+        if holds() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never came: {what:?}");
+}
+
+impl Wire {
+    /// Moves what it is given on to the peer, as far as one call goes.
+    fn take<'a>(&mut self, cx: &mut Context<'_>, slices: impl Iterator<Item = &'a [u8]>) -> Poll<usize> {
+        let mut state = self.state.lock().unwrap();
+        if state.refuses {
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if self.write.is_pending(cx) {
+            return Poll::Pending;
+        }
+        let bytes: Vec<u8> = slices.flatten().copied().take(self.manners.at_once).collect();
+        if self.manners.buffers {
+            state.buffered.extend(&bytes);
+        } else {
+            state.received.extend(&bytes);
+        }
+        Poll::Ready(bytes.len())
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let mut state = this.state.lock().unwrap();
+        if state.sent.is_empty() && !state.finished {
+            state.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if this.read.is_pending(cx) {
+            return Poll::Pending;
+        }
+        let count = state.sent.len().min(this.manners.at_once).min(buffer.remaining());
+        let bytes: Vec<u8> = state.sent.drain(..count).collect();
+        buffer.put_slice(&bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().take(cx, std::iter::once(bytes)).map(Ok)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().take(cx, slices.iter().map(|slice| &**slice)).map(Ok)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.manners.vectored
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let mut state = this.state.lock().unwrap();
+        loop {
+            if state.refuses && !state.buffered.is_empty() {
+                state.writer = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            if this.flush.is_pending(cx) {
+                return Poll::Pending;
+            }
+            if state.buffered.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let count = state.buffered.len().min(this.manners.at_once);
+            let bytes: Vec<u8> = state.buffered.drain(..count).collect();
+            state.received.extend(bytes);
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.lock().unwrap().shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.state.lock().unwrap().dropped = true;
+    }
+}
+
+/// Pending every other time, and ready again at once.
+#[derive(Clone, Copy, Debug)]
+struct Turns {
+    pending: bool,
+    was_pending: bool,
+}
+
+impl Turns {
+    fn is_pending(&mut self, cx: &mut Context<'_>) -> bool {
+        self.was_pending = self.pending && !self.was_pending;
+        if self.was_pending {
+            cx.waker().wake_by_ref();
+        }
+        self.was_pending
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
