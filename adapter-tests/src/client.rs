@@ -1,0 +1,234 @@
+//! A client that blocks, over HTTP/1.1 or HTTP/2, and sees what is on the wire.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use sse_core::{Decoder, Message};
+use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::{LONG, Running, until};
+
+/// One request for a stream, and what comes.
+pub struct Client {
+    source: Source,
+    /// 200, unless something is wrong.
+    pub status: u16,
+    /// The fields of the head, their names in lower case.
+    pub head: HashMap<String, String>,
+    /// The body so far, without the framing of HTTP.
+    pub body: Vec<u8>,
+    decoder: Decoder,
+}
+
+enum Source {
+    Http1 { socket: TcpStream, raw: Vec<u8>, framing: Framing },
+    Http2(tokio::sync::mpsc::Receiver<Bytes>),
+}
+
+/// How an HTTP/1 body ends.
+enum Framing {
+    Chunked { has_ended: bool },
+    Length(usize),
+    UntilClose,
+}
+
+impl Client {
+    /// Asks a server for `/sse/{channels}`, and reads the head.
+    pub fn get(server: &Running, channels: &str, last_event_id: Option<&str>) -> Client {
+        let path = format!("/sse/{channels}");
+        if server.is_http2 {
+            Client::http2(server.port, path, last_event_id.map(str::to_owned))
+        } else {
+            Client::http1(server.port, &path, last_event_id)
+        }
+    }
+
+    fn http1(port: u16, path: &str, last_event_id: Option<&str>) -> Client {
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        socket.set_read_timeout(Some(LONG)).expect("a time");
+        let id = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n");
+        socket.write_all(request.as_bytes()).expect("the request is taken");
+        let mut raw = Vec::new();
+        let head = loop {
+            let mut bytes = [0; 4096];
+            let count = socket.read(&mut bytes).expect("the head comes");
+            assert!(count > 0, "the head has to come");
+            raw.extend_from_slice(&bytes[..count]);
+            if let Some(end) = raw.windows(4).position(|four| four == b"\r\n\r\n") {
+                break String::from_utf8(raw.drain(..end + 4).collect()).expect("a head is text");
+            }
+        };
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status line");
+        let status = status.parse().expect("a number");
+        let fields = lines.filter_map(|line| line.split_once(": "));
+        let head: HashMap<_, _> = fields.map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+        let framing = match head.get("content-length") {
+            Some(length) => Framing::Length(length.parse().expect("a number")),
+            None if head.contains_key("transfer-encoding") => Framing::Chunked { has_ended: false },
+            None => Framing::UntilClose,
+        };
+        let source = Source::Http1 { socket, raw, framing };
+        let mut client = Client { source, status, head, body: Vec::new(), decoder: Decoder::new() };
+        client.unframe();
+        client
+    }
+
+    fn http2(port: u16, path: String, last_event_id: Option<String>) -> Client {
+        let (send_head, head) = sync_channel(1);
+        // What is not read here is not read from the connection either, up to a few frames.
+        let (send_body, body) = tokio::sync::mpsc::channel(1);
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let socket = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("a server");
+                let (mut sender, connection) =
+                    hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+                        .await
+                        .expect("HTTP/2");
+                tokio::spawn(connection);
+                let mut request = hyper::Request::get(format!("http://localhost{path}"));
+                if let Some(id) = last_event_id {
+                    request = request.header("last-event-id", id);
+                }
+                let request = request.body(Empty::<Bytes>::new()).expect("a request");
+                let response = sender.send_request(request).await.expect("a response");
+                let (parts, mut body) = response.into_parts();
+                let fields = parts.headers.iter();
+                let fields = fields.map(|(n, v)| (n.to_string(), v.to_str().unwrap_or("").to_owned()));
+                let _ = send_head.send((parts.status.as_u16(), fields.collect::<HashMap<_, _>>()));
+                loop {
+                    let frame = tokio::select! {
+                        frame = body.frame() => frame,
+                        // Nobody reads any more: the client goes.
+                        () = send_body.closed() => return,
+                    };
+                    let Some(Ok(frame)) = frame else { return };
+                    let Ok(data) = frame.into_data() else { continue };
+                    if send_body.send(data).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        });
+        let (status, head) = head.recv_timeout(LONG).expect("the head has to come");
+        Client { source: Source::Http2(body), status, head, body: Vec::new(), decoder: Decoder::new() }
+    }
+
+    /// The next message, which has to come.
+    pub fn message(&mut self) -> Message {
+        loop {
+            if let Some(message) = self.decoder.next_message() {
+                return message.expect("it is of a usual size");
+            }
+            assert!(self.read(), "the stream ended before the message");
+        }
+    }
+
+    /// The data of the next messages.
+    pub fn data(&mut self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.message().data).collect()
+    }
+
+    /// Reads until so many bytes of the body came.
+    pub fn bytes(&mut self, count: usize) -> String {
+        while self.body.len() < count {
+            assert!(self.read(), "the stream ended before");
+        }
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Reads until the server ends the stream; says whether it ended as HTTP has it.
+    pub fn end(&mut self) -> bool {
+        while self.read() {}
+        match &self.source {
+            Source::Http1 { framing: Framing::Chunked { has_ended }, .. } => *has_ended,
+            _ => true,
+        }
+    }
+
+    /// The id that the client would come back with.
+    pub fn last_event_id(&self) -> &str {
+        self.decoder.last_event_id()
+    }
+
+    /// What the server asks to wait before coming back.
+    pub fn retry(&mut self) -> Option<Duration> {
+        let message = self.decoder.next_message();
+        assert!(message.is_none(), "{message:?}");
+        self.decoder.retry()
+    }
+
+    /// More of the body; false at its end.
+    fn read(&mut self) -> bool {
+        match &mut self.source {
+            Source::Http2(body) => {
+                let mut received = None;
+                until("bytes have to come", || match body.try_recv() {
+                    Err(TryRecvError::Empty) => false,
+                    result => {
+                        received = result.ok();
+                        true
+                    }
+                });
+                let Some(bytes) = received else { return false };
+                self.decoder.push(&bytes);
+                self.body.extend_from_slice(&bytes);
+                true
+            }
+            Source::Http1 { socket, raw, framing } => {
+                if matches!(framing, Framing::Chunked { has_ended: true } | Framing::Length(0)) {
+                    return false;
+                }
+                let mut bytes = [0; 16 * 1024];
+                // A server that closes with bytes unread resets the connection.
+                let count = socket.read(&mut bytes).unwrap_or_else(|error| {
+                    assert!(error.kind() == std::io::ErrorKind::ConnectionReset, "{error}");
+                    0
+                });
+                raw.extend_from_slice(&bytes[..count]);
+                self.unframe();
+                count > 0
+            }
+        }
+    }
+
+    /// Takes what is complete out of what was read.
+    fn unframe(&mut self) {
+        let Source::Http1 { raw, framing, .. } = &mut self.source else { return };
+        match framing {
+            Framing::UntilClose => {
+                self.decoder.push(raw);
+                self.body.append(raw);
+            }
+            Framing::Length(left) => {
+                *left -= raw.len();
+                self.decoder.push(raw);
+                self.body.append(raw);
+            }
+            Framing::Chunked { has_ended } => loop {
+                let Some(line) = raw.windows(2).position(|two| two == b"\r\n") else { return };
+                let size = std::str::from_utf8(&raw[..line]).expect("digits");
+                let size = usize::from_str_radix(size, 16).expect("a chunk's size");
+                let end = line + 2 + size + 2;
+                if raw.len() < end {
+                    return;
+                }
+                assert_eq!(&raw[end - 2..end], b"\r\n", "a chunk ends where it says");
+                *has_ended |= size == 0;
+                let data = &raw[line + 2..end - 2];
+                self.decoder.push(data);
+                self.body.extend_from_slice(data);
+                raw.drain(..end);
+            },
+        }
+    }
+}

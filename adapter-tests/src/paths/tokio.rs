@@ -1,0 +1,131 @@
+//! Streams, writers and attached sockets on tokio.
+
+use std::convert::Infallible;
+use std::sync::mpsc::Sender;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sse_core::shared::{Framing, HEADERS};
+use sse_hyper::{Outcome, Refusal};
+use sse_tokio::{EventStream, Sockets};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::{answer, raw, stopped, tokio_runtime};
+use crate::{COME_BACK, Desk, Listening, Setup, Stop};
+
+/// A stream of bytes as the body of any framework; here it is axum's.
+pub fn stream(setup: Setup, told: Sender<Listening>, stop: Stop) {
+    tokio_runtime().block_on(async {
+        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let app = Router::new().route("/sse/{channels}", get(stream_body)).with_state(desk);
+        let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+            stopped(stop).await;
+            hub.shut_down();
+        });
+        server.await.expect("it serves");
+    });
+}
+
+async fn stream_body(State(desk): State<Desk>, request: Request) -> Response {
+    let Some(stream) = desk.stream(request.uri().path(), sse_hyper::connection_config(&request)) else {
+        return Refusal::Later(COME_BACK).into_response(request.version()).into_response();
+    };
+    let mut head = Response::builder().header("connection", "keep-alive");
+    for (name, value) in HEADERS {
+        head = head.header(name, value);
+    }
+    head.body(Body::from_stream(EventStream::new(stream))).expect("a response")
+}
+
+/// A transport of any kind; here it is a socket, with a head that the server writes itself.
+pub fn transport(setup: Setup, told: Sender<Listening>, stop: Stop) {
+    tokio_runtime().block_on(async {
+        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let mut stop = std::pin::pin!(stopped(stop));
+        let mut served = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let (socket, _) = accepted.expect("a client");
+                    served.spawn(serve(socket, desk.clone()));
+                }
+                () = &mut stop => break,
+            }
+        }
+        hub.shut_down();
+        served.join_all().await;
+    });
+}
+
+async fn serve(mut socket: TcpStream, desk: Desk) {
+    let mut bytes = Vec::new();
+    let (path, config) = loop {
+        if socket.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+            return;
+        }
+        if let Some(request) = raw::request(&bytes) {
+            break request;
+        }
+    };
+    let Some(stream) = desk.stream(&path, config) else {
+        let _ = socket.write_all(&raw::refusal()).await;
+        return;
+    };
+    if socket.write_all(raw::head(true).as_bytes()).await.is_ok() {
+        // A client that went is no error of the server.
+        let _ = sse_tokio::serve(stream, Framing::Chunked, socket).await;
+    }
+}
+
+/// Sockets that hyper gave back after the head.
+pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
+    tokio_runtime().block_on(async {
+        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let sockets = Sockets::start().expect("a reactor");
+        let mut stop = std::pin::pin!(stopped(stop));
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let (socket, _) = accepted.expect("a client");
+                    tokio::spawn(requests(socket, desk.clone(), sockets.clone()));
+                }
+                () = &mut stop => break,
+            }
+        }
+        hub.shut_down();
+        while hub.stats().connections > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    });
+}
+
+async fn requests(socket: TcpStream, desk: Desk, sockets: Sockets) {
+    let service = service_fn(move |request| {
+        let response = answer(&desk, &request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new());
+    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), service).await;
+    if let Ok(Outcome::Subscribed(stream)) = served {
+        let socket = stream.io.into_inner();
+        sockets.attach(socket, stream.outbound, stream.framing).expect("a socket");
+    }
+}
