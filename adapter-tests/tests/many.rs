@@ -1,0 +1,184 @@
+//! Ten thousand clients on attached sockets: a server in a process of its own, which tells what it holds.
+#![cfg(target_os = "linux")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use adapter_tests::{LONG, Path, Setup, paths};
+use sse_core::Event;
+
+/// How many there shall be; fewer where the system allows no more files.
+const CLIENTS: usize = 10_000;
+
+/// Files that a process has besides its sockets.
+const OTHER_FILES: u64 = 200;
+
+#[test]
+fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
+    let allowed = rlimit::increase_nofile_limit(CLIENTS as u64 + OTHER_FILES).expect("a limit");
+    let clients = CLIENTS.min(allowed.saturating_sub(OTHER_FILES) as usize);
+    if clients < CLIENTS {
+        println!("only {clients} clients: the system allows {allowed} files");
+    }
+    let mut server = Server::start();
+    let before = server.held();
+    let mut sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
+    sockets.iter_mut().for_each(|socket| drop(read_until(socket, b"\r\n\r\n")));
+    let full = server.held_by(clients);
+    assert_eq!(full.files, before.files + clients as u64);
+
+    assert_eq!(server.ask("publish first"), clients.to_string());
+    for socket in &mut sockets {
+        assert!(read_until(socket, b"\n\n\r\n").ends_with("data: first\n\n\r\n"));
+    }
+    let half = clients / 2;
+    sockets.truncate(clients - half);
+    let left = server.held_by(clients - half);
+    assert_eq!(left.files, full.files - half as u64);
+    assert_eq!(server.ask("publish second"), (clients - half).to_string());
+    for socket in &mut sockets {
+        assert!(read_until(socket, b"\n\n\r\n").ends_with("data: second\n\n\r\n"));
+    }
+    drop(sockets);
+    let after = server.held_by(0);
+    assert_eq!(after.files, before.files);
+
+    // What the allocator keeps is used again by those who come next.
+    for _ in 0..3 {
+        let mut sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
+        sockets.iter_mut().for_each(|socket| drop(read_until(socket, b"\r\n\r\n")));
+        server.held_by(clients);
+        drop(sockets);
+        server.held_by(0);
+    }
+    let end = server.held();
+    assert!(end.resident < after.resident * 2, "{after:?} to {end:?}");
+    assert_eq!((end.opened, end.closed), (clients as u64 * 4, clients as u64 * 4));
+}
+
+/// The server's process, and what it says.
+struct Server {
+    process: Child,
+    ask: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    port: u16,
+}
+
+/// What a server holds.
+#[derive(Debug)]
+struct Held {
+    connections: usize,
+    opened: u64,
+    closed: u64,
+    files: u64,
+    /// Bytes of memory.
+    resident: u64,
+}
+
+impl Server {
+    fn start() -> Server {
+        let this = std::env::current_exe().expect("this program");
+        let mut process = Command::new(this)
+            .args(["--exact", "server", "--ignored", "--nocapture"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let ask = process.stdin.take().expect("it is piped");
+        let answers = BufReader::new(process.stdout.take().expect("it is piped"));
+        let mut server = Server { process, ask, answers, port: 0 };
+        server.port = server.answer().parse().expect("a port");
+        server
+    }
+
+    fn connect(&self) -> TcpStream {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        socket.set_read_timeout(Some(LONG)).expect("a time");
+        socket.write_all(b"GET /sse/a HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is taken");
+        socket
+    }
+
+    fn ask(&mut self, question: &str) -> String {
+        writeln!(self.ask, "{question}").expect("it listens");
+        self.answer()
+    }
+
+    /// The next line that is an answer; the test harness writes others.
+    fn answer(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.answers.read_line(&mut line).expect("it answers") > 0, "it ended");
+            if let Some((_, answer)) = line.trim_end().split_once("answer: ") {
+                return answer.to_owned();
+            }
+        }
+    }
+
+    fn held(&mut self) -> Held {
+        let answer = self.ask("held");
+        let numbers: Vec<u64> = answer.split(' ').map(|number| number.parse().expect("a number")).collect();
+        let [connections, opened, closed, files, resident] = numbers[..] else { panic!("{answer}") };
+        Held { connections: connections as usize, opened, closed, files, resident }
+    }
+
+    /// What it holds when so many are connected, which has to come.
+    fn held_by(&mut self, clients: usize) -> Held {
+        let mut held = self.held();
+        // A socket is closed a moment after the hub knows.
+        let mut files = u64::MAX;
+        for _ in 0..LONG.as_millis() / 20 {
+            if held.connections == clients && held.files == files {
+                return held;
+            }
+            files = held.files;
+            std::thread::sleep(Duration::from_millis(20));
+            held = self.held();
+        }
+        panic!("{clients} should be connected: {held:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn read_until(socket: &mut TcpStream, end: &[u8]) -> String {
+    let mut read = Vec::new();
+    while !read.ends_with(end) {
+        let mut bytes = [0; 1024];
+        let count = socket.read(&mut bytes).expect("bytes have to come");
+        assert!(count > 0, "the server ended the stream");
+        read.extend_from_slice(&bytes[..count]);
+    }
+    String::from_utf8(read).expect("it is text")
+}
+
+/// The other process: a server that answers questions on its input.
+#[test]
+#[ignore = "the test above runs it in a process of its own"]
+fn server() {
+    let _ = rlimit::increase_nofile_limit(CLIENTS as u64 + OTHER_FILES);
+    let path = Path { run: paths::tokio::attached, is_http2: false, reads_requests: true };
+    let server = path.start(Setup::default());
+    println!("answer: {}", server.port);
+    for question in std::io::stdin().lines() {
+        let question = question.expect("a line");
+        if let Some(data) = question.strip_prefix("publish ") {
+            let channel = server.hub.channel("a").expect("it is open");
+            let published = channel.publish(&Event::new().data(data)).expect("it is open");
+            println!("answer: {}", published.subscriptions);
+        } else {
+            let stats = server.hub.stats();
+            let files = std::fs::read_dir("/proc/self/fd").expect("it is Linux").count();
+            let pages = std::fs::read_to_string("/proc/self/statm").expect("it is Linux");
+            let resident: u64 = pages.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("pages");
+            let (opened, closed) = (stats.opened, stats.closed.total());
+            println!("answer: {} {opened} {closed} {files} {}", stats.connections, resident * 4096);
+        }
+    }
+}
