@@ -297,7 +297,7 @@ async fn x4_dropping_the_future_at_any_point_closes_and_disconnects() {
             break;
         }
         polls += 1;
-        assert!(polls < 10_000, "it is never over");
+        assert!(polls < 2_000, "it is never over");
     }
     assert!(polls > HEAD_1_1.len(), "each byte took a poll: {polls}");
 }
