@@ -45,6 +45,51 @@
 //! lock once to wake and once to read; frames are handed to hyper without a copy, unless several small ones are due
 //! together.
 //!
+//! # The socket path
+//!
+//! A stream that hyper writes costs what hyper's connections cost: about 11 KB, and a task that is woken for each
+//! delivery. [`serve_connection`] avoids both. hyper serves the requests of an HTTP/1 connection as ever, until a
+//! response is made by [`response`]; when its head is flushed hyper is dissolved, and the socket comes back with the
+//! connection and its framing, for one driver that writes to all of them.
+//!
+//! ```
+//! # async fn accept<I, S>(socket: I, service: S) -> Result<(), hyper::Error>
+//! # where
+//! #     I: hyper::rt::Read + hyper::rt::Write + Unpin,
+//! #     S: hyper::service::Service<http::Request<hyper::body::Incoming>, Response = http::Response<axum::body::Body>>,
+//! #     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+//! # {
+//! use hyper::server::conn::http1;
+//! use hyper_util::rt::TokioTimer;
+//! use sse_hyper::{Outcome, Subscribed};
+//!
+//! // `service` is hyper's; an axum router becomes one by `hyper_util::service::TowerToHyperService::new(router)`.
+//! let mut builder = http1::Builder::new();
+//! builder.timer(TokioTimer::new()); // without it hyper waits for ever for the head of a request
+//! match sse_hyper::serve_connection(&builder, socket, service).await? {
+//!     Outcome::Closed => {}
+//!     Outcome::Subscribed(Subscribed { io, outbound, framing, .. }) => {
+//!         // The driver's from now on.
+//!         # let _ = (io, outbound, framing);
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! - Handlers and middleware stay as they are, and a client cannot tell the difference. Where the socket must not be
+//!   handed over (`HEAD`, a status that is not 200, a `Content-Encoding` or `Trailer`, a response that a middleware
+//!   made anew) the body serves.
+//! - A middleware that rewrites the bytes of a body without a `Content-Encoding` is passed by. One that only watches it
+//!   sees it dropped unread at the hand-over: what it counts as open ends there.
+//! - On an HTTP/1.1 connection that is to be closed, because the client asks for it or the server shuts down, the head
+//!   says `connection: keep-alive, close`, in which `close` counts.
+//! - A client that does not take the head has the stall time for it, as for all bytes.
+//!
+//! # Pages of other sites
+//!
+//! [`AllowedOrigins`] lists whose pages may subscribe, and refuses all others with 403. Without it no
+//! `Access-Control-Allow-Origin` is sent.
+//!
 //! # What to know
 //!
 //! - A peer that goes away is noticed when hyper reads its end, which is at once, also while nothing is sent. Dropping

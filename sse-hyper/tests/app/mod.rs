@@ -91,7 +91,7 @@ async fn answer(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> {
         "/teapot" => *response.status_mut() = StatusCode::IM_A_TEAPOT,
         "/misframed" => {
             insert(header::CONTENT_LENGTH, "5");
-            insert(header::TRANSFER_ENCODING, "chunked");
+            insert(header::TRANSFER_ENCODING, "gzip, chunked");
             // The other one than the request's.
             let is_1_0 = version == Version::HTTP_10;
             *response.version_mut() = if is_1_0 { Version::HTTP_11 } else { Version::HTTP_10 };
@@ -139,7 +139,7 @@ impl<I: Read + Write + Unpin + Send + 'static> Served<I> {
     }
 
     pub(crate) async fn outcome(self) -> Result<Outcome<I>, hyper::Error> {
-        tokio::time::timeout(Duration::from_secs(60), self.0).await.expect("it has to end").unwrap()
+        tokio::time::timeout(Duration::from_secs(10), self.0).await.expect("it has to end").unwrap()
     }
 }
 
