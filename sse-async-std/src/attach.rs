@@ -11,6 +11,9 @@ use std::task::{Context, Poll, ready};
 use async_io::Async;
 use sse_core::shared::{Attach, Framing, Lines, Outbound, Socket, Turn};
 
+/// How often what a peer still sent is read before its socket is closed.
+const READS_AT_END: usize = 16;
+
 /// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
 ///
 /// Cloning gives another handle. The task ends when the last handle is dropped and the last connection ended.
@@ -141,7 +144,17 @@ impl Socket for Wire {
     }
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.get_ref().shutdown(Shutdown::Write))
+        let mut stream = self.stream.get_ref();
+        let shut_down = stream.shutdown(Shutdown::Write);
+        // What came since the reactor looked last: a close over bytes that were not read is a reset, and that may take from
+        // the peer what it did not read yet.
+        let mut buffer = [0; 4096];
+        for _ in 0..READS_AT_END {
+            if !matches!(stream.read(&mut buffer), Ok(1..)) {
+                break;
+            }
+        }
+        Poll::Ready(shut_down)
     }
 }
 
@@ -190,5 +203,64 @@ impl Future for DriveSockets {
 impl fmt::Debug for DriveSockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DriveSockets").field("connections", &self.lines.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// A delivery must not cost a read beside its write.
+    #[test]
+    fn a_call_that_was_refused_waits_for_the_reactor() {
+        let (mut calls, mut waits) = (0, 0);
+        let mut refused = || {
+            calls += 1;
+            Err(io::ErrorKind::WouldBlock.into())
+        };
+        let mut may_be_ready = true;
+        for _ in 0..3 {
+            let wait = || {
+                waits += 1;
+                Poll::Pending
+            };
+            assert!(try_when_ready(&mut may_be_ready, wait, &mut refused).is_pending());
+        }
+        assert_eq!((calls, waits), (1, 3));
+    }
+
+    #[test]
+    fn a_reactor_that_says_so_too_early_is_asked_again() {
+        let (mut calls, mut waits) = (0, 0);
+        let call = || {
+            calls += 1;
+            if calls < 3 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(7) }
+        };
+        let wait = || {
+            waits += 1;
+            Poll::Ready(Ok(()))
+        };
+        let mut may_be_ready = true;
+        assert!(matches!(try_when_ready(&mut may_be_ready, wait, call), Poll::Ready(Ok(7))));
+        assert_eq!((calls, waits, may_be_ready), (3, 2, true));
+    }
+
+    /// Whether the reactor has told of it or not.
+    #[test]
+    fn a_socket_is_closed_without_unread_bytes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = listener.accept().unwrap().0.into_socket().unwrap();
+        let mut wire = Wire { stream, can_read: false, can_write: true };
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(wire.poll_write(&mut cx, &[IoSlice::new(b"last")]), Poll::Ready(Ok(4))));
+        client.write_all(b"and more").unwrap();
+        assert!(matches!(wire.poll_shut_down(&mut cx), Poll::Ready(Ok(()))));
+        drop(wire);
+        let mut seen = String::new();
+        client.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, "last");
     }
 }

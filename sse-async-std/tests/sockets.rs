@@ -185,8 +185,12 @@ fn what_a_client_still_sends_does_not_break_its_stream() {
         let outbound = server.outbound();
         let handle = outbound.handle();
         client.write_all(b"the rest of a request").unwrap();
+        // Before the reactor told of it, with more of it, and behind it.
+        if round % 3 == 0 {
+            handle.close();
+        }
         server.sockets.attach(socket, outbound, Framing::Chunked).unwrap();
-        if round % 2 == 0 {
+        if round % 3 == 1 {
             thread::sleep(Duration::from_millis(1));
             client.write_all(b"and more").unwrap();
         }
@@ -320,6 +324,19 @@ fn thousands_that_come_and_go_leave_nothing_behind() {
     assert_eq!(stats.closed.requested, ROUNDS / 3 * AT_ONCE);
     assert_eq!(stats.closed.disconnected, stats.opened - stats.closed.requested);
     assert_eq!(server.channel.stats().unwrap().members, 0);
+}
+
+/// A second version of it would be a second reactor.
+#[cfg(target_os = "linux")]
+#[test]
+fn sockets_wait_in_the_reactor_of_async_std() {
+    let server = Server::new();
+    let mut client = server.connect(Framing::UntilClose);
+    server.publish("one");
+    client.wait_for("data: one\n\n");
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    assert_eq!(names.filter(|name| name == "async-io\n").count(), 1);
 }
 
 #[test]
