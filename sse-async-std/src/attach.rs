@@ -262,5 +262,7 @@ mod tests {
         let mut seen = String::new();
         client.read_to_string(&mut seen).unwrap();
         assert_eq!(seen, "last");
+        // A reset behind the end shows only here.
+        assert!(client.take_error().unwrap().is_none());
     }
 }

@@ -199,6 +199,10 @@ fn what_a_client_still_sends_does_not_break_its_stream() {
         let end = client.read_to_end(&mut seen);
         assert_eq!(end.map_err(|error| error.kind()), Ok(5), "round {round}");
         assert_eq!(seen, b"0\r\n\r\n");
+        if round % 3 == 0 {
+            // A reset behind the end shows only here. What is on its way when the socket closes cannot help it.
+            assert!(client.take_error().unwrap().is_none(), "round {round}");
+        }
     }
 }
 
