@@ -86,6 +86,11 @@
 //! - Nothing here panics, but for what the reactor and the executor do when the system has no thread and no file
 //!   descriptor for them.
 
+#![cfg_attr(
+    not(feature = "async-std"),
+    allow(rustdoc::broken_intra_doc_links, reason = "the page names what async-std adds")
+)]
+
 mod attach;
 mod driver;
 mod publish;
