@@ -1,0 +1,268 @@
+//! Connections on sockets of their own: one task for all of them, and frames written straight from the log (X7, X9).
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_io::Async;
+use sse_core::shared::{Attach, Framing, Lines, Outbound, Socket, Turn};
+
+/// How often what a peer still sent is read before its socket is closed.
+const READS_AT_END: usize = 16;
+
+/// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
+///
+/// Cloning gives another handle. The task ends when the last handle is dropped and the last connection ended.
+///
+/// # Cost
+///
+/// A socket waits in the reactor that async-std and smol have anyway, and wakes its own entry in the task's list. A delivery
+/// costs one write, and the peer's end is noticed without one.
+#[derive(Clone)]
+pub struct Sockets {
+    lines: Attach<Wire>,
+}
+
+impl Sockets {
+    /// Starts the task on async-std's executor.
+    ///
+    /// ```
+    /// let sockets = sse_async_std::Sockets::start();
+    /// ```
+    #[cfg(feature = "async-std")]
+    pub fn start() -> Sockets {
+        let (sockets, task) = Sockets::drive();
+        async_std::task::spawn(task);
+        sockets
+    }
+
+    /// The same, and the task as a future that is to be spawned on an executor of any kind.
+    ///
+    /// ```
+    /// let (sockets, task) = sse_async_std::Sockets::drive();
+    /// smol::spawn(task).detach();
+    /// ```
+    pub fn drive() -> (Sockets, DriveSockets) {
+        let (lines, attach) = Lines::new();
+        (Sockets { lines: attach }, DriveSockets { lines })
+    }
+
+    /// Hands over a socket. From now on the hub's connection lives as long as it.
+    ///
+    /// ```no_run
+    /// # async fn attach(socket: smol::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
+    /// use std::sync::Arc;
+    ///
+    /// use sse_core::shared::Framing;
+    ///
+    /// let (sockets, task) = sse_async_std::Sockets::drive();
+    /// smol::spawn(task).detach();
+    /// // This is how smol gives its socket away; one of async-std's is taken as it is.
+    /// let socket: Arc<smol::Async<std::net::TcpStream>> = socket.into();
+    /// sockets.attach(socket, outbound, Framing::Chunked)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and when there is a clone of the socket, which the reactor would wake instead. The socket and
+    /// the connection are closed then.
+    pub fn attach(&self, socket: impl IntoSocket, outbound: Outbound, framing: Framing) -> io::Result<()> {
+        let wire = Wire { stream: socket.into_socket()?, can_read: true, can_write: true };
+        self.lines.attach(wire, outbound, framing);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sockets").finish_non_exhaustive()
+    }
+}
+
+/// What [`Sockets::attach`] takes: a TCP socket of async-std, of async-io, and so of smol, or of the standard library.
+pub trait IntoSocket {
+    /// The socket, which does not block, in the reactor.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and when the socket has a clone.
+    fn into_socket(self) -> io::Result<Async<TcpStream>>;
+}
+
+impl IntoSocket for Async<TcpStream> {
+    fn into_socket(self) -> io::Result<Async<TcpStream>> {
+        Ok(self)
+    }
+}
+
+impl IntoSocket for Arc<Async<TcpStream>> {
+    fn into_socket(self) -> io::Result<Async<TcpStream>> {
+        Arc::try_unwrap(self).map_err(|_| io::Error::other("the socket has a clone"))
+    }
+}
+
+impl IntoSocket for TcpStream {
+    fn into_socket(self) -> io::Result<Async<TcpStream>> {
+        Async::new(self)
+    }
+}
+
+#[cfg(feature = "async-std")]
+impl IntoSocket for async_std::net::TcpStream {
+    fn into_socket(self) -> io::Result<Async<TcpStream>> {
+        // On the way it blocks, and leaves the reactor with what that holds of the task that wrote the head.
+        Async::new(TcpStream::try_from(self)?)
+    }
+}
+
+/// A socket, and whether it may be ready: only then it is tried. The reactor says when it is again.
+struct Wire {
+    stream: Async<TcpStream>,
+    can_read: bool,
+    can_write: bool,
+}
+
+impl Socket for Wire {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let Wire { stream, can_read, .. } = self;
+        try_when_ready(can_read, || stream.poll_readable(cx), || stream.get_ref().read(buffer))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let Wire { stream, can_write, .. } = self;
+        let write = || match slices {
+            // A plain write is the cheaper call.
+            [only] => stream.get_ref().write(only),
+            _ => stream.get_ref().write_vectored(slices),
+        };
+        try_when_ready(can_write, || stream.poll_writable(cx), write)
+    }
+
+    fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = self.stream.get_ref();
+        let shut_down = stream.shutdown(Shutdown::Write);
+        // What came since the reactor looked last: a close over bytes that were not read is a reset, and that may take from
+        // the peer what it did not read yet.
+        let mut buffer = [0; 4096];
+        for _ in 0..READS_AT_END {
+            if !matches!(stream.read(&mut buffer), Ok(1..)) {
+                break;
+            }
+        }
+        Poll::Ready(shut_down)
+    }
+}
+
+/// Does a call that may not be ready, and waits if it is not. That the reactor says so again means only that it is tried
+/// again: the first time it is asked, it does not know yet.
+fn try_when_ready(
+    may_be_ready: &mut bool,
+    mut wait: impl FnMut() -> Poll<io::Result<()>>,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        if !*may_be_ready {
+            ready!(wait())?;
+            *may_be_ready = true;
+        }
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *may_be_ready = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return Poll::Ready(done),
+        }
+    }
+}
+
+/// The task of [`Sockets`]. It ends when the last of their handles is dropped and the last connection ended. Made by
+/// [`Sockets::drive`].
+///
+/// Dropping it closes the sockets that were attached.
+#[must_use = "futures do nothing unless polled"]
+pub struct DriveSockets {
+    lines: Lines<Wire>,
+}
+
+impl Future for DriveSockets {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.lines.turn(cx, |_, _| Ok(())) {
+            Turn::Done => return Poll::Ready(()),
+            Turn::Again => cx.waker().wake_by_ref(),
+            Turn::Sleep(_) => {}
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for DriveSockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriveSockets").field("connections", &self.lines.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// A delivery must not cost a read beside its write.
+    #[test]
+    fn a_call_that_was_refused_waits_for_the_reactor() {
+        let (mut calls, mut waits) = (0, 0);
+        let mut refused = || {
+            calls += 1;
+            Err(io::ErrorKind::WouldBlock.into())
+        };
+        let mut may_be_ready = true;
+        for _ in 0..3 {
+            let wait = || {
+                waits += 1;
+                Poll::Pending
+            };
+            assert!(try_when_ready(&mut may_be_ready, wait, &mut refused).is_pending());
+        }
+        assert_eq!((calls, waits), (1, 3));
+    }
+
+    #[test]
+    fn a_reactor_that_says_so_too_early_is_asked_again() {
+        let (mut calls, mut waits) = (0, 0);
+        let call = || {
+            calls += 1;
+            if calls < 3 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(7) }
+        };
+        let wait = || {
+            waits += 1;
+            Poll::Ready(Ok(()))
+        };
+        let mut may_be_ready = true;
+        assert!(matches!(try_when_ready(&mut may_be_ready, wait, call), Poll::Ready(Ok(7))));
+        assert_eq!((calls, waits, may_be_ready), (3, 2, true));
+    }
+
+    /// Whether the reactor has told of it or not.
+    #[test]
+    fn a_socket_is_closed_without_unread_bytes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = listener.accept().unwrap().0.into_socket().unwrap();
+        let mut wire = Wire { stream, can_read: false, can_write: true };
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(wire.poll_write(&mut cx, &[IoSlice::new(b"last")]), Poll::Ready(Ok(4))));
+        client.write_all(b"and more").unwrap();
+        assert!(matches!(wire.poll_shut_down(&mut cx), Poll::Ready(Ok(()))));
+        drop(wire);
+        let mut seen = String::new();
+        client.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, "last");
+        // A reset behind the end shows only here.
+        assert!(client.take_error().unwrap().is_none());
+    }
+}

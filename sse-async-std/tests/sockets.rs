@@ -1,0 +1,410 @@
+//! Attached sockets on async-std, with clients of the standard library on threads.
+#![cfg(feature = "async-std")]
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_std::net::TcpListener;
+use async_std::task;
+use sse_async_std::Sockets;
+use sse_core::shared::{Channel, Framing, Outbound, SharedHub};
+use sse_core::{BacklogConfig, ChannelConfig, CloseReason, ConnectionConfig, Decoder, Event, HubConfig};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A server that hands over each socket, whose clients follow one channel. One at a time: a test counts what is open.
+struct Server {
+    hub: SharedHub,
+    channel: Channel,
+    sockets: Sockets,
+    listener: TcpListener,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Server {
+    fn new() -> Server {
+        Server::with(HubConfig::default(), ChannelConfig::default())
+    }
+
+    fn with(hub: HubConfig, channel: ChannelConfig) -> Server {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let hub = sse_async_std::start("e", hub).unwrap();
+        let channel = hub.open("news", channel).unwrap();
+        let listener = task::block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        Server { hub, channel, sockets: Sockets::start(), listener, _alone }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// A socket that nobody serves yet.
+    fn pair(&self) -> (TcpStream, async_std::net::TcpStream) {
+        let client = TcpStream::connect(self.address()).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        (client, task::block_on(self.listener.accept()).unwrap().0)
+    }
+
+    fn outbound(&self) -> Outbound {
+        let config = ConnectionConfig { announce_position: false, ..Default::default() };
+        let outbound = self.hub.connect(config).unwrap();
+        outbound.subscribe(&self.channel).unwrap();
+        outbound
+    }
+
+    fn connect(&self, framing: Framing) -> Client {
+        let (client, socket) = self.pair();
+        self.sockets.attach(socket, self.outbound(), framing).unwrap();
+        Client { socket: client, seen: Vec::new() }
+    }
+
+    fn publish(&self, text: &str) {
+        self.channel.publish(&Event::new().data(text)).unwrap();
+    }
+}
+
+struct Client {
+    socket: TcpStream,
+    seen: Vec<u8>,
+}
+
+impl Client {
+    /// Reads until the bytes end with these.
+    fn wait_for(&mut self, end: &str) {
+        while !self.seen.ends_with(end.as_bytes()) {
+            assert_ne!(self.read(), 0, "it ended with {:?}", String::from_utf8_lossy(&self.seen));
+        }
+    }
+
+    fn read(&mut self) -> usize {
+        let mut buffer = [0; 64 * 1024];
+        let count = self.socket.read(&mut buffer).unwrap();
+        self.seen.extend_from_slice(&buffer[..count]);
+        count
+    }
+
+    fn wait_for_end(&mut self) {
+        while self.read() > 0 {}
+    }
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < LONG, "not in time: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn an_event_reaches_the_clients_of_either_framing() {
+    let server = Server::new();
+    let mut chunked = server.connect(Framing::Chunked);
+    let mut plain = server.connect(Framing::UntilClose);
+    thread::sleep(Duration::from_millis(30));
+    server.publish("one");
+    chunked.wait_for("13\r\nid: e-1\ndata: one\n\n\r\n");
+    plain.wait_for("id: e-1\ndata: one\n\n");
+    server.publish("two");
+    chunked.wait_for("13\r\nid: e-2\ndata: two\n\n\r\n");
+    plain.wait_for("id: e-1\ndata: one\n\nid: e-2\ndata: two\n\n");
+}
+
+#[test]
+fn pings_come_on_a_socket_that_is_idle() {
+    let server = Server::new();
+    let mut client = server.connect(Framing::UntilClose);
+    server.hub.with(|hub, now| {
+        let all: Vec<_> = hub.members(server.channel.id()).collect();
+        all.iter().for_each(|id| assert!(hub.set_ping(now, *id, Some(Duration::from_millis(20)))));
+    });
+    client.wait_for(":\n\n:\n\n:\n\n");
+}
+
+#[test]
+fn a_peer_that_goes_is_noticed_without_a_write() {
+    let server = Server::new();
+    let polite = server.connect(Framing::Chunked);
+    let half = server.connect(Framing::Chunked);
+    let (rude, socket) = server.pair();
+    server.sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap();
+    let mut stays = server.connect(Framing::Chunked);
+    thread::sleep(Duration::from_millis(30));
+    assert_eq!(server.hub.stats().connections, 4);
+
+    drop(polite);
+    until("a close", || server.hub.stats().connections == 3);
+    half.socket.shutdown(Shutdown::Write).unwrap();
+    until("a half close", || server.hub.stats().connections == 2);
+    // What is not read makes of the close a reset.
+    server.publish("unread");
+    thread::sleep(Duration::from_millis(30));
+    drop(rude);
+    until("a reset", || server.hub.stats().connections == 1);
+    assert_eq!(server.hub.stats().closed.disconnected, 3);
+    stays.wait_for("data: unread\n\n\r\n");
+}
+
+#[test]
+fn a_peer_that_went_before_is_noticed_too() {
+    let server = Server::new();
+    let (client, socket) = server.pair();
+    drop(client);
+    server.sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap();
+    until("the end", || server.hub.stats().connections == 0);
+}
+
+#[test]
+fn a_stream_that_the_hub_closes_is_complete() {
+    let server = Server::new();
+    let (mut chunked, mut plain) = (server.connect(Framing::Chunked), server.connect(Framing::UntilClose));
+    thread::sleep(Duration::from_millis(30));
+    server.publish("last");
+    server.hub.shut_down();
+    chunked.wait_for_end();
+    plain.wait_for_end();
+    assert_eq!(chunked.seen, b"14\r\nid: e-1\ndata: last\n\n\r\n0\r\n\r\n");
+    assert_eq!(plain.seen, b"id: e-1\ndata: last\n\n");
+    assert_eq!(server.hub.stats().closed.shutting_down, 2);
+}
+
+/// To close over bytes that were not read is a reset, and may take from the client what it did not read yet.
+#[test]
+fn what_a_client_still_sends_does_not_break_its_stream() {
+    let server = Server::new();
+    for round in 0..300 {
+        let (mut client, socket) = server.pair();
+        let outbound = server.outbound();
+        let handle = outbound.handle();
+        client.write_all(b"the rest of a request").unwrap();
+        // Before the reactor told of it, with more of it, and behind it.
+        if round % 3 == 0 {
+            handle.close();
+        }
+        server.sockets.attach(socket, outbound, Framing::Chunked).unwrap();
+        if round % 3 == 1 {
+            thread::sleep(Duration::from_millis(1));
+            client.write_all(b"and more").unwrap();
+        }
+        handle.close();
+        let mut seen = Vec::new();
+        let end = client.read_to_end(&mut seen);
+        assert_eq!(end.map_err(|error| error.kind()), Ok(5), "round {round}");
+        assert_eq!(seen, b"0\r\n\r\n");
+        if round % 3 == 0 {
+            // A reset behind the end shows only here. What is on its way when the socket closes cannot help it.
+            assert!(client.take_error().unwrap().is_none(), "round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_sends_and_sends_is_closed() {
+    let server = Server::new();
+    let mut client = server.connect(Framing::Chunked);
+    let part = vec![b'x'; 64 * 1024];
+    let error = (0..1024).find_map(|_| client.socket.write_all(&part).err()).expect("it is closed");
+    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    assert_eq!(server.hub.stats().connections, 0);
+}
+
+/// More than sockets hold: the driver waits until the peer reads, in the middle of frames.
+#[test]
+fn a_reader_that_pauses_gets_every_byte() {
+    const EVENTS: usize = 3000;
+    let backlog = BacklogConfig { frames: NonZeroUsize::new(10_000).unwrap(), bytes: 64 << 20 };
+    let server = Server::with(HubConfig::default(), ChannelConfig { backlog, ..Default::default() });
+    let mut clients = [server.connect(Framing::UntilClose), server.connect(Framing::UntilClose)];
+    let text = "x".repeat(9000);
+    for _ in 0..EVENTS {
+        server.publish(&text);
+    }
+    thread::sleep(Duration::from_millis(200));
+    assert!(server.channel.stats().unwrap().backlog_frames > 0, "it fits into the sockets");
+    server.hub.shut_down();
+    for client in &mut clients {
+        client.wait_for_end();
+        let mut decoder = Decoder::new();
+        decoder.push(&client.seen);
+        for number in 1..=EVENTS {
+            let message = decoder.next_message().unwrap().unwrap();
+            assert_eq!(message.id, format!("e-{number}"));
+            assert_eq!(message.data.len(), text.len());
+        }
+        assert!(decoder.next_message().is_none());
+    }
+    assert_eq!(server.hub.stats().closed.shutting_down, 2);
+}
+
+#[test]
+fn a_reader_that_does_not_read_is_bounded_and_delays_nobody() {
+    const EVENTS: usize = 4000;
+    let hub = HubConfig { stall: Some(Duration::from_millis(1500)), ..Default::default() };
+    let backlog = BacklogConfig { frames: NonZeroUsize::new(200).unwrap(), bytes: 2 << 20 };
+    let history = sse_core::HistoryConfig { events: 10, ..Default::default() };
+    let server = Server::with(hub, ChannelConfig { backlog, history, ..Default::default() });
+    let _stuck = server.connect(Framing::Chunked);
+    let mut quick = server.connect(Framing::UntilClose);
+
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&read);
+    let reads = thread::spawn(move || {
+        let mut decoder = Decoder::new();
+        for number in 1..=EVENTS {
+            let message = loop {
+                match decoder.next_message() {
+                    Some(message) => break message.unwrap(),
+                    None => {
+                        quick.seen.clear();
+                        assert_ne!(quick.read(), 0, "it ended before event {number}");
+                        decoder.push(&quick.seen);
+                    }
+                }
+            };
+            assert_eq!(message.id, format!("e-{number}"));
+            counter.store(number, Ordering::Release);
+        }
+        quick
+    });
+    let text = "x".repeat(5000);
+    let mut most_bytes = 0;
+    for number in 1..=EVENTS {
+        // The reader stays near.
+        until("the quick reader", || number - read.load(Ordering::Acquire) < 50);
+        server.publish(&text);
+        most_bytes = most_bytes.max(server.channel.stats().unwrap().backlog_bytes);
+    }
+    let _quick = reads.join().unwrap();
+    assert!(most_bytes > 500_000, "nothing waited: {most_bytes}");
+    assert!(most_bytes <= 2 << 20, "{most_bytes}");
+    until("the stall time", || server.hub.stats().closed.stalled == 1);
+    assert_eq!(server.hub.stats().connections, 1);
+}
+
+/// The file descriptors of this process.
+#[cfg(target_os = "linux")]
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn thousands_that_come_and_go_leave_nothing_behind() {
+    const ROUNDS: u64 = 30;
+    const AT_ONCE: u64 = 100;
+    let server = Server::new();
+    drop(server.connect(Framing::Chunked));
+    until("the first", || server.hub.stats().connections == 0);
+    let files = open_files();
+    for round in 0..ROUNDS {
+        let mut clients: Vec<_> = (0..AT_ONCE).map(|_| server.connect(Framing::Chunked)).collect();
+        server.publish("all");
+        match round % 3 {
+            0 => clients[0].wait_for("data: all\n\n\r\n"),
+            1 => {
+                server.hub.with(|hub, now| {
+                    let all: Vec<_> = hub.members(server.channel.id()).collect();
+                    all.iter().for_each(|id| assert!(hub.close(now, *id)));
+                });
+                clients.iter_mut().for_each(Client::wait_for_end);
+            }
+            _ => {}
+        }
+        drop(clients);
+        until("a round", || server.hub.stats().connections == 0);
+    }
+    until("the sockets", || open_files() <= files);
+    let stats = server.hub.stats();
+    assert_eq!(stats.opened, ROUNDS * AT_ONCE + 1);
+    assert_eq!(stats.closed.total(), stats.opened);
+    assert_eq!(stats.closed.requested, ROUNDS / 3 * AT_ONCE);
+    assert_eq!(stats.closed.disconnected, stats.opened - stats.closed.requested);
+    assert_eq!(server.channel.stats().unwrap().members, 0);
+}
+
+/// A second version of it would be a second reactor.
+#[cfg(target_os = "linux")]
+#[test]
+fn sockets_wait_in_the_reactor_of_async_std() {
+    let server = Server::new();
+    let mut client = server.connect(Framing::UntilClose);
+    server.publish("one");
+    client.wait_for("data: one\n\n");
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    assert_eq!(names.filter(|name| name == "async-io\n").count(), 1);
+}
+
+#[test]
+fn a_socket_with_a_clone_is_refused() {
+    let server = Server::new();
+    let (mut client, socket) = server.pair();
+    let clone = socket.clone();
+    server.sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap_err();
+    assert_eq!(server.hub.stats().connections, 0, "its connection is closed");
+    drop(clone);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_socket_of_the_reactor_or_of_the_library_is_taken() {
+    let server = Server::new();
+    let address = server.address();
+    let pair = || {
+        let client = TcpStream::connect(address).unwrap();
+        let socket = task::block_on(server.listener.accept()).unwrap().0;
+        (Client { socket: client, seen: Vec::new() }, TcpStream::try_from(socket).unwrap())
+    };
+    let ((mut one, first), (mut two, second), (mut three, third)) = (pair(), pair(), pair());
+    let first = async_io::Async::new(first).unwrap();
+    server.sockets.attach(first, server.outbound(), Framing::UntilClose).unwrap();
+    let second = Arc::new(async_io::Async::new(second).unwrap());
+    let clone = Arc::clone(&second);
+    server.sockets.attach(clone, server.outbound(), Framing::UntilClose).unwrap_err();
+    server.sockets.attach(second, server.outbound(), Framing::UntilClose).unwrap();
+    server.sockets.attach(third, server.outbound(), Framing::UntilClose).unwrap();
+    server.publish("all");
+    for client in [&mut one, &mut two, &mut three] {
+        client.wait_for("data: all\n\n");
+    }
+}
+
+#[test]
+fn the_task_ends_with_its_last_handle_and_connection() {
+    let server = Server::new();
+    let (sockets, run) = Sockets::drive();
+    let run = task::spawn(run);
+    let (client, socket) = server.pair();
+    sockets.clone().attach(socket, server.outbound(), Framing::Chunked).unwrap();
+    drop(sockets);
+    thread::sleep(Duration::from_millis(30));
+    assert_eq!(server.hub.stats().connections, 1, "the connection goes on");
+    drop(client);
+    task::block_on(async_std::future::timeout(LONG, run)).unwrap();
+    assert_eq!(server.hub.stats().connections, 0);
+}
+
+#[test]
+fn what_comes_when_the_task_was_dropped_is_closed() {
+    let server = Server::new();
+    let (sockets, run) = Sockets::drive();
+    let (mut client, socket) = server.pair();
+    let outbound = server.outbound();
+    let handle = outbound.handle();
+    sockets.attach(socket, outbound, Framing::Chunked).unwrap();
+    drop(run);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    assert_eq!(task::block_on(handle.closed()), CloseReason::Disconnected);
+    let (mut client, socket) = server.pair();
+    sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    assert_eq!(server.hub.stats().connections, 0);
+}

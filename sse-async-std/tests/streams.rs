@@ -1,0 +1,425 @@
+//! Bodies on async-std: streams, readers, transports.
+#![cfg(feature = "async-std")]
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use async_std::future::timeout;
+use async_std::io::ReadExt;
+use async_std::io::prelude::BufReadExt;
+use async_std::task;
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
+use sse_async_std::{Drive, EventReader, EventStream, FedStream, Sockets, publish_all, serve, write_to};
+use sse_core::shared::{Channel, Framing, Outbound, SharedHub, TrySendError};
+use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, LastEventId, PublishError};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(10);
+
+fn hub() -> (SharedHub, Channel) {
+    let hub = sse_async_std::start("e", HubConfig::default()).unwrap();
+    let channel = hub.open("news", ChannelConfig::default()).unwrap();
+    (hub, channel)
+}
+
+/// A connection without a first block of its own.
+fn quiet() -> ConnectionConfig {
+    ConnectionConfig { announce_position: false, ..Default::default() }
+}
+
+fn follow(hub: &SharedHub, channel: &Channel) -> Outbound {
+    let outbound = hub.connect(quiet()).unwrap();
+    outbound.subscribe(channel).unwrap();
+    outbound
+}
+
+fn data(text: &str) -> Event<'_> {
+    Event::new().data(text)
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(LONG, future).await.expect("it takes too long")
+}
+
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    soon(poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx))).await
+}
+
+async fn next_text(stream: &mut EventStream) -> String {
+    String::from_utf8(next(stream).await.unwrap().unwrap().to_vec()).unwrap()
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < LONG, "it takes too long");
+        task::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[test]
+fn a_stream_is_woken_by_what_is_published() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let mut stream = EventStream::new(follow(&hub, &channel));
+        let publisher = task::spawn(async move {
+            task::sleep(Duration::from_millis(30)).await;
+            channel.publish(&data("one")).unwrap();
+            channel.publish(&data("two")).unwrap();
+        });
+        let mut text = String::new();
+        while !text.contains("two") {
+            text += &next_text(&mut stream).await;
+        }
+        assert_eq!(text, "id: e-1\ndata: one\n\nid: e-2\ndata: two\n\n");
+        publisher.await;
+    });
+}
+
+#[test]
+fn who_comes_back_gets_what_was_missed() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        for text in ["one", "two", "three"] {
+            channel.publish(&data(text)).unwrap();
+        }
+        let last_event_id = Some(LastEventId::from("e-1"));
+        let outbound = hub.connect(ConnectionConfig { last_event_id, ..Default::default() }).unwrap();
+        outbound.subscribe(&channel).unwrap();
+        let mut stream = EventStream::new(outbound);
+        assert_eq!(next_text(&mut stream).await, "id: e-2\ndata: two\n\nid: e-3\ndata: three\n\n");
+    });
+}
+
+#[test]
+fn pings_come_by_the_clock() {
+    task::block_on(async {
+        let (hub, _channel) = hub();
+        let interval = Duration::from_millis(60);
+        let outbound = hub.connect(ConnectionConfig { ping: Some(interval), ..quiet() }).unwrap();
+        let mut stream = EventStream::new(outbound);
+        // The first is spread over the interval (T1).
+        assert_eq!(next_text(&mut stream).await, ":\n\n");
+        let first = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(next_text(&mut stream).await, ":\n\n");
+        }
+        let waited = first.elapsed();
+        assert!(waited > 3 * interval - Duration::from_millis(20), "too early: {waited:?}");
+        assert!(waited < 20 * interval, "too late: {waited:?}");
+        assert_eq!(hub.stats().pings, 4);
+    });
+}
+
+#[test]
+fn a_deadline_that_is_set_later_may_come_sooner() {
+    task::block_on(async {
+        let (hub, _channel) = hub();
+        let outbound = hub.connect(quiet()).unwrap();
+        let handle = outbound.handle();
+        let mut stream = EventStream::new(outbound);
+        // The driver sleeps until the ping, in 50 seconds.
+        task::sleep(Duration::from_millis(30)).await;
+        assert!(handle.set_timeout(Some(Duration::from_millis(20))));
+        assert!(next(&mut stream).await.is_none());
+        assert_eq!(soon(handle.closed()).await, CloseReason::TimedOut);
+    });
+}
+
+#[test]
+fn dropping_a_body_disconnects() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let bodies = (
+            EventStream::new(follow(&hub, &channel)),
+            EventReader::new(follow(&hub, &channel)),
+            EventStream::from_events(follow(&hub, &channel), Source::default()),
+        );
+        assert_eq!(hub.stats().connections, 3);
+        drop(bodies);
+        assert_eq!(hub.stats().connections, 0);
+        assert_eq!(hub.stats().closed.disconnected, 3);
+        assert_eq!(channel.stats().unwrap().members, 0);
+    });
+}
+
+#[test]
+fn a_stream_ends_with_its_connection_behind_what_was_due() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let outbound = follow(&hub, &channel);
+        let handle = outbound.handle();
+        let mut stream = EventStream::new(outbound);
+        channel.publish(&data("last")).unwrap();
+        handle.close();
+        assert_eq!(next_text(&mut stream).await, "id: e-1\ndata: last\n\n");
+        assert!(next(&mut stream).await.is_none());
+        assert!(next(&mut stream).await.is_none(), "and stays ended");
+    });
+}
+
+#[test]
+fn shutting_down_ends_a_stream_that_waits() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let mut stream = EventStream::new(follow(&hub, &channel));
+        let waits = task::spawn(async move { next(&mut stream).await.is_none() });
+        task::sleep(Duration::from_millis(30)).await;
+        hub.shut_down();
+        assert!(soon(waits).await);
+    });
+}
+
+#[test]
+fn a_reader_gives_the_bytes_in_any_portion() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let outbound = follow(&hub, &channel);
+        let handle = outbound.handle();
+        let mut reader = EventReader::new(outbound);
+        channel.publish(&data("one")).unwrap();
+        channel.publish(&data("two")).unwrap();
+
+        let mut small = [0; 3];
+        assert_eq!(soon(reader.read(&mut small)).await.unwrap(), 3);
+        assert_eq!(&small, b"id:");
+        let mut line = String::new();
+        soon(reader.read_line(&mut line)).await.unwrap();
+        assert_eq!(line, " e-1\n");
+        Pin::new(&mut reader).consume(usize::MAX);
+
+        handle.close();
+        let mut rest = Vec::new();
+        soon(reader.read_to_end(&mut rest)).await.unwrap();
+        assert_eq!(rest, b"", "what was consumed is gone, and the end is an end");
+        assert_eq!(soon(reader.read(&mut small)).await.unwrap(), 0, "and stays one");
+    });
+}
+
+#[test]
+fn a_reader_gives_what_is_due_and_is_woken_for_more() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let mut reader = EventReader::new(follow(&hub, &channel));
+        channel.publish(&data("one")).unwrap();
+        let mut buffer = [0; 1024];
+        let count = soon(reader.read(&mut buffer)).await.unwrap();
+        assert_eq!(&buffer[..count], b"id: e-1\ndata: one\n\n");
+
+        let waits = task::spawn(async move {
+            let count = soon(reader.read(&mut buffer)).await.unwrap();
+            buffer[..count].to_vec()
+        });
+        task::sleep(Duration::from_millis(30)).await;
+        channel.publish(&data("two")).unwrap();
+        assert_eq!(soon(waits).await, b"id: e-2\ndata: two\n\n");
+    });
+}
+
+/// Gives its events one by one, each only when it was woken once.
+#[derive(Default)]
+struct Source {
+    events: Vec<Event<'static>>,
+    has_waited: bool,
+    given: usize,
+}
+
+impl Source {
+    fn of(mut events: Vec<Event<'static>>) -> Source {
+        events.reverse();
+        Source { events, ..Default::default() }
+    }
+}
+
+impl Stream for Source {
+    type Item = Event<'static>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event<'static>>> {
+        self.has_waited = !self.has_waited;
+        if self.has_waited {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.given += 1;
+        Poll::Ready(self.events.pop())
+    }
+}
+
+#[test]
+fn a_fed_stream_sends_its_events_and_ends_with_them() {
+    task::block_on(async {
+        let (hub, _channel) = hub();
+        let events = Source::of(vec![data("one"), data("two")]);
+        let mut stream = EventStream::from_events(hub.connect(quiet()).unwrap(), events);
+        let mut bytes = Vec::new();
+        while let Some(part) = next(&mut stream).await {
+            bytes.extend_from_slice(&part.unwrap());
+        }
+        assert_eq!(bytes, b"data: one\n\ndata: two\n\n");
+        until(|| hub.stats().connections == 0).await;
+    });
+}
+
+#[test]
+fn a_fed_body_fails_with_an_event_that_cannot_be_sent() {
+    task::block_on(async {
+        let (hub, _channel) = hub();
+        let wrong = || Source::of(vec![data("one"), Event::new().id("a\nb").data("two"), data("three")]);
+        let mut stream = EventStream::from_events(hub.connect(quiet()).unwrap(), wrong());
+        assert_eq!(next(&mut stream).await.unwrap().unwrap(), "data: one\n\n");
+        let error = next(&mut stream).await.unwrap().unwrap_err();
+        assert!(matches!(error, TrySendError::Encode(_)), "{error}");
+        assert!(next(&mut stream).await.is_none());
+
+        let mut reader = EventReader::from_events(hub.connect(quiet()).unwrap(), wrong());
+        let mut text = String::new();
+        let error = soon(reader.read_to_string(&mut text)).await.unwrap_err();
+        assert!(error.get_ref().is_some_and(|error| error.is::<TrySendError>()), "{error}");
+    });
+}
+
+#[test]
+fn a_fed_reader_gives_its_events() {
+    task::block_on(async {
+        let (hub, _channel) = hub();
+        let events = Source::of(vec![data("one"), data("two")]);
+        let mut reader = EventReader::from_events(hub.connect(quiet()).unwrap(), events);
+        let mut text = String::new();
+        soon(reader.read_to_string(&mut text)).await.unwrap();
+        assert_eq!(text, "data: one\n\ndata: two\n\n");
+    });
+}
+
+#[test]
+fn a_stream_of_events_goes_to_a_channel_until_it_cannot() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let mut stream = EventStream::new(follow(&hub, &channel));
+        soon(publish_all(&channel, Source::of(vec![data("one"), data("two")]))).await.unwrap();
+        assert_eq!(next_text(&mut stream).await, "id: e-1\ndata: one\n\nid: e-2\ndata: two\n\n");
+        channel.close();
+        let error = soon(publish_all(&channel, Source::of(vec![data("three")]))).await.unwrap_err();
+        assert!(matches!(error, PublishError::UnknownChannel(_)), "{error}");
+    });
+}
+
+#[test]
+fn the_task_of_a_hub_ends_with_its_last_handle() {
+    task::block_on(async {
+        let (hub, task) = sse_async_std::drive("e", HubConfig::default()).unwrap();
+        let task = task::spawn(task);
+        let outbound = hub.connect(quiet()).unwrap();
+        drop(hub);
+        assert!(timeout(Duration::from_millis(50), pin!(poll_fn(|_| Poll::<()>::Pending))).await.is_err());
+        drop(outbound);
+        soon(task).await;
+    });
+}
+
+/// A transport that takes a few bytes at a time, and each only at the second try.
+#[derive(Default)]
+struct Narrow {
+    taken: Vec<u8>,
+    flushed: usize,
+    is_closed: bool,
+    tries: usize,
+}
+
+impl AsyncWrite for Narrow {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.tries += 1;
+        if self.tries % 2 == 1 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let part = &bytes[..bytes.len().min(7)];
+        self.taken.extend_from_slice(part);
+        Poll::Ready(Ok(part.len()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        assert!(slices.len() > 1, "one slice is a plain write");
+        let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+        self.poll_write(cx, first)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushed = self.taken.len();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_closed = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_writer_gets_all_in_chunks_and_is_closed() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let outbound = follow(&hub, &channel);
+        let handle = outbound.handle();
+        let large = "x".repeat(20_000);
+        channel.publish(&data("one")).unwrap();
+        channel.publish(&data(&large)).unwrap();
+        handle.close();
+        let mut writer = Narrow::default();
+        let reason = soon(write_to(outbound, Framing::Chunked, &mut writer)).await.unwrap();
+        assert_eq!(reason, CloseReason::Requested);
+        let expected = format!(
+            "13\r\nid: e-1\ndata: one\n\n\r\n{:x}\r\nid: e-2\ndata: {large}\n\n\r\n0\r\n\r\n",
+            20_000 + "id: e-2\ndata: \n\n".len()
+        );
+        // The last chunk's end may wait for a second try, which nobody makes at the end.
+        let taken = String::from_utf8(writer.taken).unwrap();
+        assert!(expected.starts_with(&taken) && taken.len() >= expected.len() - 5, "{} bytes", taken.len());
+        assert_eq!(writer.flushed, taken.len());
+        assert!(writer.is_closed);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn serving_notices_that_the_peer_has_gone() {
+    task::block_on(async {
+        let (hub, channel) = hub();
+        let (here, there) = async_std::os::unix::net::UnixStream::pair().unwrap();
+        let served = task::spawn(serve(follow(&hub, &channel), Framing::UntilClose, here));
+        channel.publish(&data("one")).unwrap();
+        let mut lines = async_std::io::BufReader::new(there);
+        let mut line = String::new();
+        soon(lines.read_line(&mut line)).await.unwrap();
+        assert_eq!(line, "id: e-1\n");
+        drop(lines);
+        assert_eq!(soon(served).await.unwrap(), CloseReason::Disconnected);
+        assert_eq!(hub.stats().connections, 0);
+    });
+}
+
+/// What frameworks ask of a body: http-types wants all of it.
+#[test]
+fn bodies_can_be_given_to_frameworks() {
+    fn body<T: Send + Sync + Unpin + 'static>() {}
+    fn stream<T: Stream<Item = Result<Bytes, E>>, E>() {}
+    fn reader<T: AsyncRead + AsyncBufRead>() {}
+    body::<EventStream>();
+    body::<EventReader>();
+    body::<FedStream<Source>>();
+    body::<EventReader<FedStream<Source>>>();
+    body::<Drive>();
+    body::<Sockets>();
+    stream::<EventStream, std::convert::Infallible>();
+    reader::<EventReader>();
+    reader::<EventReader<FedStream<Source>>>();
+}
