@@ -114,6 +114,7 @@ extern crate std;
 mod arena;
 mod backlog;
 mod channel;
+pub mod client;
 mod config;
 mod connection;
 mod deadline;
