@@ -90,6 +90,7 @@
 //!
 //! - `std` (on by default): the [`shared`] hub for threads and tasks, and vectored windows. Without it the crate needs
 //!   `alloc` alone.
+//! - `serde`: an event whose data is a value, written as JSON straight into the frame: `Event::json`.
 //!
 //! # Panics
 //!
