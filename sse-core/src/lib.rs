@@ -8,6 +8,8 @@
 //!
 //! [`text/event-stream`]: https://html.spec.whatwg.org/multipage/server-sent-events.html
 //!
+//! The other end is here too: [`client`] follows a stream and comes back by itself, as a state machine of the same kind.
+//!
 //! # The one idea
 //!
 //! A channel is a log of encoded frames, and a connection is a position. Publishing appends to the log; delivering

@@ -208,9 +208,18 @@ fn what_came_before_the_end_can_be_taken_after_it_and_is_not_asked_for_again() {
     client.ended(at(0));
     assert_eq!(reconnect(&mut client), Some("2".into()));
     client.opened(at(3000), 200, EVENT_STREAM, None);
-    client.bytes(at(3000), b"data: c\n\n");
+    client.bytes(at(3000), b"data: c\n\nid: 4\ndata: d\n\n");
+    assert_eq!(client.next_message().unwrap().unwrap().data, "a");
     client.close(at(3000));
-    assert_eq!(data(&mut client), ["a", "b", "c"]);
+    assert_eq!(data(&mut client), ["b", "c", "d"]);
+
+    let mut client = open(config());
+    client.bytes(at(0), b"data: old\n\n");
+    client.ended(at(0));
+    reconnect(&mut client);
+    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.bytes(at(3000), b"data: new\n\n");
+    assert_eq!(data(&mut client), ["old", "new"]);
 }
 
 #[test]
@@ -261,6 +270,22 @@ fn a_driver_that_comes_late_drops_the_old_connection_first() {
     client.handle_timeout(at(90_000));
     assert_eq!(client.poll_action(), Some(ClientAction::Close));
     assert_eq!(connect(&mut client), None);
+}
+
+#[test]
+fn the_idle_timeout_is_never_zero() {
+    let client = open(ClientConfig { idle_timeout: Some(Duration::ZERO), ..config() });
+    assert_eq!(client.poll_timeout(), Some(at(1)));
+}
+
+#[test]
+fn closing_drops_a_connection_that_was_just_given_up() {
+    let idle_timeout = Some(Duration::from_secs(60));
+    let mut client = open(ClientConfig { idle_timeout, ..config() });
+    client.handle_timeout(at(60_000));
+    client.close(at(60_000));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_action(), Some(ClientAction::Stop(StopReason::Closed)));
 }
 
 #[test]
