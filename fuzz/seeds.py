@@ -38,3 +38,34 @@ ids = ["", "e-0", "e-1", "e-2", "e-255", "e-00", "e-+1", "e-18446744073709551616
 for number, value in enumerate(ids):
     write("last_event_id", f"id-{number}", value.encode() + bytes([2, 5, number % 2, number % 3]))
 write("last_event_id", "not-utf-8", b"\xff\xfe\x02\x05\x01\x00")
+
+# The first bytes configure the client, the rest are the steps of sse-core/tests/client/contract.rs.
+POLL, HEAD, OPEN, BYTES, ENDED, FAILED, LATER, DEADLINE, TAKE, OTHER = (bytes([step]) for step in range(10))
+
+
+def text(value):
+    """A length and so many bytes."""
+    return bytes([len(value)]) + value
+
+
+def head(status, content_type, retry_after=b""):
+    return HEAD + bytes([status]) + text(content_type) + text(retry_after)
+
+
+SECOND = bytes([(30 << 2) | 1])  # of nanoseconds, about
+STREAM = b"text/event-stream; charset=utf-8"
+EVENTS = [b"id: 7\nevent: e\ndata: x\n\n", b"retry: 10\n:\n\ndata: half", b"id: \1\ndata: y\r\rid\n\n",
+          b"data: " + b"z" * 80 + b"\n\n", "id: \u00fc\ndata\n\n".encode()]
+steps = {"close": POLL + OPEN + OTHER + b"\0" + POLL * 2, "backwards": POLL + LATER + SECOND + OTHER + b"\1" + POLL,
+         "idle": POLL + DEADLINE + POLL + DEADLINE + POLL + OPEN + DEADLINE + POLL * 2,
+         "failed": (POLL + FAILED + DEADLINE) * 6, "redirected": POLL + head(3, STREAM) + POLL * 3,
+         "early": OPEN + BYTES + text(EVENTS[0]) + ENDED + POLL + TAKE}
+for number, status in enumerate([200, 200, 204, 301, 404, 429, 500, 503]):
+    steps[f"status-{status}-{number}"] = POLL + head(number, STREAM, b"120") + POLL + DEADLINE + POLL * 2
+for number, event in enumerate(EVENTS):
+    steps[f"events-{number}"] = (POLL + OPEN + BYTES + text(event) + TAKE + ENDED + DEADLINE) * 2
+    steps[f"untaken-{number}"] = POLL + OPEN + BYTES + text(event) + ENDED + DEADLINE + POLL + TAKE
+steps["html"] = POLL + head(0, b"text/html") + POLL * 3
+for number, (name, calls) in enumerate(steps.items()):
+    config = bytes([number % 4]) + SECOND * 2 + bytes([0xFD, 50]) + SECOND + text([b"", b"7", b" a", b"\n"][number % 4])
+    write("client", name, config + calls)

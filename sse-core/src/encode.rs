@@ -1,5 +1,8 @@
 //! From an event to its bytes (WHATWG HTML 9.2.5): measured first, then written once.
 
+#[cfg(feature = "serde")]
+mod json;
+
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -8,6 +11,9 @@ use memchr::{Memchr2, memchr, memchr_iter, memchr2, memchr2_iter};
 use crate::error::{EncodeError, Field, MAX_ID_BYTES, check_frame_len};
 use crate::event::Event;
 use crate::frame::Frame;
+
+#[cfg(feature = "serde")]
+pub(crate) use json::Json;
 
 // E1: a name, a colon and always one space. A decoder takes one space away (9.2.6), so that without it a value that
 // begins with a space would lose its own.
@@ -48,6 +54,8 @@ pub(crate) fn encode(event: &Event<'_>, id: Option<Id<'_>>) -> Result<Frame, Enc
     // Sizes saturate: what does not fit into 64 bits does not fit into a frame either.
     let len = check_frame_len(len.into_iter().fold(0, u64::saturating_add))?;
 
+    #[cfg(feature = "serde")]
+    let len = len.saturating_add(event.json.map_or(0, |_| Json::GUESS));
     let mut wire = Vec::with_capacity(len);
     if let Some(id) = &id {
         id.write(&mut wire);
@@ -58,6 +66,10 @@ pub(crate) fn encode(event: &Event<'_>, id: Option<Id<'_>>) -> Result<Frame, Enc
     if let Some(data) = &data {
         data.write(&mut wire);
     }
+    #[cfg(feature = "serde")]
+    if let Some(json) = event.json {
+        json.write(&mut wire)?;
+    }
     if let Some(retry) = &retry {
         write_line(&mut wire, RETRY, retry.as_bytes());
     }
@@ -65,6 +77,8 @@ pub(crate) fn encode(event: &Event<'_>, id: Option<Id<'_>>) -> Result<Frame, Enc
         comment.write(&mut wire);
     }
     wire.push(b'\n');
+    #[cfg(feature = "serde")]
+    let len = if event.json.is_some() { json::cut_to_size(&mut wire)? } else { len };
     debug_assert_eq!(wire.len(), len, "E5: measured exactly");
     Ok(Frame::encoded(wire, id.map(|id| id.len()), event.live_only))
 }

@@ -1,5 +1,7 @@
 //! Why the wire format refused something.
 
+#[cfg(feature = "serde")]
+use alloc::boxed::Box;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
@@ -68,6 +70,12 @@ pub enum EncodeError {
         /// The longest frame in bytes.
         max: u64,
     },
+    /// The data is a value that could not be written as JSON.
+    #[cfg(feature = "serde")]
+    Json {
+        /// What `serde_json` says about it.
+        message: Box<str>,
+    },
 }
 
 impl fmt::Display for EncodeError {
@@ -87,6 +95,8 @@ impl fmt::Display for EncodeError {
             Self::TooLong { len, max } => {
                 write!(f, "the encoded event is {len} bytes long, the longest is {max} bytes")
             }
+            #[cfg(feature = "serde")]
+            Self::Json { message } => write!(f, "the data cannot be written as JSON: {message}"),
         }
     }
 }

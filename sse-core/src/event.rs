@@ -3,6 +3,8 @@
 use alloc::borrow::Cow;
 use core::time::Duration;
 
+#[cfg(feature = "serde")]
+use crate::encode::Json;
 use crate::encode::{self, Id};
 use crate::error::EncodeError;
 use crate::frame::Frame;
@@ -25,6 +27,9 @@ pub struct Event<'a> {
     pub(crate) id: Option<Cow<'a, str>>,
     pub(crate) event: Option<Cow<'a, str>>,
     pub(crate) data: Option<Cow<'a, str>>,
+    /// The data instead, if it is a value.
+    #[cfg(feature = "serde")]
+    pub(crate) json: Option<Json<'a>>,
     pub(crate) retry: Option<Duration>,
     pub(crate) comment: Option<Cow<'a, str>>,
     pub(crate) live_only: bool,
@@ -34,7 +39,16 @@ impl<'a> Event<'a> {
     /// Makes an event with no fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self { id: None, event: None, data: None, retry: None, comment: None, live_only: false }
+        Self {
+            id: None,
+            event: None,
+            data: None,
+            #[cfg(feature = "serde")]
+            json: None,
+            retry: None,
+            comment: None,
+            live_only: false,
+        }
     }
 
     /// Gives the event an id, which the client keeps and sends back as `Last-Event-ID` when it reconnects.
@@ -63,6 +77,48 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn data(mut self, data: impl Into<Cow<'a, str>>) -> Self {
         self.data = Some(data.into());
+        #[cfg(feature = "serde")]
+        {
+            self.json = None;
+        }
+        self
+    }
+
+    /// Gives the event a value as its data, which is written as one line of JSON when the event is encoded: straight
+    /// into the frame, with no string in between.
+    ///
+    /// It takes the place of [`data`](Event::data). Line breaks between the tokens, of which only a value that is JSON
+    /// already can have any, are written as spaces: that is the same JSON, and it stays one line.
+    ///
+    /// ```
+    /// use sse_core::Event;
+    ///
+    /// let report = serde_json::json!({ "sky": "blue\nand clear", "celsius": 22 });
+    /// let frame = Event::new().event("weather").json(&report).encode()?;
+    /// assert_eq!(frame.as_bytes(), br#"event: weather
+    /// data: {"celsius":22,"sky":"blue\nand clear"}
+    ///
+    /// "#);
+    /// # Ok::<(), sse_core::EncodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`encode`](Event::encode), and what publishes the event, fails with [`EncodeError::Json`] if the value cannot be
+    /// JSON: if its `Serialize` fails, or a map has keys that are no strings.
+    ///
+    /// # Cost
+    ///
+    /// The length is not known before it is written. The frame's buffer begins with 128 bytes for the JSON, doubles when
+    /// they are used up and is cut to its exact size in the end: one or two allocations for a small value, and
+    /// log<sub>2</sub>(length / 128) more for a large one. Without the feature `std` the JSON is written to a buffer of its
+    /// own and copied, since `serde_json` offers nothing else there. Each encoding calls the value's `Serialize` once; comparing
+    /// two events and printing one with `{:?}` do so, too.
+    #[cfg(feature = "serde")]
+    #[must_use]
+    pub fn json<T: serde::Serialize + Sync>(mut self, value: &'a T) -> Self {
+        self.data = None;
+        self.json = Some(Json::new(value));
         self
     }
 
@@ -108,7 +164,8 @@ impl<'a> Event<'a> {
     /// - [`EncodeError::IdControl`], [`EncodeError::IdWhiteSpace`] or [`EncodeError::IdTooLong`] if the id would not
     ///   survive the way back in a request header (E4);
     /// - [`EncodeError::RetryTooLong`] if the retry time has more than [`u64::MAX`] milliseconds;
-    /// - [`EncodeError::TooLong`] if the result were longer than a frame can be, about 4 GiB.
+    /// - [`EncodeError::TooLong`] if the result were longer than a frame can be, about 4 GiB;
+    /// - `EncodeError::Json`, with the feature `serde`, if the data is a value that cannot be JSON.
     ///
     /// # Cost
     ///

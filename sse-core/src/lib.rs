@@ -8,6 +8,8 @@
 //!
 //! [`text/event-stream`]: https://html.spec.whatwg.org/multipage/server-sent-events.html
 //!
+//! The other end is here too: [`client`] follows a stream and comes back by itself, as a state machine of the same kind.
+//!
 //! # The one idea
 //!
 //! A channel is a log of encoded frames, and a connection is a position. Publishing appends to the log; delivering
@@ -90,6 +92,7 @@
 //!
 //! - `std` (on by default): the [`shared`] hub for threads and tasks, and vectored windows. Without it the crate needs
 //!   `alloc` alone.
+//! - `serde`: an event whose data is a value, written as JSON straight into the frame: `Event::json`.
 //!
 //! # Panics
 //!
@@ -114,6 +117,7 @@ extern crate std;
 mod arena;
 mod backlog;
 mod channel;
+pub mod client;
 mod config;
 mod connection;
 mod deadline;

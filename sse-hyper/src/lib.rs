@@ -121,3 +121,8 @@ pub use serve::{Outcome, ServeConnection, Subscribed, serve_connection};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So is the page on testing.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;

@@ -47,10 +47,14 @@ impl<'a> Line<'a> {
 
 /// 9.2.6: a `retry` of anything but ASCII digits, or of none, is ignored.
 pub(super) fn milliseconds(value: &[u8]) -> Option<Duration> {
+    digits(value).map(Duration::from_millis)
+}
+
+/// The number that ASCII digits, and nothing else, write; [`u64::MAX`] for a larger one.
+pub(crate) fn digits(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let digits = value.iter().map(|digit| u64::from(digit & 0x0f));
-    let millis = digits.fold(0_u64, |millis, digit| millis.saturating_mul(10).saturating_add(digit));
-    Some(Duration::from_millis(millis))
+    Some(digits.fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(digit)))
 }

@@ -11,8 +11,8 @@ use crate::error::DecodeError;
 
 use block::Block;
 use input::Input;
-pub(crate) use line::Line;
 use line::milliseconds;
+pub(crate) use line::{Line, digits};
 
 /// A message as a client's listener gets it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -36,6 +36,7 @@ use crate::time::Instant;
 
 pub use drain::Drain;
 pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, SubscribeError};
+pub(crate) use input::scramble;
 pub use output::{Action, ChannelCloseReason};
 pub use publish::Published;
 pub use transmit::{MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, Transmit};

@@ -1,0 +1,98 @@
+//! How long to wait before the next attempt (WHATWG HTML 9.2.3).
+
+use core::time::Duration;
+
+use super::BackoffConfig;
+use crate::hub::scramble;
+
+/// Waits without a length are a busy loop for the driver.
+const MIN_WAIT: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Debug)]
+pub(super) struct Backoff {
+    config: BackoffConfig,
+    seed: u64,
+    /// The reconnection time that a stream set.
+    retry: Option<Duration>,
+    /// Attempts in a row that opened no stream.
+    failures: u32,
+    /// All waits so far: each has a jitter of its own.
+    waits: u64,
+}
+
+impl Backoff {
+    pub(super) const fn new(config: BackoffConfig, seed: u64) -> Self {
+        Self { config, seed, retry: None, failures: 0, waits: 0 }
+    }
+
+    /// A stream opened.
+    pub(super) const fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// An attempt opened no stream.
+    pub(super) const fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// A stream set the reconnection time.
+    pub(super) const fn set_retry(&mut self, retry: Duration) {
+        self.retry = Some(retry);
+    }
+
+    pub(super) fn reconnection_time(&self) -> Duration {
+        self.retry.unwrap_or(self.config.initial).max(self.config.shortest).max(MIN_WAIT)
+    }
+
+    /// The next wait, and no less than the server asked for.
+    pub(super) fn wait(&mut self, at_least: Duration) -> Duration {
+        let base = self.reconnection_time();
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        let wait = base.saturating_mul(factor).min(self.config.longest).max(base).max(at_least);
+        wait.saturating_add(self.jitter(wait))
+    }
+
+    fn jitter(&mut self, wait: Duration) -> Duration {
+        let random = scramble(self.seed, self.waits);
+        self.waits = self.waits.wrapping_add(1);
+        let most = wait.as_nanos().saturating_mul(u128::from(self.config.jitter_percent)) / 100;
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        Duration::from_nanos(random.checked_rem(most.saturating_add(1)).unwrap_or(random))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_saturate() {
+        let config = BackoffConfig { jitter_percent: 0, ..BackoffConfig::default() };
+        let mut backoff = Backoff::new(config, 7);
+        let mut waits = [0; 8].map(|_| {
+            let wait = backoff.wait(Duration::ZERO).as_secs();
+            backoff.failed();
+            wait
+        });
+        assert_eq!(waits, [3, 6, 12, 24, 48, 60, 60, 60]);
+        backoff.failures = u32::MAX;
+        waits[0] = backoff.wait(Duration::ZERO).as_secs();
+        assert_eq!(waits[0], 60);
+        backoff.set_retry(Duration::MAX);
+        assert_eq!(backoff.wait(Duration::ZERO), Duration::MAX);
+        backoff.config.jitter_percent = u32::MAX;
+        assert_eq!(backoff.wait(Duration::MAX), Duration::MAX);
+    }
+
+    #[test]
+    fn jitter_is_spread_over_its_range_and_comes_from_the_seed() {
+        let waits = |seed| {
+            let mut backoff = Backoff::new(BackoffConfig::default(), seed);
+            (0..1000).map(|_| backoff.wait(Duration::ZERO).as_millis()).collect::<alloc::vec::Vec<_>>()
+        };
+        assert_eq!(waits(1), waits(1));
+        assert_ne!(waits(1), waits(2));
+        let (least, most) = (*waits(1).iter().min().unwrap(), *waits(1).iter().max().unwrap());
+        assert!((3000..3050).contains(&least) && (4450..=4500).contains(&most), "{least} to {most}");
+    }
+}

@@ -1,0 +1,50 @@
+//! What a request carries and what a response head says.
+
+use core::time::Duration;
+
+/// The longest last event id that is sent, in bytes: half of the 8 KiB that common servers allow a header line.
+const MAX_SENT_ID_BYTES: usize = 4096;
+
+/// Whether a `Last-Event-ID` header can bring the id to the server as it is.
+///
+/// Headers carry no control characters but tab (RFC 9110, 5.5), and lose white space at their ends. A longer id would
+/// have every request refused.
+pub(super) fn is_sendable(id: &str) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let bytes = id.as_bytes();
+    bytes.len() <= MAX_SENT_ID_BYTES
+        && !is_blank(bytes.first())
+        && !is_blank(bytes.last())
+        && bytes.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
+}
+
+/// 9.2.2: the type is `text/event-stream`, whatever its parameters.
+pub(super) fn is_event_stream(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+/// Whether a status says that the server may answer otherwise a little later.
+pub(super) const fn is_temporary(status: u16) -> bool {
+    matches!(status, 429 | 500..=599)
+}
+
+/// The seconds of a `Retry-After` (RFC 9110, 10.2.3). A date is no number of seconds without a calendar: it is ignored.
+pub(super) fn retry_after(value: &[u8]) -> Option<Duration> {
+    crate::decode::digits(value.trim_ascii()).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_sent_if_it_arrives_as_it_is() {
+        for id in ["", "7", "a b", "a\tb", "\u{85}ü", "日本", &"x".repeat(4096)] {
+            assert!(is_sendable(id), "{id:?}");
+        }
+        for id in ["\u{1}", "a\u{7f}", " a", "a ", "\ta", "a\t", &"x".repeat(4097)] {
+            assert!(!is_sendable(id), "{id:?}");
+        }
+    }
+}

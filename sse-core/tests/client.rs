@@ -1,0 +1,336 @@
+//! The client keeps the standard (WHATWG HTML 9.2) and its contract with a driver.
+
+#[path = "client/contract.rs"]
+mod contract;
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::{any, proptest};
+use proptest::test_runner::Config;
+use sse_core::client::{BackoffConfig, Client, ClientAction, ClientConfig, ClientState, StopReason};
+use sse_core::{DecodeError, Instant};
+
+const EVENT_STREAM: Option<&[u8]> = Some(b"text/event-stream");
+
+fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+/// Without jitter, so that waits are exact.
+fn config() -> ClientConfig {
+    let backoff = BackoffConfig { jitter_percent: 0, ..BackoffConfig::default() };
+    ClientConfig { backoff, idle_timeout: None, ..ClientConfig::default() }
+}
+
+/// A client whose stream is open since the origin.
+fn open(config: ClientConfig) -> Client {
+    let mut client = Client::new(config);
+    connect(&mut client);
+    client.opened(at(0), 200, EVENT_STREAM, None);
+    assert_eq!(client.state(), ClientState::Open);
+    client
+}
+
+/// Takes the one action that is pending, a request, and returns its last event id.
+fn connect(client: &mut Client) -> Option<String> {
+    let Some(ClientAction::Connect { last_event_id }) = client.poll_action() else { panic!("{client:?}") };
+    assert_eq!(client.poll_action(), None);
+    last_event_id
+}
+
+/// Lets the wait pass, and connects.
+fn reconnect(client: &mut Client) -> Option<String> {
+    let next = client.poll_timeout().expect("it waits");
+    client.handle_timeout(next);
+    connect(client)
+}
+
+fn data(client: &mut Client) -> Vec<String> {
+    std::iter::from_fn(|| client.next_message()).map(|message| message.unwrap().data).collect()
+}
+
+#[test]
+fn a_200_of_the_right_type_opens_whatever_its_parameters() {
+    for content_type in
+        ["text/event-stream", "Text/Event-Stream", "text/event-stream; charset=x", " text/event-stream ;"]
+    {
+        let mut client = Client::new(config());
+        connect(&mut client);
+        assert_eq!(client.state(), ClientState::Connecting);
+        client.opened(at(0), 200, Some(content_type.as_bytes()), None);
+        assert_eq!(client.state(), ClientState::Open, "{content_type}");
+    }
+}
+
+#[test]
+fn every_other_status_and_type_fails_the_connection_for_good() {
+    let answers: [(u16, Option<&[u8]>, _); 10] = [
+        (200, None, StopReason::ContentType),
+        (200, Some(b""), StopReason::ContentType),
+        (200, Some(b"text/event-streams"), StopReason::ContentType),
+        (200, Some(b"text/html; text/event-stream"), StopReason::ContentType),
+        (204, EVENT_STREAM, StopReason::NoContent),
+        (201, EVENT_STREAM, StopReason::Status(201)),
+        (301, None, StopReason::Status(301)),
+        (404, None, StopReason::Status(404)),
+        (429, None, StopReason::Status(429)),
+        (503, EVENT_STREAM, StopReason::Status(503)),
+    ];
+    for (status, content_type, reason) in answers {
+        let mut client = Client::new(config());
+        connect(&mut client);
+        client.opened(at(0), status, content_type, Some(b"1"));
+        assert_eq!(client.state(), ClientState::Stopped(reason));
+        assert_eq!(client.poll_action(), Some(ClientAction::Close), "the body is not read");
+        assert_eq!(client.poll_action(), Some(ClientAction::Stop(reason)));
+        assert_eq!((client.poll_action(), client.poll_timeout()), (None, None));
+        for input in [Client::ended, Client::failed, Client::handle_timeout, Client::close] {
+            input(&mut client, at(1_000_000));
+        }
+        assert_eq!((client.poll_action(), client.poll_timeout()), (None, None), "for good");
+    }
+}
+
+#[test]
+fn refusals_that_pass_are_tried_again_if_configured_and_no_sooner_than_asked() {
+    let refused = |status, retry_after: Option<&[u8]>| {
+        let mut client = Client::new(ClientConfig { retry_refusals: true, ..config() });
+        connect(&mut client);
+        client.opened(at(0), status, None, retry_after);
+        let is_dropped = client.poll_action() == Some(ClientAction::Close) && client.poll_action().is_none();
+        client.poll_timeout().filter(|_| is_dropped)
+    };
+    assert_eq!(refused(503, None), Some(at(6000)), "an attempt that failed: the wait doubles");
+    assert_eq!(refused(429, Some(b" 120 ")), Some(at(120_000)), "also beyond the longest backoff");
+    assert_eq!(refused(500, Some(b"1")), Some(at(6000)), "never sooner than without it");
+    assert_eq!(refused(599, Some(b"Fri, 31 Dec 1999 23:59:59 GMT")), Some(at(6000)), "dates are ignored");
+    assert_eq!(refused(503, Some(&[b'9'; 40])), Some(Instant::from_nanos(u64::MAX)));
+    assert_eq!(refused(404, Some(b"1")), None, "404 does not pass");
+}
+
+#[test]
+fn the_end_of_the_stream_is_followed_by_a_new_request_after_the_reconnection_time() {
+    let mut client = open(config());
+    client.ended(at(500));
+    assert_eq!((client.state(), client.poll_timeout()), (ClientState::Waiting, Some(at(3500))));
+    client.handle_timeout(at(3499));
+    assert_eq!(client.poll_action(), None);
+    client.handle_timeout(at(3500));
+    assert_eq!(connect(&mut client), None, "there was no id");
+}
+
+#[test]
+fn retry_sets_the_reconnection_time_for_all_connections_to_come() {
+    let mut client = open(config());
+    client.bytes(at(0), b"retry: 700\nretry: 1e3\n");
+    // Nobody asked for messages, and the line counts all the same: it was processed before the end (9.2.6).
+    for end in [1000, 5000] {
+        client.ended(at(end));
+        assert_eq!(client.poll_timeout(), Some(at(end + 700)));
+        reconnect(&mut client);
+        client.opened(at(end + 700), 200, EVENT_STREAM, None);
+    }
+    assert_eq!(client.reconnection_time(), Duration::from_millis(700));
+    client.bytes(at(6000), b"retry: 0\n");
+    client.ended(at(6000));
+    assert_eq!(client.poll_timeout(), Some(at(6100)), "no busy loop");
+}
+
+#[test]
+fn attempts_that_fail_wait_longer_until_one_opens() {
+    let mut client = Client::new(config());
+    for wait in [6, 12, 24, 48, 60, 60].map(Duration::from_secs) {
+        let now = client.poll_timeout().unwrap();
+        reconnect(&mut client);
+        client.failed(now);
+        assert_eq!(client.poll_timeout(), Some(now.saturating_add(wait)));
+    }
+    let now = client.poll_timeout().unwrap();
+    reconnect(&mut client);
+    client.opened(now, 200, EVENT_STREAM, None);
+    client.failed(now);
+    assert_eq!(client.poll_timeout(), Some(now.saturating_add(Duration::from_secs(3))));
+}
+
+#[test]
+fn waits_are_spread_by_the_seed() {
+    let wait = |seed| {
+        let mut client = open(ClientConfig { seed, ..ClientConfig::default() });
+        client.ended(at(0));
+        client.poll_timeout().unwrap()
+    };
+    let waits: Vec<_> = (0..100).map(wait).collect();
+    assert!(
+        waits.iter().all(|wait| (at(3000)..=at(4500)).contains(wait)),
+        "never below the reconnection time"
+    );
+    assert!(waits.iter().min() < Some(&at(3100)) && waits.iter().max() > Some(&at(4400)));
+    assert_eq!(wait(7), wait(7));
+}
+
+#[test]
+fn the_request_carries_the_last_event_id() {
+    let mut client = open(config());
+    client.bytes(at(0), b"id: 7\ndata: a\n\nid: 8\n\nid: 9\ndata: unfinished\n");
+    assert_eq!(data(&mut client), ["a"]);
+    client.ended(at(0));
+    assert_eq!(
+        reconnect(&mut client),
+        Some("8".into()),
+        "of the newest block that is whole, with data or without"
+    );
+    // The string outlives the connection, and messages carry it.
+    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.bytes(at(3000), b"data: b\n\n");
+    assert_eq!(client.next_message().unwrap().unwrap().id, "8");
+    client.bytes(at(3000), b"id:\n\n");
+    client.ended(at(3000));
+    assert_eq!(reconnect(&mut client), None, "an empty id clears it");
+}
+
+#[test]
+fn an_id_that_no_header_carries_is_not_sent() {
+    let mut client = open(ClientConfig { last_event_id: " a".into(), ..config() });
+    let mut injected = Client::new(ClientConfig { last_event_id: "a\r\nX: y".into(), ..config() });
+    assert_eq!(connect(&mut injected), None);
+    client.bytes(at(0), "id: ü\ndata: a\n\nid: \u{1}\ndata: b\n\nid: 9\0\ndata: c\n\n".as_bytes());
+    let ids = [(); 3].map(|()| client.next_message().unwrap().unwrap().id);
+    assert_eq!(ids, ["ü", "\u{1}", "\u{1}"], "messages have them as the standard says");
+    client.ended(at(0));
+    assert_eq!(reconnect(&mut client), Some("ü".into()));
+}
+
+#[test]
+fn what_came_before_the_end_can_be_taken_after_it_and_is_not_asked_for_again() {
+    let mut client = open(config());
+    client.bytes(at(0), b"id: 1\ndata: a\n\nid: 2\ndata: b\n\ndata: half");
+    client.ended(at(0));
+    assert_eq!(reconnect(&mut client), Some("2".into()));
+    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.bytes(at(3000), b"data: c\n\nid: 4\ndata: d\n\n");
+    assert_eq!(client.next_message().unwrap().unwrap().data, "a");
+    client.close(at(3000));
+    assert_eq!(data(&mut client), ["b", "c", "d"]);
+
+    let mut client = open(config());
+    client.bytes(at(0), b"data: old\n\n");
+    client.ended(at(0));
+    reconnect(&mut client);
+    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.bytes(at(3000), b"data: new\n\n");
+    assert_eq!(data(&mut client), ["old", "new"]);
+}
+
+#[test]
+fn an_event_above_the_limit_is_an_error_and_the_stream_goes_on() {
+    let mut client = open(ClientConfig { max_event_bytes: 5, ..config() });
+    client.bytes(at(0), b"data: cloudy\n\ndata: sunny\n\n");
+    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })));
+    assert_eq!(data(&mut client), ["sunny"]);
+    client.bytes(at(0), b"data: cloudy");
+    client.ended(at(0));
+    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })));
+    reconnect(&mut client);
+    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.bytes(at(3000), b"data: cloudy\n\n");
+    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })), "the limit stays");
+}
+
+#[test]
+fn a_line_of_which_nothing_comes_is_given_up() {
+    let idle_timeout = Some(Duration::from_secs(60));
+    let mut client = open(ClientConfig { idle_timeout, ..config() });
+    client.bytes(at(50_000), b":\n\n");
+    client.bytes(at(70_000), b"");
+    assert_eq!(client.poll_timeout(), Some(at(110_000)), "a ping counts, no bytes do not");
+    client.handle_timeout(at(109_999));
+    assert_eq!(client.poll_action(), None);
+    client.handle_timeout(at(110_000));
+    assert_eq!(client.poll_timeout(), Some(at(110_000)), "there is something to do");
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!((client.poll_action(), client.poll_timeout()), (None, Some(at(113_000))));
+    client.bytes(at(110_000), b"data: late\n\n");
+    client.ended(at(110_000));
+    assert_eq!(client.poll_timeout(), Some(at(113_000)), "of the connection that was dropped");
+    assert_eq!(data(&mut client), [""; 0]);
+
+    // A head that does not come is the same, and counts as an attempt that failed.
+    reconnect(&mut client);
+    client.handle_timeout(at(173_000));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_timeout(), Some(at(179_000)));
+}
+
+#[test]
+fn a_driver_that_comes_late_drops_the_old_connection_first() {
+    let idle_timeout = Some(Duration::from_secs(60));
+    let mut client = open(ClientConfig { idle_timeout, ..config() });
+    client.handle_timeout(at(60_000));
+    client.handle_timeout(at(90_000));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(connect(&mut client), None);
+}
+
+#[test]
+fn the_idle_timeout_is_never_zero() {
+    let client = open(ClientConfig { idle_timeout: Some(Duration::ZERO), ..config() });
+    assert_eq!(client.poll_timeout(), Some(at(1)));
+}
+
+#[test]
+fn closing_drops_a_connection_that_was_just_given_up() {
+    let idle_timeout = Some(Duration::from_secs(60));
+    let mut client = open(ClientConfig { idle_timeout, ..config() });
+    client.handle_timeout(at(60_000));
+    client.close(at(60_000));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_action(), Some(ClientAction::Stop(StopReason::Closed)));
+}
+
+#[test]
+fn closing_ends_it_wherever_it_stands() {
+    let mut waiting = open(config());
+    waiting.ended(at(0));
+    let mut connecting = Client::new(config());
+    connect(&mut connecting);
+    for (mut client, is_in_hand) in
+        [(Client::new(config()), false), (connecting, true), (open(config()), true), (waiting, false)]
+    {
+        client.close(at(1));
+        client.close(at(2));
+        assert!(client.poll_timeout() <= Some(at(2)) && client.poll_timeout().is_some());
+        assert_eq!(is_in_hand.then(|| client.poll_action()), is_in_hand.then_some(Some(ClientAction::Close)));
+        assert_eq!(client.poll_action(), Some(ClientAction::Stop(StopReason::Closed)));
+        assert_eq!((client.poll_action(), client.poll_timeout()), (None, None));
+    }
+}
+
+#[test]
+fn inputs_that_come_too_early_do_nothing() {
+    let mut client = Client::new(config());
+    client.opened(at(0), 404, None, None);
+    client.bytes(at(0), b"data: x\n\n");
+    client.ended(at(0));
+    assert_eq!(data(&mut client), [""; 0]);
+    assert_eq!(connect(&mut client), None);
+    client.opened(at(0), 200, EVENT_STREAM, None);
+    client.opened(at(0), 404, None, None);
+    assert_eq!(client.state(), ClientState::Open, "a connection has one head");
+}
+
+#[test]
+fn d5_time_does_not_run_backwards() {
+    let mut client = open(config());
+    client.bytes(at(10_000), b":\n");
+    client.ended(at(1));
+    assert_eq!(client.poll_timeout(), Some(at(13_000)));
+}
+
+proptest! {
+    #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+    #[test]
+    fn any_calls_in_any_order_keep_the_contract(calls in vec(any::<u8>(), 0..400)) {
+        contract::run(&calls);
+    }
+}

@@ -1,0 +1,202 @@
+//! Any calls in any order, made of bytes: a client keeps the contract with its driver. One engine, called by proptest, by
+//! the fuzz target and with its seeds.
+
+use std::time::Duration;
+
+use sse_core::Instant;
+use sse_core::client::{BackoffConfig, Client, ClientAction, ClientConfig, ClientState};
+
+const LIMIT: usize = 64;
+
+/// The steps: the first byte says what is done, others how.
+struct Steps<'a>(&'a [u8]);
+
+impl<'a> Steps<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let count = usize::from(self.byte()?).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(count);
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    /// Durations of every magnitude, the longest among them.
+    fn duration(&mut self) -> Option<Duration> {
+        let byte = self.byte()?;
+        Some(Duration::from_nanos(u64::from(byte & 3) << (byte >> 2)))
+    }
+}
+
+struct Driver {
+    client: Client,
+    now: Instant,
+    shortest: Duration,
+    /// Whether a connection is in hand: asked for, and neither ended nor dropped.
+    in_hand: bool,
+    stopped: bool,
+}
+
+pub(crate) fn run(input: &[u8]) {
+    let mut steps = Steps(input);
+    // Too short to say how the client is configured.
+    let Some(mut driver) = Driver::new(&mut steps) else { return };
+    while let Some(step) = steps.byte() {
+        if driver.step(step, &mut steps).is_none() {
+            break;
+        }
+        driver.check();
+    }
+    driver.settle();
+}
+
+impl Driver {
+    fn new(steps: &mut Steps<'_>) -> Option<Driver> {
+        let flags = steps.byte()?;
+        let backoff = BackoffConfig {
+            initial: steps.duration()?,
+            shortest: steps.duration()?,
+            longest: steps.duration()?,
+            jitter_percent: u32::from(steps.byte()?),
+        };
+        let idle = steps.duration()?;
+        let config = ClientConfig {
+            last_event_id: String::from_utf8_lossy(steps.bytes()?).into_owned(),
+            backoff,
+            idle_timeout: (flags & 1 == 0).then_some(idle),
+            retry_refusals: flags & 2 == 0,
+            max_event_bytes: LIMIT,
+            seed: u64::from(flags),
+        };
+        Some(Driver {
+            client: Client::new(config),
+            now: Instant::ORIGIN,
+            shortest: backoff.shortest.max(Duration::from_millis(1)),
+            in_hand: false,
+            stopped: false,
+        })
+    }
+
+    fn step(&mut self, step: u8, steps: &mut Steps<'_>) -> Option<()> {
+        match step % 10 {
+            0 => drop(self.poll()),
+            1 => {
+                let status = [200, 200, 204, 301, 404, 429, 500, 503][usize::from(steps.byte()? & 7)];
+                let (content_type, retry_after) = (steps.bytes()?, steps.bytes()?);
+                let was_connecting = self.client.state() == ClientState::Connecting;
+                self.client.opened(self.now, status, Some(content_type), Some(retry_after));
+                let is_open = self.client.state() == ClientState::Open;
+                assert!(!(was_connecting && is_open) || status == 200);
+            }
+            2 => {
+                self.client.opened(self.now, 200, Some(b"text/event-stream"), None);
+            }
+            3 => self.client.bytes(self.now, steps.bytes()?),
+            4 => self.end(|client, now| client.ended(now)),
+            5 => self.end(|client, now| client.failed(now)),
+            6 => {
+                self.now = self.now.saturating_add(steps.duration()?);
+                self.client.handle_timeout(self.now);
+            }
+            7 => {
+                // As a driver that sleeps until then.
+                self.now = self.client.poll_timeout().unwrap_or(self.now).max(self.now);
+                self.client.handle_timeout(self.now);
+            }
+            8 => self.take(),
+            _ if steps.byte()? == 0 => self.client.close(self.now),
+            // Time that runs backwards.
+            _ => self.client.handle_timeout(Instant::ORIGIN),
+        }
+        Some(())
+    }
+
+    fn end(&mut self, end: impl Fn(&mut Client, Instant)) {
+        let state = self.client.state();
+        end(&mut self.client, self.now);
+        if matches!(state, ClientState::Connecting | ClientState::Open) {
+            self.in_hand = false;
+            assert_eq!(self.client.state(), ClientState::Waiting);
+            let wait = self.client.poll_timeout().map(|until| until.saturating_duration_since(self.now));
+            let is_last = Instant::from_nanos(u64::MAX).saturating_duration_since(self.now) < self.shortest;
+            assert!(is_last || wait >= Some(self.shortest), "{wait:?}");
+        }
+    }
+
+    fn poll(&mut self) -> Option<ClientAction> {
+        let action = self.client.poll_action()?;
+        match &action {
+            ClientAction::Connect { last_event_id } => {
+                assert!(!self.in_hand && !self.stopped, "one connection at a time, and none after the end");
+                self.in_hand = true;
+                let id = last_event_id.as_deref().unwrap_or("7");
+                let is_header = !id.is_empty() && id.len() <= 4096 && id == id.trim_matches([' ', '\t']);
+                assert!(is_header && !id.contains(|c: char| c.is_ascii_control() && c != '\t'), "{id:?}");
+            }
+            ClientAction::Close => {
+                assert!(self.in_hand, "there is a connection to drop");
+                self.in_hand = false;
+            }
+            ClientAction::Stop(reason) => {
+                assert!(!self.in_hand && !self.stopped, "it ends once, without a connection");
+                assert_eq!(self.client.state(), ClientState::Stopped(*reason));
+                self.stopped = true;
+            }
+            _ => unreachable!(),
+        }
+        Some(action)
+    }
+
+    fn take(&mut self) {
+        while let Some(message) = self.client.next_message() {
+            if let Ok(message) = message {
+                assert!(message.data.len() + message.event.len() <= LIMIT + "message".len());
+            }
+        }
+    }
+
+    /// D2: while an action is pending the deadline is not in the future, and there are few of them.
+    fn check(&self) {
+        let mut client = self.client.clone();
+        let mut actions = 0;
+        loop {
+            let deadline = client.poll_timeout();
+            if client.poll_action().is_none() {
+                break;
+            }
+            assert!(
+                deadline.is_some_and(|deadline| deadline <= self.now),
+                "{deadline:?} with actions pending"
+            );
+            actions += 1;
+        }
+        assert!(actions <= 2, "{actions} actions");
+        client.handle_timeout(self.now);
+        while client.poll_action().is_some() {}
+        let deadline = client.poll_timeout();
+        let is_last = self.now == Instant::from_nanos(u64::MAX);
+        assert!(is_last || deadline.is_none_or(|at| at > self.now), "{deadline:?} with nothing pending");
+    }
+
+    /// Left alone, a client does something at its deadlines only, and each brings one attempt.
+    fn settle(&mut self) {
+        for _ in 0..20 {
+            let Some(next) = self.client.poll_timeout() else { break };
+            self.now = next.max(self.now);
+            self.client.handle_timeout(self.now);
+            for _ in 0..3 {
+                self.poll();
+            }
+            self.take();
+            self.check();
+        }
+        if self.client.poll_timeout().is_none() {
+            let state = self.client.state();
+            assert_eq!(self.stopped, matches!(state, ClientState::Stopped(_)), "{state:?}");
+        }
+    }
+}

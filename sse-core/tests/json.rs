@@ -1,0 +1,120 @@
+//! Values as the data of events (feature `serde`).
+#![cfg(feature = "serde")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use allocation_counter::measure;
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use sse_core::{
+    ChannelConfig, Decoder, EncodeError, Event, Field, Frame, Hub, HubConfig, Instant, PublishError,
+};
+
+fn decoded(frame: &Frame) -> Value {
+    let mut decoder = Decoder::new();
+    decoder.push(frame.as_bytes());
+    let message = decoder.next_message().unwrap().unwrap();
+    assert_eq!(decoder.next_message(), None, "one message");
+    serde_json::from_str(&message.data).unwrap()
+}
+
+#[test]
+fn a_value_is_one_line_of_data_between_the_other_fields() {
+    let value = json!({ "a": [1, -2.5, null, true], "b": "x" });
+    let event = Event::new().id("7").event("e").json(&value).retry(Duration::from_secs(1)).comment("c");
+    let expected = "id: 7\nevent: e\ndata: {\"a\":[1,-2.5,null,true],\"b\":\"x\"}\nretry: 1000\n: c\n\n";
+    assert_eq!(event.encode().unwrap().as_bytes(), expected.as_bytes());
+    assert!(event.clone().live_only().encode().unwrap().is_live_only());
+    // The same event from a string has the same frame.
+    let text = value.to_string();
+    assert_eq!(event.encode(), event.data(text).encode());
+}
+
+#[test]
+fn whatever_its_strings_hold_a_value_comes_back_as_it_was() {
+    for text in [
+        "",
+        "a\nb\r\nc\r",
+        "\n\ndata: evil\n\n",
+        "\u{2028}\u{85}\0\u{7f}\u{feff}",
+        " x ",
+        "日本 \u{1f980}",
+        "\"\\",
+    ] {
+        let value = json!({ text: [text, { "k": text }] });
+        assert_eq!(decoded(&Event::new().json(&value).encode().unwrap()), value, "{text:?}");
+    }
+}
+
+#[test]
+fn e3_a_raw_value_stays_on_its_line() {
+    let raw = RawValue::from_string("[1,\r\n2,\n\n \"a\\nb\"]".into()).unwrap();
+    let frame = Event::new().json(&raw).encode().unwrap();
+    assert_eq!(frame.as_bytes(), b"data: [1,  2,   \"a\\nb\"]\n\n");
+    assert_eq!(decoded(&frame), json!([1, 2, "a\nb"]));
+}
+
+#[test]
+fn a_value_that_is_no_json_is_a_typed_error() {
+    struct Failing;
+    impl Serialize for Failing {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("the sensor is gone"))
+        }
+    }
+    let error = Event::new().json(&Failing).encode().unwrap_err();
+    assert_eq!(error, EncodeError::Json { message: "the sensor is gone".into() });
+    assert_eq!(error.to_string(), "the data cannot be written as JSON: the sensor is gone");
+    let keys = BTreeMap::from([(vec![1], 2)]);
+    assert!(matches!(Event::new().json(&keys).encode(), Err(EncodeError::Json { .. })));
+    let refused = Event::new().event("a\n").json(&Failing).encode();
+    assert_eq!(
+        refused,
+        Err(EncodeError::LineBreak { field: Field::Event, offset: 1 }),
+        "before it is written"
+    );
+
+    let mut hub = Hub::new(HubConfig::default()).unwrap();
+    let channel = hub.open(Instant::ORIGIN, "a", ChannelConfig::default()).unwrap();
+    let published = hub.publish(Instant::ORIGIN, channel, &Event::new().json(&Failing));
+    assert!(matches!(published, Err(PublishError::Encode(EncodeError::Json { .. }))), "{published:?}");
+    let published = hub.publish(Instant::ORIGIN, channel, &Event::new().json(&"x")).unwrap();
+    assert_eq!(published.frame.as_bytes(), b"id: 0-1\ndata: \"x\"\n\n", "what failed took no position");
+}
+
+#[test]
+fn the_later_of_text_and_value_counts() {
+    assert_eq!(Event::new().data("a").json(&1).encode().unwrap().as_bytes(), b"data: 1\n\n");
+    assert_eq!(Event::new().json(&1).data("a").encode().unwrap().as_bytes(), b"data: a\n\n");
+    assert_eq!(Event::new().json(&1).data("a"), Event::new().data("a"));
+}
+
+#[test]
+fn events_are_equal_if_their_json_is() {
+    assert_eq!(Event::new().json(&1_u8), Event::new().json(&1_i64));
+    assert_ne!(Event::new().json(&1), Event::new().json(&2));
+    assert_ne!(Event::new().json(&1), Event::new().data("1"));
+    assert!(format!("{:?}", Event::new().json(&[1, 2])).contains("json: Some([1,2])"));
+}
+
+#[test]
+fn e5_the_frame_has_its_exact_size_and_there_is_no_string_in_between() {
+    for (len, most) in [(0, 2), (100, 2), (100_000, 13)] {
+        let value = "x".repeat(len);
+        let mut frame = None;
+        let info = measure(|| frame = Some(Event::new().id("7").json(&value).encode().unwrap()));
+        let frame = frame.unwrap();
+        assert!(info.count_total <= most, "{info:?} for {len} bytes");
+        assert_eq!(info.bytes_current, frame.len() as i64, "nothing is kept beyond it");
+        assert!(info.bytes_max <= 4 * frame.len() as u64 + 256, "{info:?} for {len} bytes");
+    }
+}
+
+#[test]
+fn an_event_with_a_value_goes_from_thread_to_thread() {
+    fn is_send_and_sync<T: Send + Sync>(_: T) {}
+    is_send_and_sync(Event::new().json(&1));
+}
