@@ -1,6 +1,5 @@
 //! Streams of events into channels.
 
-use std::future::poll_fn;
 use std::pin::pin;
 
 use futures_core::Stream;
@@ -29,8 +28,5 @@ pub async fn publish_all(
     events: impl Stream<Item = Event<'static>>,
 ) -> Result<(), PublishError> {
     let mut events = pin!(events);
-    while let Some(event) = poll_fn(|cx| events.as_mut().poll_next(cx)).await {
-        channel.publish(&event)?;
-    }
-    Ok(())
+    channel.publish_from(|cx| events.as_mut().poll_next(cx)).await
 }

@@ -187,10 +187,25 @@ fn d8_a_connection_is_closed_when_its_last_byte_was_taken_and_not_before() {
     assert_eq!(wire.text(), "b\r\ndata: bye\n\n", "but for the end of the chunk");
     w.drive();
     assert!(handle.is_open());
-    wire.takes([2]);
+    wire.takes([2, 1, 3]);
+    assert_eq!(write(&mut line, &mut wire), Poll::Pending);
+    w.drive();
+    assert!(handle.is_open(), "the mark of the end has the same time");
+    wire.takes([1]);
     assert_eq!(write(&mut line, &mut wire), Poll::Ready(false));
     assert!(!handle.is_open());
-    assert_eq!((wire.text().as_str(), line.end_mark()), ("b\r\ndata: bye\n\n\r\n", &b"0\r\n\r\n"[..]));
+    assert_eq!((wire.text().as_str(), line.end_mark()), ("b\r\ndata: bye\n\n\r\n0\r\n\r\n", &b""[..]));
+}
+
+/// With nothing due there is nothing to wait for: the mark is left to who writes to the transport.
+#[test]
+fn an_idle_line_ends_with_a_mark() {
+    let w = World::new();
+    let outbound = w.connect();
+    outbound.handle().close();
+    let mut line = Line::new(outbound, Framing::Chunked);
+    assert_eq!(write(&mut line, &mut Wire::default()), Poll::Ready(false));
+    assert_eq!(line.end_mark(), b"0\r\n\r\n");
 }
 
 /// A transport with a buffer of its own has taken nothing before that is empty.
@@ -201,7 +216,7 @@ fn what_a_transport_buffers_is_not_taken_before_it_is_flushed() {
     let handle = outbound.handle();
     handle.try_send(&Event::new().data("bye")).unwrap();
     handle.close();
-    let wire = Wire::taking([1000, 1000]);
+    let wire = Wire::taking([1000, 1000, 1000]);
     wire.0.lock().unwrap().is_buffering = true;
     let mut serve = pin!(Serve::new(outbound, Framing::Chunked, wire.clone()));
     let cx = &mut Context::from_waker(Waker::noop());

@@ -171,7 +171,7 @@ where
             return Poll::Ready(result.map(|()| Outcome::Closed));
         }
         if let Some((outbound, framing)) = this.progress.take_subscription() {
-            this.waiting = Some(Waiting { outbound, framing, ended: None });
+            this.waiting = Some(Waiting { outbound, framing });
         }
         if let Some(subscribed) = this.hand_over() {
             return Poll::Ready(Ok(Outcome::Subscribed(subscribed)));
@@ -200,17 +200,12 @@ where
 struct Waiting {
     outbound: Outbound,
     framing: Framing,
-    ended: Option<Pin<Box<dyn Future<Output = CloseReason> + Send>>>,
 }
 
 impl Waiting {
     /// Ready when the hub ended the connection. Most heads are flushed in the turn that wrote them, and never wait.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let ended = self.ended.get_or_insert_with(|| {
-            let handle = self.outbound.handle();
-            Box::pin(async move { handle.closed().await })
-        });
-        ended.as_mut().poll(cx)
+        self.outbound.poll_ended(cx)
     }
 }
 

@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 /// How many sockets one look at the reactor tells of.
 const EVENTS: usize = 1024;
 
+/// How often a socket is read before it is closed.
+const READS_BEFORE_CLOSE: usize = 16;
+
 /// How often one poll of the task looks at the reactor, before others get the thread.
 const LOOKS_PER_POLL: usize = 16;
 
@@ -101,6 +104,13 @@ impl Socket for Wire {
     }
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Closed with bytes unread, it would be reset, and the peer could lose what it did not read yet.
+        let mut buffer = [0; 4096];
+        for _ in 0..READS_BEFORE_CLOSE {
+            if !matches!(self.stream.read(&mut buffer), Ok(1..)) {
+                break;
+            }
+        }
         Poll::Ready(self.stream.shutdown(Shutdown::Write))
     }
 }

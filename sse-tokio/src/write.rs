@@ -75,7 +75,7 @@ impl<W: AsyncWrite + Unpin> Socket for Writer<W> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        poll_write(&mut self.0, cx, slices)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -98,7 +98,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Duplex<T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        poll_write(&mut self.0, cx, slices)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -107,5 +107,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Duplex<T> {
 
     fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+fn poll_write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    match slices {
+        // A plain write is the cheaper call.
+        [only] => Pin::new(writer).poll_write(cx, only),
+        _ => Pin::new(writer).poll_write_vectored(cx, slices),
     }
 }

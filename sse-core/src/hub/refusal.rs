@@ -48,4 +48,10 @@ impl Hub {
         *progress = refused;
         true
     }
+
+    /// Whether a connection ends when it took what is due to it now.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_ending(&self, connection: ConnectionId) -> bool {
+        self.connections.get(connection).is_some_and(|state| !state.is_open())
+    }
 }

@@ -1,6 +1,7 @@
 //! The application's handle on a channel.
 
 use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
 
 use crate::{ChannelCloseReason, ChannelId, ChannelStats, Event, PublishError, Published};
 
@@ -38,6 +39,31 @@ impl Channel {
     /// O(1), however many follow it; the driver wakes them.
     pub fn publish(&self, event: &Event<'_>) -> Result<Published, PublishError> {
         self.hub.with(|hub, now| hub.publish(now, self.id, event))
+    }
+
+    /// Publishes what a source gives until it ends. The source is polled as a stream is; after some events in a row that
+    /// it had ready, others get the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: an event cannot be encoded, is too large, or the channel was closed.
+    pub async fn publish_from(
+        &self,
+        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Event<'static>>>,
+    ) -> Result<(), PublishError> {
+        let mut in_a_row = 0u8;
+        poll_fn(|cx| {
+            while let Some(event) = ready!(next(cx)) {
+                self.publish(&event)?;
+                in_a_row = in_a_row.wrapping_add(1);
+                if in_a_row == 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// Closes it (K3). False when it was closed already.

@@ -26,6 +26,9 @@ pub struct Line {
     flight: Flight,
 }
 
+/// The last chunk, which has no bytes (RFC 9112, section 7.1).
+const MARK: &[u8] = b"0\r\n\r\n";
+
 /// What became of the bytes that were written last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flight {
@@ -38,6 +41,11 @@ enum Flight {
         len: usize,
         sent: usize,
     },
+    /// The transport took everything, and the first `sent` bytes of the mark that says so. The hub still counts a byte as
+    /// due: so the mark has the time that the peer has for everything else.
+    Marking {
+        sent: usize,
+    },
 }
 
 /// What is written next.
@@ -46,6 +54,8 @@ enum Load {
     Nothing,
     /// The connection ended.
     Ended,
+    /// Only the mark of the end, of which so many bytes are written.
+    Mark { sent: usize },
     /// A chunk, framed, is in the scratch buffer.
     Copied { len: usize },
     /// A frame, or the rest of a chunk, that is not copied.
@@ -64,7 +74,7 @@ impl Line {
     }
 
     /// Writes what is due together, by `write`, which is given contiguous bytes where that can be. True when all of it was
-    /// written: ask again. False when the connection ended: write the [`end_mark`](Line::end_mark) and close the
+    /// written: ask again. False when the connection ended: write what [`end_mark`](Line::end_mark) says and close the
     /// transport. Pending when nothing is due or the transport is full, and the waker is woken when that changes.
     ///
     /// `scratch` is room for one write, which the lines of one driver share: nothing is kept in it.
@@ -87,6 +97,7 @@ impl Line {
         let (len, rest, mut sent) = match self.load(cx.waker(), scratch) {
             Load::Nothing => return Poll::Pending,
             Load::Ended => return Poll::Ready(Ok(false)),
+            Load::Mark { sent } => return self.poll_mark(cx, sent, write),
             Load::Copied { len } => (len, None, 0),
             Load::Shared { len, sent, rest } => (len, Some(rest), sent),
         };
@@ -119,22 +130,52 @@ impl Line {
         self.outbound.poll_ended(cx)
     }
 
-    /// What says on the transport that the stream is complete: nothing, where the end of the transport says it, or where
-    /// a chunk is cut short.
+    /// What is still to be written when the connection ended, to say that the stream is complete. Nothing where that was
+    /// written, where the end of the transport says it, or where a chunk was cut short.
     pub fn end_mark(&self) -> &'static [u8] {
         match (self.framing, self.flight) {
-            (Framing::Chunked, Flight::Landed | Flight::Taken) => b"0\r\n\r\n",
+            (Framing::Chunked, Flight::Landed | Flight::Taken) => MARK,
             _ => b"",
         }
+    }
+
+    /// Writes the mark of the end. When it is out, the hub hears that the last byte was taken.
+    fn poll_mark(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut sent: usize,
+        mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<bool>> {
+        while sent < MARK.len() {
+            match write(cx, &[IoSlice::new(MARK.get(sent..).unwrap_or_default())]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => sent = sent.saturating_add(count),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => break,
+            }
+        }
+        self.flight = Flight::Marking { sent };
+        if sent < MARK.len() {
+            let id = self.outbound.id();
+            self.outbound.hub().with_woken(|state, _, woken| state.waits(id, cx.waker(), woken));
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(true))
     }
 
     /// Notes what was taken of the last write, and finds what is due.
     fn load(&mut self, waker: &Waker, scratch: &mut Vec<u8>) -> Load {
         let (id, framing, flight) = (self.outbound.id(), self.framing, self.flight);
         let load = self.outbound.hub().with_woken(|state, now, woken| {
+            let is_ending = framing == Framing::Chunked && state.hub.is_ending(id);
             let mut window = state.hub.transmit(now, id);
-            if flight == Flight::Taken {
-                window.advance(1);
+            match flight {
+                Flight::Taken if is_ending && window.remaining() == 1 => return Load::Mark { sent: 0 },
+                Flight::Marking { sent } if sent < MARK.len() && window.has_remaining() => {
+                    return Load::Mark { sent };
+                }
+                Flight::Taken | Flight::Marking { .. } => window.advance(1),
+                Flight::Landed | Flight::Refused { .. } => {}
             }
             if !window.has_remaining() {
                 drop(window);
