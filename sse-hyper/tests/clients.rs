@@ -1,6 +1,7 @@
 //! Clients that were written by others, and a proxy between: what they see is what was published.
 //!
 //! A program that is not installed is said and passed over, unless `CI` is set: there it has to be.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "other programs live in real time")]
 
 mod clients_kit;
 #[allow(dead_code, reason = "its raw client is for other tests")]
