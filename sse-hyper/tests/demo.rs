@@ -3,34 +3,21 @@
 //! A program that is not installed is said and passed over, unless `CI` is set: there it has to be.
 
 mod demo_process;
+mod programs;
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use demo_process::{Demo, http};
-
-/// Whether a program is there. On a machine that runs the whole suite it has to be.
-fn has(program: &str) -> bool {
-    let found = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        assert!(std::env::var_os("CI").is_none(), "{program} is not installed, and CI is set");
-        println!("skipped: {program} is not installed");
-    }
-    found
-}
+use programs::{Follower, has};
 
 #[test]
 fn curl_sees_each_event_at_once_and_its_end_is_noticed() {
-    if !has("curl") {
+    if !has("curl", "--version") {
         return;
     }
     let demo = Demo::start(0);
     let url = format!("http://127.0.0.1:{}", demo.port);
-    let mut curl = demo_process::Follower::start("curl", &["-sN", "-i", &format!("{url}/sse/news")]);
+    let mut curl = Follower::start("curl", &["-sN", "-i", &format!("{url}/sse/news")]);
     curl.wait_for("content-type: text/event-stream; charset=utf-8");
     curl.wait_for("id: ");
     for n in 1..=3 {
@@ -84,7 +71,7 @@ fn an_interrupt_ends_it_at_once_although_streams_are_open() {
 
 #[test]
 fn a_browser_misses_nothing_when_the_server_cuts_the_line() {
-    if !(has("chromedriver") && has("chromium")) {
+    if !(has("chromedriver", "--version") && has("chromium", "--version")) {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 
-use super::Follower;
+use crate::programs::Follower;
 
 /// What scripts here are written with.
 const HELPERS: &str = "

@@ -6,7 +6,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Longer than anything here takes, unless it never comes.
@@ -111,49 +110,4 @@ pub(crate) fn http(port: u16, line: &str, header: &str, body: &[u8]) -> (u16, St
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
     let text = answer.split_once("\r\n\r\n").map(|(_, text)| text.to_owned()).unwrap_or_default();
     (status.unwrap_or_else(|| panic!("no status in {answer:?}")), text)
-}
-
-/// A program whose lines are read as they come.
-pub(crate) struct Follower {
-    process: Child,
-    lines: Receiver<String>,
-}
-
-impl Follower {
-    pub(crate) fn start(program: &str, arguments: &[&str]) -> Follower {
-        let mut process =
-            Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().expect("it was looked for");
-        let stdout = process.stdout.take().expect("it was piped");
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Follower { process, lines }
-    }
-
-    /// Reads lines up to one that contains `text`, which has to come; returns it.
-    pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            match self.lines.recv_timeout(LONG) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
-                Err(_) => panic!("{text:?} did not come"),
-            }
-        }
-    }
-
-    pub(crate) fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }

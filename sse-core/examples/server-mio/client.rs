@@ -1,0 +1,97 @@
+//! One socket: first it asks, and then it may follow a channel.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+use sse_core::{ConnectionId, Hub, Instant};
+
+use crate::routes::{self, Next};
+use crate::stream::Stream;
+
+/// What a client that follows a channel may still send: the rest of a request's body is legal, and nobody reads it.
+const MOST_UNREAD: u32 = 64 * 1024;
+
+pub(crate) struct Client {
+    socket: TcpStream,
+    state: State,
+}
+
+enum State {
+    Asks { input: Vec<u8>, ticks_without_a_request: u8 },
+    Follows(Stream),
+}
+
+impl Client {
+    pub(crate) fn new(socket: TcpStream) -> Client {
+        Client { socket, state: State::Asks { input: Vec::new(), ticks_without_a_request: 0 } }
+    }
+
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        let State::Follows(stream) = &self.state else { return None };
+        Some(stream.connection)
+    }
+
+    /// Reads what came and writes what is due. An error is the end of it.
+    pub(crate) fn look(&mut self, hub: &mut Hub, now: Instant, scratch: &mut Vec<u8>) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        loop {
+            match self.socket.read(&mut bytes) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.take(&bytes[..count], hub, now)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.write_due(hub, now, scratch)
+    }
+
+    fn take(&mut self, bytes: &[u8], hub: &mut Hub, now: Instant) -> io::Result<()> {
+        let (input, ticks) = match &mut self.state {
+            State::Asks { input, ticks_without_a_request } => (input, ticks_without_a_request),
+            State::Follows(stream) => {
+                stream.unread += bytes.len() as u32;
+                return if stream.unread > MOST_UNREAD { Err(ErrorKind::InvalidData.into()) } else { Ok(()) };
+            }
+        };
+        input.extend_from_slice(bytes);
+        // It may ask several things without waiting for the answers.
+        while let Some((head, next, used)) = routes::answer(input, hub, now) {
+            // A client that does not even read these few bytes is cut off.
+            let is_sent = self.socket.write_all(head.as_bytes());
+            input.drain(..used);
+            *ticks = 0;
+            match next {
+                Next::Asks => is_sent?,
+                Next::Ends => return Err(ErrorKind::ConnectionAborted.into()),
+                Next::Follows(connection, is_chunked) => {
+                    self.state = State::Follows(Stream::new(connection, is_chunked));
+                    return is_sent;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the hub has for it, as far as the socket takes it. The rest waits until it is writable.
+    pub(crate) fn write_due(&mut self, hub: &mut Hub, now: Instant, scratch: &mut Vec<u8>) -> io::Result<()> {
+        let State::Follows(stream) = &mut self.state else { return Ok(()) };
+        stream.write_due(&mut self.socket, hub, now, scratch)
+    }
+
+    /// The hub ended it, and nothing is due any more.
+    pub(crate) fn say_end(&mut self) {
+        if let State::Follows(stream) = &self.state {
+            let _ = self.socket.write(stream.end_mark());
+        }
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Counts a tick; true when it was the second without a request.
+    pub(crate) fn is_idle_too_long(&mut self) -> bool {
+        let State::Asks { ticks_without_a_request: ticks, .. } = &mut self.state else { return false };
+        *ticks += 1;
+        *ticks > 2
+    }
+}

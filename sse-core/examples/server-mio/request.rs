@@ -1,0 +1,96 @@
+//! Requests as they come: bounded, and with what the routes want to know of them.
+
+use std::str;
+
+use httparse::{EMPTY_HEADER, Error, Header, Status};
+
+/// How long the head of a request and its body may be, in bytes, and how many fields it may have.
+const MOST_HEAD: usize = 16 * 1024;
+const MOST_BODY: usize = 1024 * 1024;
+pub(crate) const MOST_FIELDS: usize = 64;
+pub(crate) const NO_FIELDS: [Header<'static>; MOST_FIELDS] = [EMPTY_HEADER; MOST_FIELDS];
+
+pub(crate) struct Request<'h, 'b> {
+    pub(crate) method: &'b str,
+    pub(crate) path: &'b str,
+    pub(crate) query: &'b str,
+    pub(crate) is_http_1_1: bool,
+    pub(crate) body: &'b [u8],
+    /// How many bytes it has.
+    pub(crate) len: usize,
+    fields: &'h [Header<'b>],
+}
+
+impl<'h, 'b> Request<'h, 'b> {
+    /// The request that stands first. `None` when it is not complete; an error is the status that is its answer.
+    pub(crate) fn parse(
+        input: &'b [u8],
+        fields: &'h mut [Header<'b>; MOST_FIELDS],
+    ) -> Result<Option<Request<'h, 'b>>, &'static str> {
+        let mut parsed = httparse::Request::new(fields);
+        let head = match parsed.parse(input) {
+            Ok(Status::Complete(head)) if head <= MOST_HEAD => head,
+            Ok(Status::Partial) if input.len() < MOST_HEAD => return Ok(None),
+            Ok(_) | Err(Error::TooManyHeaders) => return Err("431 Request Header Fields Too Large"),
+            Err(_) => return Err("400 Bad Request"),
+        };
+        let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let is_http_1_1 = parsed.version == Some(1);
+        let mut request =
+            Request { method, path, query, is_http_1_1, body: &[], len: head, fields: parsed.headers };
+        let len = head + request.body_len()?;
+        let Some(body) = input.get(head..len) else { return Ok(None) };
+        (request.body, request.len) = (body, len);
+        Ok(Some(request))
+    }
+
+    fn body_len(&self) -> Result<usize, &'static str> {
+        if self.field("transfer-encoding").is_some() {
+            return Err("411 Length Required");
+        }
+        let mut lengths = self.fields_of("content-length");
+        let (length, another) = (lengths.next(), lengths.next());
+        // Two that differ are how requests are smuggled past a proxy.
+        if another.is_some() {
+            return Err("400 Bad Request");
+        }
+        let digits = str::from_utf8(length.unwrap_or(b"0")).unwrap_or_default();
+        match digits.parse() {
+            Ok(length) if length <= MOST_BODY && !digits.starts_with('+') => Ok(length),
+            Ok(_) => Err("413 Content Too Large"),
+            Err(_) => Err("400 Bad Request"),
+        }
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&'b [u8]> {
+        self.fields_of(name).next()
+    }
+
+    fn fields_of(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    /// Whether the client asks for nothing more on this socket.
+    pub(crate) fn is_last(&self) -> bool {
+        !self.is_http_1_1
+            || self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
+    }
+
+    pub(crate) fn parameter(&self, name: &str) -> Option<Vec<u8>> {
+        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+    }
+}
+
+/// Takes the percent signs out of a part of a target.
+pub(crate) fn decoded(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, others)) = rest.split_first() {
+        let hex = others.get(..2).and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
+        let (byte, used) = hex.filter(|_| *first == b'%').map_or((*first, 0), |byte| (byte, 2));
+        bytes.push(byte);
+        rest = &others[used..];
+    }
+    bytes
+}

@@ -1,0 +1,98 @@
+//! What a client may ask: `GET /sse/{channel}` and `POST /publish/{channel}`.
+
+use std::fmt::Write;
+
+use sse_core::shared::HEADERS;
+use sse_core::{
+    ChannelConfig, ConnectionConfig, ConnectionId, Event, Hub, Instant, LastEventId, PublishError,
+};
+
+use crate::request::{NO_FIELDS, Request, decoded};
+
+/// What becomes of a socket whose request was answered.
+pub(crate) enum Next {
+    Asks,
+    Ends,
+    /// In chunks, or until the socket is closed.
+    Follows(ConnectionId, bool),
+}
+
+/// What is said at a limit. A browser never comes back after another status than 200.
+const LATER: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 10000\n\n";
+
+/// The bytes of an answer, what becomes of the socket, and how many bytes the request had.
+type Answer = (String, Next, usize);
+
+/// Answers the request that stands first in `input`; `None` when it is not complete.
+pub(crate) fn answer(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answer> {
+    let mut fields = NO_FIELDS;
+    let request = match Request::parse(input, &mut fields) {
+        Ok(request) => request?,
+        Err(status) => return Some((without_body(status, true), Next::Ends, input.len())),
+    };
+    let status = match (request.method, request.path.split_at(request.path.rfind('/').map_or(0, |at| at + 1)))
+    {
+        ("GET", ("/sse/", name)) => {
+            let is_chunked = request.is_http_1_1;
+            return Some(match follow(hub, now, name, &request) {
+                Some(stream) => (stream_head(is_chunked), Next::Follows(stream, is_chunked), request.len),
+                None => (LATER.to_owned(), Next::Ends, request.len),
+            });
+        }
+        ("POST", ("/publish/", name)) => publish(hub, now, name, &request),
+        (_, ("/sse/" | "/publish/", _)) => "405 Method Not Allowed",
+        _ => "404 Not Found",
+    };
+    let is_last = request.is_last();
+    Some((without_body(status, is_last), if is_last { Next::Ends } else { Next::Asks }, request.len))
+}
+
+fn follow(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -> Option<ConnectionId> {
+    let last_event_id = request.field("last-event-id").and_then(LastEventId::new);
+    let last_event_id = last_event_id.or_else(|| LastEventId::new(&request.parameter("lastEventId")?));
+    // The defaults keep 500 events and ping after 50 seconds of silence.
+    let channel = hub.open(now, &text(decoded(name)), ChannelConfig::default()).ok()?;
+    let connection =
+        hub.connect(now, ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok()?;
+    if hub.subscribe(now, channel, connection).is_err() {
+        hub.disconnect(now, connection);
+        return None;
+    }
+    Some(connection)
+}
+
+fn publish(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -> &'static str {
+    let id = request.field("x-event-id").map(<[u8]>::to_vec).or_else(|| request.parameter("id"));
+    let Ok(data) = str::from_utf8(request.body) else { return "400 Bad Request" };
+    let mut event = Event::new().data(data);
+    if let Some(id) = id {
+        event = event.id(text(id));
+    }
+    let Ok(channel) = hub.open(now, &text(decoded(name)), ChannelConfig::default()) else {
+        return "503 Service Unavailable";
+    };
+    match hub.publish(now, channel, &event) {
+        Ok(_) => "202 Accepted",
+        Err(PublishError::TooLarge { .. }) => "413 Content Too Large",
+        Err(_) => "400 Bad Request",
+    }
+}
+
+fn stream_head(is_chunked: bool) -> String {
+    let framing = if is_chunked { "transfer-encoding: chunked" } else { "connection: close" };
+    let mut head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n");
+    for (name, value) in HEADERS {
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    head + "\r\n"
+}
+
+fn without_body(status: &str, is_last: bool) -> String {
+    let connection = if is_last { "connection: close\r\n" } else { "" };
+    format!("HTTP/1.1 {status}\r\n{connection}content-length: 0\r\n\r\n")
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}

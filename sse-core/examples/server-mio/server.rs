@@ -1,0 +1,83 @@
+//! The sockets and the hub: who is where, who comes and who goes.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::TcpListener;
+use mio::{Interest, Poll, Token};
+use sse_core::{ConnectionId, Hub, HubConfig, Instant};
+
+use crate::client::Client;
+
+pub(crate) const LISTENER: Token = Token(usize::MAX);
+
+pub(crate) struct Server {
+    pub(crate) hub: Hub,
+    pub(crate) poll: Poll,
+    listener: TcpListener,
+    /// A socket's token is its place here.
+    pub(crate) clients: Vec<Option<Client>>,
+    free: Vec<usize>,
+    /// Where the socket of a connection is, by the connection's index.
+    pub(crate) slots: Vec<usize>,
+    /// Room for one write, which all share: so there is no buffer for each.
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Server {
+    pub(crate) fn listen(
+        address: SocketAddr,
+        config: HubConfig,
+    ) -> Result<Server, Box<dyn std::error::Error>> {
+        let (hub, poll, mut listener) = (Hub::new(config)?, Poll::new()?, TcpListener::bind(address)?);
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let (clients, free, slots, scratch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Server { hub, poll, listener, clients, free, slots, scratch })
+    }
+
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    pub(crate) fn accept(&mut self) {
+        while let Ok((mut socket, _)) = self.listener.accept() {
+            let slot = self.free.pop().unwrap_or(self.clients.len());
+            let both = Interest::READABLE | Interest::WRITABLE;
+            let is_good = socket.set_nodelay(true).and_then(|()| {
+                // The reactor tells of changes alone: being writable costs nothing until the socket was full.
+                self.poll.registry().register(&mut socket, Token(slot), both)
+            });
+            if slot == self.clients.len() {
+                self.clients.push(None);
+            }
+            match is_good {
+                Ok(()) => self.clients[slot] = Some(Client::new(socket)),
+                Err(_) => self.free.push(slot),
+            }
+        }
+    }
+
+    /// Ends those that asked for nothing since the tick before the last.
+    pub(crate) fn end_the_idle(&mut self, now: Instant) {
+        for slot in 0..self.clients.len() {
+            if self.clients[slot].as_mut().is_some_and(Client::is_idle_too_long) {
+                self.end(slot, now);
+            }
+        }
+    }
+
+    pub(crate) fn slot_of(&self, connection: ConnectionId) -> Option<usize> {
+        let slot = *self.slots.get(connection.index())?;
+        let client = self.clients.get(slot)?.as_ref()?;
+        (client.connection() == Some(connection)).then_some(slot)
+    }
+
+    /// Closes a socket; that takes it out of the reactor, too.
+    pub(crate) fn end(&mut self, slot: usize, now: Instant) {
+        let Some(client) = self.clients[slot].take() else { return };
+        if let Some(connection) = client.connection() {
+            self.hub.disconnect(now, connection);
+        }
+        self.free.push(slot);
+    }
+}

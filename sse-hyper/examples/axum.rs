@@ -1,0 +1,53 @@
+//! The smallest useful server with axum: a channel that everybody follows, and a form that publishes to it.
+//!
+//! `cargo run --package sse-hyper --example axum`, then `curl -N http://127.0.0.1:3000/events` in one terminal and
+//! `curl -d 'all is well' http://127.0.0.1:3000/events` in another. Stop the first, publish twice more, and start it with
+//! `-H 'Last-Event-ID: …'` and the last id that it showed: what was missed comes first. In a browser all of that is
+//! `new EventSource("/events").onmessage = event => console.log(event.data)`.
+
+use std::error::Error;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode};
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use sse_core::shared::{Channel, SharedHub};
+use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_hyper::{Refusal, SseBody};
+use tokio::net::TcpListener;
+
+#[derive(Clone)]
+struct App {
+    hub: SharedHub,
+    news: Channel,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let epoch = sse_hyper::epoch_from_clock();
+    let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+    let news = hub.open("news", ChannelConfig::default())?;
+    let app = Router::new().route("/events", get(follow).post(publish)).with_state(App { hub, news });
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("http://{}/events", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+async fn follow(State(app): State<App>, request: Request) -> Response<SseBody> {
+    let stream = app.hub.connect(sse_hyper::connection_config(&request)).ok();
+    match stream.filter(|stream| stream.subscribe(&app.news).is_ok()) {
+        Some(stream) => sse_hyper::response(request.version(), stream),
+        // At a limit: the browser is asked to come back later.
+        None => Refusal::default().into_response(request.version()),
+    }
+}
+
+async fn publish(State(app): State<App>, text: String) -> (StatusCode, String) {
+    match app.news.publish(&Event::new().data(text)) {
+        Ok(published) => (StatusCode::ACCEPTED, published.frame.id().unwrap_or_default().to_owned()),
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
+    }
+}

@@ -1,0 +1,85 @@
+//! A deploy that nobody notices: on SIGTERM each client is asked to come back after a time of its own and its stream is
+//! ended at a moment of its own, so that the next process is not met by all of them at once. Then the server returns.
+//!
+//! `cargo run --package sse-hyper --example deploy`, then `curl -N http://127.0.0.1:3000/` in several terminals, and
+//! `kill` the process (or press Ctrl-C): the streams end one after the other, each with its `retry:`. Who comes now finds
+//! no listener, or the next process. Browsers do come back by themselves.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use sse_core::shared::{Channel, SharedHub};
+use sse_core::{ChannelConfig, Drain, Event, HubConfig};
+use sse_hyper::{Refusal, SseBody};
+use tokio::net::TcpListener;
+
+/// Kubernetes waits 30 seconds before it kills. It is over before, whether clients read or not.
+const DRAIN: Drain = Drain {
+    over: Duration::from_secs(5),
+    within: Duration::from_secs(10),
+    // By then the next process listens.
+    retry: Some((Duration::from_secs(1), Duration::from_secs(8))),
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let epoch = sse_hyper::epoch_from_clock();
+    let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+    let clock = hub.open("clock", ChannelConfig::default())?;
+    tokio::spawn(tick(clock.clone()));
+    let app = Router::new().route("/", get(follow)).with_state((hub.clone(), clock));
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("http://{}/", listener.local_addr()?);
+    let draining = hub.clone();
+    axum::serve(listener, app)
+        .with_graceful_shutdown(async move {
+            // Without a signal to wait for it is better to stop than to never stop.
+            let _ = terminated().await;
+            println!("{} streams are asked to come back", draining.stats().connections);
+            draining.drain(DRAIN);
+        })
+        .await?;
+    // The server waited for its responses, and each of them had an end.
+    println!("all are gone: {} streams", hub.stats().connections);
+    Ok(())
+}
+
+async fn follow(State((hub, clock)): State<(SharedHub, Channel)>, request: Request) -> Response<SseBody> {
+    let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
+    match stream.filter(|stream| stream.subscribe(&clock).is_ok()) {
+        Some(stream) => sse_hyper::response(request.version(), stream),
+        // While it drains, too: a connection that is kept alive may still ask.
+        None => Refusal::Later(Duration::from_secs(3)).into_response(request.version()),
+    }
+}
+
+async fn tick(clock: Channel) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    for second in 0.. {
+        seconds.tick().await;
+        if clock.publish(&Event::new().data(format!("{second} s"))).is_err() {
+            return;
+        }
+    }
+}
+
+/// What a service manager sends to end a process, or Ctrl-C.
+#[cfg(unix)]
+async fn terminated() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn terminated() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,77 @@
+//! Plain hyper, HTTP/2 and HTTP/1.1 on one port. Over HTTP/2 a browser is not bound to six connections for each host, so
+//! every tab can have streams of its own: here each of them has its clock.
+//!
+//! `cargo run --package sse-hyper --example http2`, then `curl -N --http2-prior-knowledge http://127.0.0.1:3000/` and
+//! `curl -N http://127.0.0.1:3000/`. Add `-v`, and compare the heads; give curl the address twice with `-Z
+//! --http2-prior-knowledge`, and both streams share one connection. Browsers take HTTP/2 over TLS alone: the same
+//! `serve_connection` serves a TLS stream.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use sse_core::shared::{Channel, SharedHub};
+use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_hyper::{Refusal, SseBody};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let epoch = sse_hyper::epoch_from_clock();
+    let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+    let clock = hub.open("clock", ChannelConfig::default())?;
+    tokio::spawn(tick(hub.clone(), clock.clone()));
+
+    let mut server = Builder::new(TokioExecutor::new());
+    // The timer has hyper give up on clients that do not finish their request's head, or vanish without a word.
+    server.http1().timer(TokioTimer::new());
+    server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("http://{}/", listener.local_addr()?);
+    loop {
+        let (socket, _) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // No file descriptor is free, most likely: others will end.
+            Err(_) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (server, hub, clock) = (server.clone(), hub.clone(), clock.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let response = follow(&hub, &clock, &request);
+                async { Ok::<_, Infallible>(response) }
+            });
+            if let Err(error) = server.serve_connection(TokioIo::new(socket), service).await {
+                eprintln!("{error}");
+            }
+        });
+    }
+}
+
+/// The head differs with the version: HTTP/2 knows no `connection: keep-alive`.
+fn follow(hub: &SharedHub, clock: &Channel, request: &Request<Incoming>) -> Response<SseBody> {
+    let stream = hub.connect(sse_hyper::connection_config(request)).ok();
+    match stream.filter(|stream| stream.subscribe(clock).is_ok()) {
+        Some(stream) => sse_hyper::response(request.version(), stream),
+        None => Refusal::default().into_response(request.version()),
+    }
+}
+
+async fn tick(hub: SharedHub, clock: Channel) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    for second in 0.. {
+        seconds.tick().await;
+        let text = format!("{second} s, {} streams", hub.stats().connections);
+        if clock.publish(&Event::new().data(text)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Notifications for each user, on channels that exist only while somebody needs them, and an authorisation that is
+//! checked again while a stream is open: it would outlive the session otherwise.
+//!
+//! `cargo run --package sse-hyper --example notifications`, then `curl -d ada http://127.0.0.1:3000/sessions`, which
+//! says a token, `curl -N 'http://127.0.0.1:3000/notifications?token=…'`, and in another terminal
+//! `curl -d 'you have mail' http://127.0.0.1:3000/notify/ada`. After `curl -X DELETE
+//! 'http://127.0.0.1:3000/sessions?token=…'` the stream ends at its next check, and the token opens no other. Without the
+//! last stream of a user the channel, and what it keeps for a return, goes after a minute.
+
+mod sessions;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use sse_core::shared::SharedHub;
+use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_hyper::Refusal;
+use tokio::net::TcpListener;
+
+use sessions::Sessions;
+
+/// How long a user may be away and miss nothing.
+const USER_AWAY: Duration = Duration::from_secs(60);
+
+type Parameters = HashMap<String, String>;
+
+#[derive(Clone)]
+struct App {
+    hub: SharedHub,
+    sessions: Sessions,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let epoch = sse_hyper::epoch_from_clock();
+    let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+    let app = Router::new()
+        .route("/sessions", post(log_in).delete(log_out))
+        .route("/notifications", get(follow))
+        .route("/notify/{user}", post(notify))
+        .with_state(App { hub, sessions: Sessions::default() });
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("http://{}/", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+/// A real server checks a password.
+async fn log_in(State(app): State<App>, user: String) -> String {
+    app.sessions.begin(user) + "\n"
+}
+
+async fn log_out(State(app): State<App>, Query(query): Query<Parameters>) -> StatusCode {
+    let has_ended = query.get("token").is_some_and(|token| app.sessions.end(token));
+    if has_ended { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+async fn follow(State(app): State<App>, Query(query): Query<Parameters>, request: Request) -> Response {
+    let version = request.version();
+    let session = query.get("token").and_then(|token| Some((token, app.sessions.user_of(token)?)));
+    // A browser does not come back after another status than 200, and here it shall not.
+    let Some((token, user)) = session else { return StatusCode::UNAUTHORIZED.into_response() };
+    let config = sessions::checked(sse_hyper::connection_config(&request));
+    // The user's own channel: a client cannot name another.
+    let channel = app.hub.open(&format!("user/{user}"), of_user()).ok();
+    match app.hub.connect(config).ok().zip(channel) {
+        Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
+            tokio::spawn(app.sessions.check_again_and_again(stream.handle(), token.clone()));
+            sse_hyper::response(version, stream).into_response()
+        }
+        _ => Refusal::default().into_response(version).into_response(),
+    }
+}
+
+async fn notify(State(app): State<App>, Path(user): Path<String>, text: String) -> (StatusCode, String) {
+    match app.hub.open(&format!("user/{user}"), of_user()) {
+        Ok(channel) => match channel.publish(&Event::new().event("note").data(text)) {
+            Ok(published) => (StatusCode::ACCEPTED, format!("{} streams\n", published.subscriptions)),
+            Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
+        },
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+fn of_user() -> ChannelConfig {
+    ChannelConfig { empty_timeout: Some(USER_AWAY), ..ChannelConfig::default() }
+}

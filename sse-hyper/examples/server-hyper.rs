@@ -1,0 +1,83 @@
+//! A server whose channels come to be on first use, as bodies under axum and hyper. It is what the benchmarks measure.
+//!
+//! `cargo run --release --package sse-hyper --example server-hyper`, then `curl -N http://127.0.0.1:3000/sse/news` and
+//! `curl -d 'hello' -H 'X-Event-Id: 7' http://127.0.0.1:3000/publish/news`; instead of the header `?id=7` will do.
+//! `PORT` chooses another port, `THREADS=1` one thread for everything.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::str;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use sse_core::shared::SharedHub;
+use sse_core::{ChannelConfig, Event, HubConfig, PublishError};
+use sse_hyper::{Refusal, SseBody};
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let is_single = std::env::var("THREADS").is_ok_and(|threads| threads == "1");
+    let mut runtime = if is_single { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    runtime.enable_all().build()?.block_on(serve())
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    let epoch = sse_hyper::epoch_from_clock();
+    let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+    let app = Router::new()
+        .route("/sse/{channel}", get(follow))
+        .route("/publish/{channel}", post(publish))
+        .with_state(hub);
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("http://{}/", listener.local_addr()?);
+    // Without it small events wait for the acknowledgement of those before.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+async fn follow(
+    State(hub): State<SharedHub>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<SseBody> {
+    // The defaults keep 500 events and ping after 50 seconds of silence.
+    let channel = hub.open(&name, ChannelConfig::default()).ok();
+    let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
+    match stream.zip(channel) {
+        Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
+            sse_hyper::response(request.version(), stream)
+        }
+        _ => Refusal::default().into_response(request.version()),
+    }
+}
+
+async fn publish(
+    State(hub): State<SharedHub>,
+    Path(name): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, (StatusCode, String)> {
+    let data = str::from_utf8(&body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    let header = headers.get("x-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let mut event = Event::new().data(data);
+    if let Some(id) = header.or_else(|| query.get("id").map(|id| id.as_str().into())) {
+        event = event.id(id);
+    }
+    let channel = hub
+        .open(&name, ChannelConfig::default())
+        .map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    channel.publish(&event).map_err(|error| match error {
+        PublishError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        _ => (StatusCode::BAD_REQUEST, error.to_string()),
+    })?;
+    Ok(StatusCode::ACCEPTED)
+}

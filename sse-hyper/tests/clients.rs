@@ -1,0 +1,144 @@
+//! Clients that were written by others, and a proxy between: what they see is what was published.
+//!
+//! A program that is not installed is said and passed over, unless `CI` is set: there it has to be.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "other programs live in real time")]
+
+mod clients_kit;
+#[allow(dead_code, reason = "its raw client is for other tests")]
+mod common;
+mod programs;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sse_core::Event;
+
+use clients_kit::{Nginx, Server, node, python};
+use programs::{Follower, has};
+
+/// What a buffer in between would exceed by far, and what a busy machine does not.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Texts that a client can get wrong.
+const TEXTS: [&str; 6] =
+    ["plain", "two\nlines", " leading and trailing ", "\n\n", "colon: at the end:", "žluťoučký 🐎"];
+
+#[test]
+fn curl_keeps_up_and_its_end_is_noticed() {
+    if !has("curl", "--version") {
+        return;
+    }
+    let server = Server::start();
+    let mut curl = Follower::start("curl", &["-sN", &server.url("/sse/news")]);
+    curl.wait_for("id: ");
+    for n in 0..100 {
+        server.publish("news", &Event::new().data(format!("headline {n}")));
+        curl.wait_for(&format!("data: headline {n}"));
+    }
+    assert_eq!(server.connections(), 1);
+    curl.kill();
+    server.wait_for_connections(0);
+}
+
+#[test]
+fn python_reads_what_was_published() {
+    let Some(python) = python() else { return };
+    let server = Server::start();
+    let first = server.publish("news", &Event::new().data("seen before"));
+    let id = first.frame.id().expect("the hub gives ids");
+    let missed = server.publish("news", &Event::new().event("note").id("7").data(TEXTS[0]));
+    assert_eq!(missed.frame.id(), Some("7"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients_kit/follow.py");
+    let mut client = Follower::start(&python, &[script, &server.url("/sse/news"), id]);
+    let told = |line: String| serde_json::from_str::<Value>(&line).expect("it prints JSON");
+    assert_eq!(
+        told(client.wait_for("[")),
+        json!(["7", "note", TEXTS[0]]),
+        "what it missed, and not what it saw"
+    );
+    for text in TEXTS {
+        let published = server.publish("news", &Event::new().data(text));
+        let id = published.frame.id().expect("the hub gives ids");
+        assert_eq!(told(client.wait_for("[")), json!([id, "message", text]));
+    }
+    client.kill();
+    server.wait_for_connections(0);
+}
+
+#[test]
+fn node_comes_back_by_itself_and_has_missed_nothing() {
+    let Some(modules) = node() else { return };
+    let server = Server::start();
+    let script = modules.join("follow.mjs");
+    let script = script.to_str().expect("the path is UTF-8");
+    let mut client = Follower::start("node", &[script, &server.url("/sse/news")]);
+    server.wait_for_connections(1);
+    server.publish("news", &Event::new().retry(Duration::from_millis(200)).data("first"));
+    let mut expected = vec!["first".to_owned()];
+    let mut seen = vec![client.wait_for("\"data\"")];
+    for round in 0..3 {
+        server.close_all();
+        server.wait_for_connections(0);
+        for text in TEXTS {
+            let text = format!("{round} {text}");
+            server.publish("news", &Event::new().data(&text));
+            expected.push(text);
+        }
+        // Some of these reach it live, the others by replay.
+        for _ in TEXTS {
+            seen.push(client.wait_for("\"data\""));
+        }
+    }
+    let seen: Vec<String> = seen
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).expect("JSON")["data"].as_str().expect("text").to_owned()
+        })
+        .collect();
+    assert_eq!(seen, expected, "each once, in order");
+    assert!(server.hub.stats().replayed >= TEXTS.len() as u64, "it was gone while some were published");
+}
+
+#[test]
+fn nginx_passes_events_on_at_once_and_tells_when_the_client_goes() {
+    if !(has("curl", "--version") && has("nginx", "-v")) {
+        return;
+    }
+    let server = Server::start();
+    let nginx = Nginx::start(server.port, "");
+    let mut curl = Follower::start("curl", &["-sN", "-i", &nginx.url("/sse/news")]);
+    curl.wait_for("id: ");
+    for n in 0..20 {
+        let published_at = Instant::now();
+        server.publish("news", &Event::new().data(format!("headline {n}")));
+        curl.wait_for(&format!("data: headline {n}"));
+        assert!(published_at.elapsed() < AT_ONCE, "{:?}", published_at.elapsed());
+    }
+    assert_eq!(server.connections(), 1);
+    // Nothing is published any more.
+    curl.kill();
+    server.wait_for_connections(0);
+}
+
+#[test]
+fn a_ping_keeps_a_stream_open_through_nginx() {
+    if !(has("curl", "--version") && has("nginx", "-v")) {
+        return;
+    }
+    let server = Server::start();
+    // Its default is a minute, ours are 50 seconds.
+    let nginx = Nginx::start(server.port, "proxy_read_timeout 1s;");
+    let mut silent = Follower::start("curl", &["-sN", &nginx.url("/sse/silent")]);
+    silent.wait_for("id: ");
+    server.wait_for_connections(0);
+
+    let mut curl = Follower::start("curl", &["-sN", &nginx.url("/sse/news")]);
+    curl.wait_for("id: ");
+    server.ping_every(Duration::from_millis(300));
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(3) {
+        assert_eq!(curl.wait_for(":"), ":");
+    }
+    server.publish("news", &Event::new().data("still here"));
+    curl.wait_for("data: still here");
+}

@@ -1,0 +1,178 @@
+//! A server, nginx in front of it, and the client libraries of other languages.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sse_core::shared::SharedHub;
+use sse_core::{ChannelConfig, Event, HubConfig, Published};
+use tokio::runtime::Runtime;
+
+use crate::programs::{has, missing, succeeds};
+
+/// Longer than anything here takes, unless it never comes.
+const LONG: Duration = Duration::from_secs(30);
+
+/// A server on threads of its own.
+pub(crate) struct Server {
+    pub(crate) hub: SharedHub,
+    pub(crate) port: u16,
+    _runtime: Runtime,
+}
+
+impl Server {
+    pub(crate) fn start() -> Server {
+        let runtime = Runtime::new().expect("threads can be had");
+        let (hub, port) = runtime.block_on(async {
+            let hub = crate::common::hub(HubConfig::default());
+            (hub.clone(), crate::common::serve(hub).await)
+        });
+        Server { hub, port, _runtime: runtime }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) fn publish(&self, channel: &str, event: &Event<'_>) -> Published {
+        let channel = self.hub.open(channel, ChannelConfig::default()).expect("there is room");
+        channel.publish(event).expect("it is open")
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.hub.stats().connections
+    }
+
+    pub(crate) fn wait_for_connections(&self, count: usize) {
+        wait_until(&format!("{count} connections"), || self.connections() == count);
+    }
+
+    pub(crate) fn close_all(&self) {
+        self.hub.with(|hub, now| {
+            for connection in hub.connections().collect::<Vec<_>>() {
+                hub.close(now, connection);
+            }
+        });
+    }
+
+    pub(crate) fn ping_every(&self, interval: Duration) {
+        self.hub.with(|hub, now| {
+            for connection in hub.connections().collect::<Vec<_>>() {
+                hub.set_ping(now, connection, Some(interval));
+            }
+        });
+    }
+}
+
+/// nginx as it is installed, with its defaults: a reverse proxy that speaks HTTP/1.0 to what is behind it, and buffers.
+pub(crate) struct Nginx {
+    process: Child,
+    port: u16,
+}
+
+impl Nginx {
+    /// Starts it in front of a port, with some more configuration.
+    pub(crate) fn start(behind: u16, more: &str) -> Nginx {
+        let port = free_port();
+        let folder = folder(&format!("nginx-{port}"));
+        let at = folder.display();
+        let configuration = format!(
+            "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;
+             events {{}}
+             http {{
+                 access_log off;
+                 client_body_temp_path {at}/a; proxy_temp_path {at}/b; fastcgi_temp_path {at}/c;
+                 uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;
+                 server {{
+                     listen 127.0.0.1:{port};
+                     location / {{ proxy_pass http://127.0.0.1:{behind}; {more} }}
+                 }}
+             }}"
+        );
+        let file = folder.join("nginx.conf");
+        std::fs::write(&file, configuration).expect("the folder can be written");
+        let process = Command::new("nginx")
+            .args([
+                Path::new("-p"),
+                &folder,
+                Path::new("-c"),
+                &file,
+                Path::new("-e"),
+                &folder.join("error.log"),
+            ])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it was looked for");
+        let nginx = Nginx { process, port };
+        wait_until("nginx listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        nginx
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A Python with the library `sseclient-py`, in an environment of its own below the target folder.
+pub(crate) fn python() -> Option<String> {
+    if !has("python3", "--version") {
+        return None;
+    }
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let python = environment.join("bin").join("python");
+    let can_import = || succeeds(Command::new(&python).args(["-c", "import sseclient"]));
+    let installed = can_import()
+        || succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment))
+            && succeeds(Command::new(&python).args(["-m", "pip", "install", "sseclient-py==1.9.0"]));
+    if !installed {
+        missing("sseclient-py cannot be installed");
+        return None;
+    }
+    python.to_str().map(str::to_owned)
+}
+
+/// A folder with a script that uses the package `eventsource` for Node.js, below the target folder.
+pub(crate) fn node() -> Option<PathBuf> {
+    if !(has("node", "--version") && has("npm", "--version")) {
+        return None;
+    }
+    let folder = folder("node");
+    std::fs::write(folder.join("follow.mjs"), include_str!("follow.mjs")).expect("the folder can be written");
+    let is_there = folder.join("node_modules").join("eventsource").exists();
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "eventsource@3.0.7", "--prefix"]).arg(&folder);
+    if !(is_there || succeeds(&mut npm)) {
+        missing("the package eventsource cannot be installed");
+        return None;
+    }
+    Some(folder)
+}
+
+/// A folder below the target folder, which is there.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    folder
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < LONG, "{what}: not in {LONG:?}");
+        sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,89 @@
+//! Events over TLS without a web framework: the head of the request is parsed by hand, and the connection is laid on the
+//! TLS stream as it would be on any other.
+//!
+//! `cargo run --package sse-tokio --example tls`, then `curl -kN https://localhost:3000/`: it shows the time each second.
+//! The certificate is made at the start and signed by nobody, hence the `-k`. Try `--http1.0`, and `-H 'Last-Event-ID: …'`
+//! with an id that was seen.
+
+mod request;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sse_core::shared::{Channel, Framing, HEADERS, SharedHub};
+use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+/// How long a client may take until its request is here.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+
+    let hub = sse_tokio::start(sse_tokio::epoch_from_clock(), HubConfig::default())?;
+    let clock = hub.open("clock", ChannelConfig::default())?;
+    tokio::spawn(tick(clock.clone()));
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("https://localhost:{}/", listener.local_addr()?.port());
+    loop {
+        // No file descriptor is free, most likely: others will end.
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (acceptor, hub, clock) = (acceptor.clone(), hub.clone(), clock.clone());
+        tokio::spawn(async move {
+            if let Err(error) = follow(socket, &acceptor, &hub, &clock).await {
+                eprintln!("{error}");
+            }
+        });
+    }
+}
+
+async fn follow(
+    socket: TcpStream,
+    acceptor: &TlsAcceptor,
+    hub: &SharedHub,
+    clock: &Channel,
+) -> Result<(), Box<dyn Error>> {
+    socket.set_nodelay(true)?;
+    let mut stream = timeout(PATIENCE, acceptor.accept(socket)).await??;
+    let (framing, last_event_id) = timeout(PATIENCE, request::read(&mut stream)).await??;
+    let config = ConnectionConfig { last_event_id, ..ConnectionConfig::default() };
+    let outbound = hub.connect(config)?;
+    outbound.subscribe(clock)?;
+
+    let mut head = "HTTP/1.1 200 OK\r\n".to_owned();
+    for (name, value) in HEADERS {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += if framing == Framing::Chunked { "transfer-encoding: chunked\r\n\r\n" } else { "\r\n" };
+    stream.write_all(head.as_bytes()).await?;
+    // From here on the hub has it: pings, and the end when the peer goes or takes nothing any more.
+    let reason = sse_tokio::serve(outbound, framing, stream).await?;
+    println!("a stream ended: {reason}");
+    Ok(())
+}
+
+async fn tick(clock: Channel) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    for second in 0.. {
+        seconds.tick().await;
+        if clock.publish(&Event::new().data(format!("{second} s"))).is_err() {
+            return;
+        }
+    }
+}
