@@ -26,7 +26,9 @@ fn main() {
         let second = gigabytes(nanos(|| {
             assert_eq!(theirs(SseStream::from_bytes_stream(source(&chunks))), events);
         }));
-        println!("events of {size} bytes: {ours:.2} GB/s, eventsource-stream {first:.2}, sse-stream {second:.2}");
+        println!(
+            "events of {size} bytes: {ours:.2} GB/s, eventsource-stream {first:.2}, sse-stream {second:.2}"
+        );
         if size == 1024 {
             verdict("  GB/s", ours, ">= 1", ours >= 1.0);
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::connection::{Channels, Connection, Key, Rank, Stage};
+use crate::connection::{Channels, Connection, Key, Rank};
 use crate::frame::Frame;
 use crate::history::Entry;
 use crate::id::{ConnectionId, Position};
@@ -43,10 +43,13 @@ enum Front {
 }
 
 impl Cursor {
+    #[inline]
     pub(super) fn new(connection: &Connection) -> Cursor {
-        Cursor { next: Front::Progress, own: 0, position: connection.position }
+        let next = if connection.has_front() { Front::Progress } else { Front::Passed };
+        Cursor { next, own: 0, position: connection.position }
     }
 
+    #[inline]
     pub(super) fn next(
         &mut self,
         id: ConnectionId,
@@ -62,7 +65,7 @@ impl Cursor {
                     }
                 }
                 Front::Opening => {
-                    if matches!(connection.stage, Stage::Ending { .. }) {
+                    if connection.is_ending() {
                         return None;
                     }
                     self.next = Front::Ping;
@@ -72,7 +75,7 @@ impl Cursor {
                 }
                 Front::Ping => {
                     self.next = Front::Passed;
-                    if connection.ping.due_since.is_some() {
+                    if connection.ping.due_since.get().is_some() {
                         return Some(Item::Ping);
                     }
                 }
@@ -81,12 +84,16 @@ impl Cursor {
         }
     }
 
+    #[inline]
     fn next_in_order(
         &mut self,
         id: ConnectionId,
         connection: &Connection,
         channels: &Channels,
     ) -> Option<Item> {
+        if has_all(connection, channels, self.position) {
+            return None;
+        }
         let event = next_event(id, connection, channels, self.position);
         if let Some(own) = connection.own_frame(self.own)
             && event.is_none_or(|event| own.key < Key(event.position, Rank::Event))
@@ -100,7 +107,33 @@ impl Cursor {
     }
 }
 
+/// Whether there is nothing for a connection above `position`. It is told at once for the usual one, that follows one
+/// channel and has no frames of its own; of others it may not be known, and a walk tells.
+#[inline]
+pub(super) fn has_all(connection: &Connection, channels: &Channels, position: Position) -> bool {
+    let [subscription] = connection.subscriptions.as_slice() else { return false };
+    connection.own_frame(0).is_none() && channels.at(subscription.channel).is_some_and(|c| c.last <= position)
+}
+
+/// The event that is all that is due to a connection, and its place, where that is known without a walk: the newest one,
+/// due to a reader that follows one channel, took all before it and has no frames of its own.
+#[inline]
+pub(super) fn only_event<'a>(
+    id: ConnectionId,
+    connection: &Connection,
+    channels: &'a Channels,
+) -> Option<(Place, &'a Entry)> {
+    let [subscription] = connection.subscriptions.as_slice() else { return None };
+    if connection.has_front() || connection.own_frame(0).is_some() || !connection.is_open() {
+        return None;
+    }
+    let channel = channels.at(subscription.channel)?;
+    let (place, entry) = subscription.newest(channel, connection.position)?;
+    (entry.except != Some(id)).then_some((place, entry))
+}
+
 /// The next event above `after` that is due.
+#[inline]
 fn next_event(
     id: ConnectionId,
     connection: &Connection,
@@ -121,6 +154,7 @@ fn next_event(
 
 /// The next event above `after` in any of the followed channels, and whether it is due. The same event in several
 /// channels is one (O2), and due when one of the subscriptions says so.
+#[inline]
 pub(super) fn next_read(
     id: ConnectionId,
     connection: &Connection,
@@ -144,11 +178,13 @@ pub(super) fn next_read(
     first
 }
 
+#[inline]
 pub(super) fn entry(place: Place, channels: &Channels) -> Option<&Entry> {
     channels.at(place.channel)?.entry(place.in_history, place.index)
 }
 
 /// The bytes of an item; `opening` is the frame that [`Item::Opening`] stands for.
+#[inline]
 pub(super) fn bytes<'a>(
     item: Item,
     connection: &'a Connection,

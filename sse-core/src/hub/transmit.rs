@@ -45,6 +45,10 @@ impl Hub {
     pub fn transmit(&mut self, now: Instant, connection: ConnectionId) -> Transmit<'_> {
         let now = self.observe(now);
         if let Some(index) = self.connections.index(connection) {
+            if let Some((event, _, remaining)) = self.only_event(index) {
+                let first = Some(event);
+                return Transmit { hub: self, now, index: Some(index), opening: None, first, remaining };
+            }
             self.resolve_losses(index);
         }
         Transmit::new(self, now, connection)
@@ -69,9 +73,8 @@ impl<'a> Transmit<'a> {
     fn new(hub: &'a mut Hub, now: Instant, connection: ConnectionId) -> Transmit<'a> {
         let index = hub.connections.index(connection);
         let opening = index.and_then(|index| hub.opening_frame(index));
-        let first = index.and_then(|index| hub.first_item(index));
-        let mut window = Transmit { hub, now, index, opening, first, remaining: 0 };
-        window.remaining = window.measure();
+        let mut window = Transmit { hub, now, index, opening, first: None, remaining: 0 };
+        (window.first, window.remaining) = window.measure();
         if window.remaining == 0
             && let Some(index) = index
         {
@@ -81,10 +84,11 @@ impl<'a> Transmit<'a> {
         window
     }
 
-    /// How many bytes the window has.
-    fn measure(&self) -> usize {
-        let mut bytes = 0usize;
-        self.visit(|chunk| {
+    /// What the window begins with, and how many bytes it has.
+    fn measure(&self) -> (Option<Item>, usize) {
+        let (mut first, mut bytes) = (None, 0usize);
+        self.visit(|item, chunk| {
+            first = first.or(Some(item));
             let with = bytes.saturating_add(chunk.len());
             let fits = bytes == 0 || with <= MAX_WINDOW_BYTES;
             if fits {
@@ -92,17 +96,17 @@ impl<'a> Transmit<'a> {
             }
             fits
         });
-        bytes
+        (first, bytes)
     }
 
     /// Shows the frames of the window in order, until `show` has enough.
-    fn visit(&self, mut show: impl FnMut(&Bytes) -> bool) {
+    fn visit(&self, mut show: impl FnMut(Item, &Bytes) -> bool) {
         let Some((id, connection)) = self.connection() else { return };
         let mut cursor = Cursor::new(connection);
         for _ in 0..MAX_WINDOW_FRAMES {
             let Some(item) = cursor.next(id, connection, &self.hub.channels) else { return };
             match due::bytes(item, connection, &self.hub.channels, self.opening.as_ref()) {
-                Some(bytes) if show(bytes) => {}
+                Some(bytes) if show(item, bytes) => {}
                 _ => return,
             }
         }
@@ -114,7 +118,7 @@ impl<'a> Transmit<'a> {
     }
 
     fn first_bytes(&self) -> Option<&Bytes> {
-        let (_, connection) = self.connection()?;
+        let connection = self.hub.connections.at(self.index?)?;
         due::bytes(self.first?, connection, &self.hub.channels, self.opening.as_ref())
     }
 
@@ -132,7 +136,8 @@ impl<'a> Transmit<'a> {
         if is_whole {
             self.hub.stats.delivered = self.hub.stats.delivered.saturating_add(1);
         }
-        self.first = self.hub.first_item(index);
+        self.remaining = self.remaining.saturating_sub(count);
+        self.first = if self.remaining > 0 { self.hub.first_item(index) } else { None };
         count
     }
 }
@@ -176,11 +181,11 @@ impl Buf for Transmit<'_> {
         while left > 0 {
             let taken = self.take(index, left);
             if taken == 0 {
+                self.remaining = self.remaining.saturating_sub(left);
                 break;
             }
             left = left.saturating_sub(taken);
         }
-        self.remaining = self.remaining.saturating_sub(count);
         if count == 0 {
             return;
         }
@@ -204,7 +209,7 @@ impl Buf for Transmit<'_> {
             return bytes;
         }
         let mut copy = BytesMut::with_capacity(len);
-        self.visit(|bytes| {
+        self.visit(|_, bytes| {
             let room = len.saturating_sub(copy.len());
             copy.put_slice(bytes.get(..room).unwrap_or(bytes));
             copy.len() < len
