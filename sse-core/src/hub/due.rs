@@ -127,7 +127,7 @@ pub(super) fn only_event<'a>(
     if connection.has_front() || connection.own_frame(0).is_some() || !connection.is_open() {
         return None;
     }
-    let channel = channels.at(subscription.channel)?;
+    let channel = channels.at(subscription.channel).filter(|channel| !channel.is_closed)?;
     let (place, entry) = subscription.newest(channel, connection.position)?;
     (entry.except != Some(id)).then_some((place, entry))
 }

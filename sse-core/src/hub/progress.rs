@@ -30,10 +30,11 @@ impl Hub {
 
     /// The event that is all that is due to a connection, since when it is, and how many bytes it has; where that is
     /// known without a walk.
-    pub(super) fn only_event(&self, index: u32) -> Option<(Item, Instant, usize)> {
+    #[inline]
+    pub(super) fn only_event(&self, index: u32) -> Option<(Place, Instant, usize)> {
         let connection = self.connections.at(index)?;
         let (place, entry) = due::only_event(self.connections.key(index)?, connection, &self.channels)?;
-        Some((Item::Event(place), entry.at, entry.frame.len()))
+        Some((place, entry.at, entry.frame.len()))
     }
 
     /// Whether a connection has something to find out about what it has lost.
@@ -203,16 +204,24 @@ impl Hub {
         }
     }
 
+    /// Takes the event of [`only_event`](Hub::only_event), whole: nothing is due then, and there is nothing to find out.
+    pub(super) fn take_only_event(&mut self, index: u32, place: Place) {
+        let Hub { connections, channels, now, .. } = self;
+        let Some(connection) = connections.at_mut(index) else { return };
+        connection.position = place.position;
+        connection.taken_at = *now;
+        if connection.wake == Wake::Named {
+            connection.wake = Wake::Idle;
+        }
+        if let Some(channel) = channels.at_mut(place.channel)
+            && let [subscription] = connection.subscriptions.as_mut_slice()
+        {
+            subscription.move_to(channel, place.position);
+        }
+    }
+
     /// A window was taken whole: what is due beyond it is named anew, behind the others (D3).
     pub(super) fn window_taken(&mut self, index: u32) {
-        if self.is_caught_up(index)
-            && let Some(connection) = self.connections.at_mut(index)
-        {
-            if connection.wake == Wake::Named {
-                connection.wake = Wake::Idle;
-            }
-            return;
-        }
         self.drop_drained(index);
         let is_due = self.is_due(index);
         let Some(connection) = self.connections.at_mut(index) else { return };
@@ -224,19 +233,6 @@ impl Hub {
         } else {
             self.settle_idle(index);
         }
-    }
-
-    /// Whether a connection took all that its one open channel has, so that there is nothing to find out about it. The
-    /// usual case; of others it may not be known.
-    fn is_caught_up(&self, index: u32) -> bool {
-        let Some(connection) = self.connections.at(index) else { return false };
-        let [subscription] = connection.subscriptions.as_slice() else { return false };
-        let Some(channel) = self.channels.at(subscription.channel) else { return false };
-        connection.is_open()
-            && !channel.is_closed
-            && !connection.has_front()
-            && due::has_all(connection, &self.channels, connection.position)
-            && subscription.stands == channel.last
     }
 
     /// Moves a connection to a position, and with it every reader that it is.

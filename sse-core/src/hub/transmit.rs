@@ -5,6 +5,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::connection::Connection;
 use crate::frame::Frame;
 use crate::id::ConnectionId;
+use crate::subscription::Place;
 use crate::time::Instant;
 
 use super::Hub;
@@ -46,8 +47,8 @@ impl Hub {
         let now = self.observe(now);
         if let Some(index) = self.connections.index(connection) {
             if let Some((event, _, remaining)) = self.only_event(index) {
-                let first = Some(event);
-                return Transmit { hub: self, now, index: Some(index), opening: None, first, remaining };
+                let (index, first, only) = (Some(index), Some(Item::Event(event)), Some(event));
+                return Transmit { hub: self, now, index, opening: None, first, only, remaining };
             }
             self.resolve_losses(index);
         }
@@ -66,6 +67,8 @@ pub struct Transmit<'a> {
     /// The frame that [`Item::Opening`] stands for.
     opening: Option<Frame>,
     first: Option<Item>,
+    /// The window is this event and nothing else, and nothing is due beyond it.
+    only: Option<Place>,
     remaining: usize,
 }
 
@@ -73,7 +76,7 @@ impl<'a> Transmit<'a> {
     fn new(hub: &'a mut Hub, now: Instant, connection: ConnectionId) -> Transmit<'a> {
         let index = hub.connections.index(connection);
         let opening = index.and_then(|index| hub.opening_frame(index));
-        let mut window = Transmit { hub, now, index, opening, first: None, remaining: 0 };
+        let mut window = Transmit { hub, now, index, opening, first: None, only: None, remaining: 0 };
         (window.first, window.remaining) = window.measure();
         if window.remaining == 0
             && let Some(index) = index
@@ -120,6 +123,14 @@ impl<'a> Transmit<'a> {
     fn first_bytes(&self) -> Option<&Bytes> {
         let connection = self.hub.connections.at(self.index?)?;
         due::bytes(self.first?, connection, &self.hub.channels, self.opening.as_ref())
+    }
+
+    fn take_only(&mut self, index: u32, event: Place) {
+        let stats = &mut self.hub.stats;
+        stats.delivered = stats.delivered.saturating_add(1);
+        stats.bytes = stats.bytes.saturating_add(self.remaining as u64);
+        (self.first, self.remaining) = (None, 0);
+        self.hub.take_only_event(index, event);
     }
 
     /// Takes up to `count` bytes of the first frame, and says how many.
@@ -177,6 +188,11 @@ impl Buf for Transmit<'_> {
     fn advance(&mut self, count: usize) {
         let Some(index) = self.index else { return };
         let count = count.min(self.remaining);
+        if let Some(event) = self.only.take()
+            && count == self.remaining
+        {
+            return self.take_only(index, event);
+        }
         let mut left = count;
         while left > 0 {
             let taken = self.take(index, left);
