@@ -229,6 +229,11 @@ impl Connection {
         self.is_starting || self.progress.is_some() || self.is_ending() || self.ping.due_since.get().is_some()
     }
 
+    /// Whether nothing comes before all that has a position but a ping, if that.
+    pub(crate) fn front_is_ping(&self) -> bool {
+        !self.is_starting && self.progress.is_none() && !self.is_ending()
+    }
+
     /// Its own frame number `index`, counted from the next.
     #[inline]
     pub(crate) fn own_frame(&self, index: usize) -> Option<&OwnFrame> {

@@ -7,6 +7,7 @@ use crate::frame::Frame;
 use crate::history::Entry;
 use crate::id::{ConnectionId, Position};
 use crate::subscription::Place;
+use crate::time::Instant;
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,21 +116,31 @@ pub(super) fn has_all(connection: &Connection, channels: &Channels, position: Po
     connection.own_frame(0).is_none() && channels.at(subscription.channel).is_some_and(|c| c.last <= position)
 }
 
-/// The event that is all that is due to a connection, and its place, where that is known without a walk: the newest one,
-/// due to a reader that follows one channel, took all before it and has no frames of its own.
+/// All that is due to a connection, where that is one item and known without a walk, and when it has lost nothing: the
+/// newest event, or a ping, for a reader that follows one open channel, took all before and has no frames of its own.
 #[inline]
-pub(super) fn only_event<'a>(
-    id: ConnectionId,
-    connection: &Connection,
-    channels: &'a Channels,
-) -> Option<(Place, &'a Entry)> {
+pub(super) fn only_item(id: ConnectionId, connection: &Connection, channels: &Channels) -> Option<Only> {
     let [subscription] = connection.subscriptions.as_slice() else { return None };
-    if connection.has_front() || connection.own_frame(0).is_some() || !connection.is_open() {
+    let channel = channels.at(subscription.channel).filter(|channel| !channel.is_closed)?;
+    if !connection.is_open() || connection.own_frame(0).is_some() {
         return None;
     }
-    let channel = channels.at(subscription.channel).filter(|channel| !channel.is_closed)?;
-    let (place, entry) = subscription.newest(channel, connection.position)?;
-    (entry.except != Some(id)).then_some((place, entry))
+    if !connection.has_front() {
+        let (place, entry) = subscription.newest(channel, connection.position)?;
+        let only = Only { item: Item::Event(place), since: entry.at, bytes: entry.frame.len() };
+        return (entry.except != Some(id)).then_some(only);
+    }
+    let since = connection.ping.due_since.get().filter(|_| connection.front_is_ping())?;
+    let has_all = channel.last <= connection.position && channel.last == subscription.stands;
+    has_all.then_some(Only { item: Item::Ping, since, bytes: PING.len() })
+}
+
+/// All that is due to a connection, when that is one item.
+pub(super) struct Only {
+    pub(super) item: Item,
+    /// Since when it is due.
+    pub(super) since: Instant,
+    pub(super) bytes: usize,
 }
 
 /// The next event above `after` that is due.

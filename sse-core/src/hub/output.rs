@@ -173,16 +173,22 @@ impl Hub {
         if connection.expires.has_come(now) && !self.outlives(index) {
             return;
         }
-        let waiting_since = self.waiting_since(index);
+        let is_due = self.is_due(index);
+        let waiting_since = if is_due { self.waiting_since(index) } else { None };
         let stalled_at =
             waiting_since.zip(self.config.stall).and_then(|(since, stall)| since.checked_add(stall));
         if stalled_at.is_some_and(|at| at <= now) {
             return self.end(index, CloseReason::Stalled);
         }
-        self.ping(index, self.is_due(index));
-        self.arm(index);
-        if let Some(connection) = self.connections.at_mut(index) {
+        self.ping(index, is_due);
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        if connection.wake == Wake::Idle && !is_due {
+            // Whether it stalls is looked at again when it has been named for something.
+            let next = [connection.expires.get(), connection.ping.next.get()].into_iter().flatten().min();
+            self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), next);
+        } else {
             self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);
+            self.arm(index);
         }
     }
 

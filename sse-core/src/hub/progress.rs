@@ -4,13 +4,14 @@ use bytes::{Buf, Bytes};
 
 use crate::config::LagPolicy;
 use crate::connection::{Opening, Stage, Wake};
+use crate::deadline::Timer;
 use crate::frame::Frame;
 use crate::id::Position;
 use crate::stats::CloseReason;
 use crate::subscription::Place;
 use crate::time::Instant;
 
-use super::due::{self, Cursor, Item};
+use super::due::{self, Cursor, Item, Only};
 use super::{Action, Hub, position_frame, reset_frame};
 
 /// Room in the line for connections that are gone.
@@ -28,13 +29,10 @@ impl Hub {
         self.first_item(index).is_some() || self.has_loss(index)
     }
 
-    /// The event that is all that is due to a connection, since when it is, and how many bytes it has; where that is
-    /// known without a walk.
+    /// All that is due to a connection, where that is one item and known without a walk.
     #[inline]
-    pub(super) fn only_event(&self, index: u32) -> Option<(Place, Instant, usize)> {
-        let connection = self.connections.at(index)?;
-        let (place, entry) = due::only_event(self.connections.key(index)?, connection, &self.channels)?;
-        Some((place, entry.at, entry.frame.len()))
+    pub(super) fn only_item(&self, index: u32) -> Option<Only> {
+        due::only_item(self.connections.key(index)?, self.connections.at(index)?, &self.channels)
     }
 
     /// Whether a connection has something to find out about what it has lost.
@@ -101,19 +99,18 @@ impl Hub {
 
     /// Names a connection if something is due to it; else finds out whether it is done.
     pub(super) fn name_if_due(&mut self, index: u32) -> bool {
-        if let Some((_, at, _)) = self.only_event(index)
-            && let Some(connection) = self.connections.at_mut(index)
-        {
-            connection.wake = Wake::Named;
-            connection.due_since = Some(at).into();
-            return true;
-        }
-        let first = self.first_item(index);
-        let is_due = first.is_some() || self.has_loss(index);
-        let due_since = first.and_then(|item| self.due_since(index, item)).unwrap_or(self.now);
+        let only = self.only_item(index);
+        let first = if only.is_some() { None } else { self.first_item(index) };
+        let is_due = only.is_some() || first.is_some() || self.has_loss(index);
+        let since = only.map(|only| only.since).or_else(|| self.due_since(index, first?)).unwrap_or(self.now);
         if let Some(connection) = self.connections.at_mut(index) {
             connection.wake = if is_due { Wake::Named } else { Wake::Idle };
-            connection.due_since = Some(due_since).into();
+            connection.due_since = Some(since).into();
+            if is_due && let Some(stall) = self.config.stall {
+                // An idle connection does not wait for it.
+                let stalled_at = since.max(connection.taken_at).checked_add(stall);
+                self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);
+            }
         }
         if !is_due {
             self.settle_idle(index);
@@ -204,19 +201,22 @@ impl Hub {
         }
     }
 
-    /// Takes the event of [`only_event`](Hub::only_event), whole: nothing is due then, and there is nothing to find out.
-    pub(super) fn take_only_event(&mut self, index: u32, place: Place) {
-        let Hub { connections, channels, now, .. } = self;
-        let Some(connection) = connections.at_mut(index) else { return };
-        connection.position = place.position;
-        connection.taken_at = *now;
+    /// Takes the item of [`only_item`](Hub::only_item), whole: nothing is due then, and there is nothing to find out.
+    pub(super) fn take_only_item(&mut self, index: u32, item: Item) {
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        connection.taken_at = self.now;
         if connection.wake == Wake::Named {
             connection.wake = Wake::Idle;
         }
-        if let Some(channel) = channels.at_mut(place.channel)
-            && let [subscription] = connection.subscriptions.as_mut_slice()
-        {
-            subscription.move_to(channel, place.position);
+        if let Item::Event(place) = item {
+            return self.move_to(index, place.position);
+        }
+        connection.ping.sent();
+        self.stats.pings = self.stats.pings.saturating_add(1);
+        if connection.wake == Wake::Idle {
+            // It is idle, so that its next ping is the next to look at: not whether it stalls.
+            let next = [connection.expires.get(), connection.ping.next.get()].into_iter().flatten().min();
+            self.deadlines.set(&mut connection.armed, Timer::Connection(index), next);
         }
     }
 

@@ -5,11 +5,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::connection::Connection;
 use crate::frame::Frame;
 use crate::id::ConnectionId;
-use crate::subscription::Place;
 use crate::time::Instant;
 
 use super::Hub;
-use super::due::{self, Cursor, Item};
+use super::due::{self, Cursor, Item, Only};
 
 /// A window has at most so many bytes, unless its first frame alone has more.
 pub const MAX_WINDOW_BYTES: usize = 64 * 1024;
@@ -46,9 +45,17 @@ impl Hub {
     pub fn transmit(&mut self, now: Instant, connection: ConnectionId) -> Transmit<'_> {
         let now = self.observe(now);
         if let Some(index) = self.connections.index(connection) {
-            if let Some((event, _, remaining)) = self.only_event(index) {
-                let (index, first, only) = (Some(index), Some(Item::Event(event)), Some(event));
-                return Transmit { hub: self, now, index, opening: None, first, only, remaining };
+            if let Some(Only { item, bytes, .. }) = self.only_item(index) {
+                let (index, first) = (Some(index), Some(item));
+                return Transmit {
+                    hub: self,
+                    now,
+                    index,
+                    opening: None,
+                    first,
+                    is_only: true,
+                    remaining: bytes,
+                };
             }
             self.resolve_losses(index);
         }
@@ -67,8 +74,8 @@ pub struct Transmit<'a> {
     /// The frame that [`Item::Opening`] stands for.
     opening: Option<Frame>,
     first: Option<Item>,
-    /// The window is this event and nothing else, and nothing is due beyond it.
-    only: Option<Place>,
+    /// The first item is all that is due, and no byte of it was taken yet.
+    is_only: bool,
     remaining: usize,
 }
 
@@ -76,7 +83,7 @@ impl<'a> Transmit<'a> {
     fn new(hub: &'a mut Hub, now: Instant, connection: ConnectionId) -> Transmit<'a> {
         let index = hub.connections.index(connection);
         let opening = index.and_then(|index| hub.opening_frame(index));
-        let mut window = Transmit { hub, now, index, opening, first: None, only: None, remaining: 0 };
+        let mut window = Transmit { hub, now, index, opening, first: None, is_only: false, remaining: 0 };
         (window.first, window.remaining) = window.measure();
         if window.remaining == 0
             && let Some(index) = index
@@ -125,12 +132,13 @@ impl<'a> Transmit<'a> {
         due::bytes(self.first?, connection, &self.hub.channels, self.opening.as_ref())
     }
 
-    fn take_only(&mut self, index: u32, event: Place) {
+    /// Takes the window whole.
+    fn take_only(&mut self, index: u32, item: Item) {
         let stats = &mut self.hub.stats;
         stats.delivered = stats.delivered.saturating_add(1);
         stats.bytes = stats.bytes.saturating_add(self.remaining as u64);
         (self.first, self.remaining) = (None, 0);
-        self.hub.take_only_event(index, event);
+        self.hub.take_only_item(index, item);
     }
 
     /// Takes up to `count` bytes of the first frame, and says how many.
@@ -188,10 +196,11 @@ impl Buf for Transmit<'_> {
     fn advance(&mut self, count: usize) {
         let Some(index) = self.index else { return };
         let count = count.min(self.remaining);
-        if let Some(event) = self.only.take()
+        if core::mem::take(&mut self.is_only)
             && count == self.remaining
+            && let Some(item) = self.first
         {
-            return self.take_only(index, event);
+            return self.take_only(index, item);
         }
         let mut left = count;
         while left > 0 {
