@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use allocation_counter::measure;
-use sse_bench::{deliver, hub_with_members, time, verdict};
+use sse_bench::{busy_time, deliver, hub_with_members, time, verdict};
 use sse_core::{ConnectionConfig, Event, Instant};
 
 fn main() {
@@ -35,7 +35,7 @@ fn fan_out(members: usize) {
         let published = time(|| drop(hub.publish(Instant::ORIGIN, channel, &event)));
         let mut delivered = Duration::ZERO;
         let counted = measure(|| {
-            delivered = time(|| assert_eq!(deliver(&mut hub, Instant::ORIGIN), members));
+            delivered = busy_time(|| assert_eq!(deliver(&mut hub, Instant::ORIGIN), members));
         });
         allocations = counted.count_total;
         if round > 0 {
@@ -64,7 +64,7 @@ fn idle(members: usize, minutes: usize) {
     let pings = hub.stats().pings;
     let end = Instant::ORIGIN.saturating_add(Duration::from_secs(60 * minutes as u64));
     let mut wakes = 0u64;
-    let spent = time(|| {
+    let spent = busy_time(|| {
         while let Some(now) = hub.poll_timeout().filter(|now| *now <= end) {
             hub.handle_timeout(now);
             deliver(&mut hub, now);

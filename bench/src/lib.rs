@@ -33,6 +33,22 @@ pub fn time(call: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// How long one call keeps this thread on a processor, to a few milliseconds: on a busy machine the clock would count
+/// what others do. Where the system does not tell, it is the clock.
+pub fn busy_time(call: impl FnOnce()) -> Duration {
+    let before = on_processor();
+    let elapsed = time(call);
+    match (before, on_processor()) {
+        (Some(before), Some(after)) => after.saturating_sub(before),
+        _ => elapsed,
+    }
+}
+
+fn on_processor() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
 /// Prints a target, what was measured, and whether that is enough.
 pub fn verdict(what: &str, measured: f64, target: &str, holds: bool) {
     println!("{what:<58} {measured:>9.2}   target {target:<10} {}", if holds { "met" } else { "MISSED" });

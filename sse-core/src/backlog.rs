@@ -88,7 +88,9 @@ impl Backlog {
         *readers = readers.saturating_add(1);
         let readers = if has_fallen { &mut self.fallen } else { self.waiting_at(left) };
         *readers = readers.saturating_sub(1);
-        self.release();
+        if *readers == 0 {
+            self.release();
+        }
     }
 
     /// Whether a frame above this position left by the bounds: then a reader that stands there has fallen.
