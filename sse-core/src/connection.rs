@@ -356,7 +356,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn sizes_stay_within_their_budgets() {
-        assert!(size_of::<Connection>() <= 296, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
         assert!(size_of::<Subscription>() <= 48, "{}", size_of::<Subscription>());
         assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
         assert!(size_of::<Option<Bytes>>() <= 32);
