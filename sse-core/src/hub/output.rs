@@ -161,8 +161,7 @@ impl Hub {
         let (now, stall) = (self.now, self.config.stall);
         let Some(connection) = self.connections.at_mut(index) else { return };
         let stall_check = stall.and_then(|stall| now.checked_add(stall));
-        let next =
-            [connection.expires.get(), connection.ping.next.get(), stall_check].into_iter().flatten().min();
+        let next = connection.next_deadline().into_iter().chain(stall_check).min();
         self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), next);
     }
 
@@ -184,7 +183,7 @@ impl Hub {
         let Some(connection) = self.connections.at_mut(index) else { return };
         if connection.wake == Wake::Idle && !is_due {
             // Whether it stalls is looked at again when it has been named for something.
-            let next = [connection.expires.get(), connection.ping.next.get()].into_iter().flatten().min();
+            let next = connection.next_deadline();
             self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), next);
         } else {
             self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);

@@ -214,8 +214,8 @@ impl Hub {
         connection.ping.sent();
         self.stats.pings = self.stats.pings.saturating_add(1);
         if connection.wake == Wake::Idle {
-            // It is idle, so that its next ping is the next to look at: not whether it stalls.
-            let next = [connection.expires.get(), connection.ping.next.get()].into_iter().flatten().min();
+            // It took it, so that nobody has to look whether it stalls.
+            let next = connection.next_deadline();
             self.deadlines.set(&mut connection.armed, Timer::Connection(index), next);
         }
     }
