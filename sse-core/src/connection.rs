@@ -223,11 +223,6 @@ impl Connection {
         self.stage = Stage::Closing(reason);
     }
 
-    /// When it has something to do next while nothing is due to it.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        [self.expires.get(), self.ping.next.get()].into_iter().flatten().min()
-    }
-
     /// Whether anything may be due to it that comes before all that has a position.
     #[inline]
     pub(crate) fn has_front(&self) -> bool {

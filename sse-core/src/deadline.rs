@@ -18,8 +18,8 @@ pub(crate) struct Armed(MaybeInstant);
 /// The timers of a hub, in the order in which they go off.
 ///
 /// Each owner has at most one, set for the earliest instant at which it could have something to do. It is not moved
-/// when that instant moves away, only looked at when it comes: so deliveries pay for one timer in a stall time at most
-/// (T4), and nothing stays behind when its owner goes (D8).
+/// when that instant moves away, only looked at when it comes: so no delivery pays for a timer (T4), and nothing
+/// stays behind when its owner goes (D8).
 ///
 /// # Cost
 ///

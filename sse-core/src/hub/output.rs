@@ -161,7 +161,8 @@ impl Hub {
         let (now, stall) = (self.now, self.config.stall);
         let Some(connection) = self.connections.at_mut(index) else { return };
         let stall_check = stall.and_then(|stall| now.checked_add(stall));
-        let next = connection.next_deadline().into_iter().chain(stall_check).min();
+        let next =
+            [connection.expires.get(), connection.ping.next.get(), stall_check].into_iter().flatten().min();
         self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), next);
     }
 
@@ -180,14 +181,9 @@ impl Hub {
             return self.end(index, CloseReason::Stalled);
         }
         self.ping(index, is_due);
-        let Some(connection) = self.connections.at_mut(index) else { return };
-        if connection.wake == Wake::Idle && !is_due {
-            // Whether it stalls is looked at again when it has been named for something.
-            let next = connection.next_deadline();
-            self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), next);
-        } else {
+        self.arm(index);
+        if let Some(connection) = self.connections.at_mut(index) {
             self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);
-            self.arm(index);
         }
     }
 

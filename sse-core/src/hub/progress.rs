@@ -4,7 +4,6 @@ use bytes::{Buf, Bytes};
 
 use crate::config::LagPolicy;
 use crate::connection::{Opening, Stage, Wake};
-use crate::deadline::Timer;
 use crate::frame::Frame;
 use crate::id::Position;
 use crate::stats::CloseReason;
@@ -106,11 +105,6 @@ impl Hub {
         if let Some(connection) = self.connections.at_mut(index) {
             connection.wake = if is_due { Wake::Named } else { Wake::Idle };
             connection.due_since = Some(since).into();
-            if is_due && let Some(stall) = self.config.stall {
-                // An idle connection does not wait for it.
-                let stalled_at = since.max(connection.taken_at).checked_add(stall);
-                self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);
-            }
         }
         if !is_due {
             self.settle_idle(index);
@@ -213,11 +207,6 @@ impl Hub {
         }
         connection.ping.sent();
         self.stats.pings = self.stats.pings.saturating_add(1);
-        if connection.wake == Wake::Idle {
-            // It took it, so that nobody has to look whether it stalls.
-            let next = connection.next_deadline();
-            self.deadlines.set(&mut connection.armed, Timer::Connection(index), next);
-        }
     }
 
     /// A window was taken whole: what is due beyond it is named anew, behind the others (D3).
