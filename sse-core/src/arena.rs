@@ -93,6 +93,7 @@ impl<K: Key, T> Arena<K, T> {
     }
 
     /// The slot of an id that is alive.
+    #[inline]
     pub(crate) fn index(&self, key: K) -> Option<u32> {
         let (index, wanted) = key.parts();
         match self.slots.get(index as usize)? {
@@ -102,6 +103,7 @@ impl<K: Key, T> Arena<K, T> {
     }
 
     /// The id of what is in a slot.
+    #[inline]
     pub(crate) fn key(&self, index: u32) -> Option<K> {
         match self.slots.get(index as usize)? {
             Slot::Occupied { generation, .. } => Some(K::new(index, *generation)),
@@ -109,6 +111,7 @@ impl<K: Key, T> Arena<K, T> {
         }
     }
 
+    #[inline]
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
         match self.slots.get(index as usize)? {
             Slot::Occupied { value, .. } => Some(value),
@@ -116,6 +119,7 @@ impl<K: Key, T> Arena<K, T> {
         }
     }
 
+    #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         match self.slots.get_mut(index as usize)? {
             Slot::Occupied { value, .. } => Some(value),

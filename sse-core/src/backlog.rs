@@ -77,15 +77,24 @@ impl Backlog {
     }
 
     /// A reader moves on to where nothing is lost.
+    #[inline]
     pub(crate) fn advance(&mut self, from: Position, to: Position) {
-        if !self.has_lost_after(from) && self.index_after(from) == self.index_after(to) {
+        let has_fallen = self.has_lost_after(from);
+        let (left, joined) = (self.index_after(from), self.index_after(to));
+        if !has_fallen && left == joined {
             return;
         }
-        self.join(to);
-        self.leave(from);
+        let readers = self.waiting_at(joined);
+        *readers = readers.saturating_add(1);
+        let readers = if has_fallen { &mut self.fallen } else { self.waiting_at(left) };
+        *readers = readers.saturating_sub(1);
+        if *readers == 0 {
+            self.release();
+        }
     }
 
     /// Whether a frame above this position left by the bounds: then a reader that stands there has fallen.
+    #[inline]
     pub(crate) fn has_lost_after(&self, position: Position) -> bool {
         position < self.lost_through
     }
@@ -100,14 +109,27 @@ impl Backlog {
         self.lost_id_through
     }
 
+    #[inline]
     pub(crate) fn at(&self, index: usize) -> Option<&Entry> {
         self.frames.get(index).map(|awaited| &awaited.entry)
     }
 
     /// The first frame above a position.
+    #[inline]
     pub(crate) fn first_after(&self, position: Position) -> Option<(usize, &Entry)> {
         let index = self.index_after(position);
         Some((index, self.at(index)?))
+    }
+
+    /// The newest frame, if it is the only one above a position.
+    #[inline]
+    pub(crate) fn only_after(&self, position: Position) -> Option<(usize, &Entry)> {
+        let index = self.frames.len().checked_sub(1)?;
+        let is_before = |awaited: &Awaited| awaited.entry.position <= position;
+        let others_are_before =
+            index.checked_sub(1).is_none_or(|other| self.frames.get(other).is_some_and(is_before));
+        let newest = self.frames.get(index).filter(|newest| others_are_before && !is_before(newest))?;
+        Some((index, &newest.entry))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -153,13 +175,18 @@ impl Backlog {
     }
 
     fn waiting_after(&mut self, position: Position) -> &mut u32 {
-        let index = self.index_after(position);
+        self.waiting_at(self.index_after(position))
+    }
+
+    #[inline]
+    fn waiting_at(&mut self, index: usize) -> &mut u32 {
         match self.frames.get_mut(index) {
             Some(awaited) => &mut awaited.readers,
             None => &mut self.caught_up,
         }
     }
 
+    #[inline]
     fn index_after(&self, position: Position) -> usize {
         match (self.frames.front(), self.frames.back()) {
             (Some(oldest), _) if oldest.entry.position > position => 0,

@@ -67,6 +67,7 @@ impl Channel {
     }
 
     /// An event of its log, by the place that [`Subscription::next`](crate::subscription::Subscription::next) named.
+    #[inline]
     pub(crate) fn entry(&self, in_history: bool, index: usize) -> Option<&Entry> {
         if in_history { self.history.at(index) } else { self.backlog.at(index) }
     }
@@ -142,6 +143,7 @@ impl Members {
     }
 
     /// The next member to visit; `None` when everybody was visited.
+    #[inline]
     pub(crate) fn visit(&mut self) -> Option<u32> {
         let member = self.connections.get(self.visited).copied()?;
         self.visited = self.visited.saturating_add(1);

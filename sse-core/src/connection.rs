@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::id::{ChannelId, Position};
 use crate::resume::LastEventId;
 use crate::stats::CloseReason;
 use crate::subscription::{Loss, Subscriptions};
-use crate::time::Instant;
+use crate::time::{Instant, MaybeInstant};
 
 pub(crate) type Channels = Arena<ChannelId, Channel>;
 
@@ -23,6 +24,8 @@ pub(crate) struct Connection {
     /// Everything at or below it was taken, was told by a reset, or is not due.
     pub(crate) position: Position,
     pub(crate) subscriptions: Subscriptions,
+    /// Nothing above it is for this connection any more. Beyond all positions unless it is being closed.
+    closes_after: Position,
     pub(crate) stage: Stage,
     /// It took no byte yet: what it begins with is still to come.
     pub(crate) is_starting: bool,
@@ -40,12 +43,12 @@ pub(crate) struct Connection {
     direct_limit: usize,
     pub(crate) opened_at: Instant,
     /// Since when bytes are due that it was named for; `None` when they were given up.
-    pub(crate) due_since: Option<Instant>,
+    pub(crate) due_since: MaybeInstant,
     /// When it took its last byte.
     pub(crate) taken_at: Instant,
     pub(crate) ping: Ping,
     /// When its longest life is over, or the time to take the rest when it is being closed.
-    pub(crate) expires: Option<Instant>,
+    pub(crate) expires: MaybeInstant,
     pub(crate) on_timeout: OnTimeout,
     /// Its place among the hub's timers.
     pub(crate) armed: Armed,
@@ -55,15 +58,10 @@ pub(crate) struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Open,
-    /// It is closed when it took what was published up to `end`.
-    Closing {
-        end: Position,
-        reason: CloseReason,
-    },
+    /// It is closed when it took what was published until then.
+    Closing(CloseReason),
     /// It is closed when the frame in progress is out.
-    Ending {
-        reason: CloseReason,
-    },
+    Ending(CloseReason),
 }
 
 /// What the driver knows of the bytes that are due (D3).
@@ -88,33 +86,46 @@ pub(crate) struct Asked {
 /// The idle comment of a connection (T1).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ping {
-    pub(crate) interval: Option<Duration>,
-    /// By how much the first interval is shorter, so that not all clients ping at once.
-    pub(crate) spread: Duration,
+    /// In nanoseconds; one that 64 bits do not hold is [`Ping::ENDLESS`].
+    interval: Option<NonZeroU64>,
+    /// By how many nanoseconds the first interval is shorter, so that not all clients ping at once.
+    spread: u64,
     /// When the question is asked next whether a ping is due.
-    pub(crate) next: Option<Instant>,
+    pub(crate) next: MaybeInstant,
     /// A ping is due since then.
-    pub(crate) due_since: Option<Instant>,
+    pub(crate) due_since: MaybeInstant,
 }
 
 impl Ping {
+    /// Stands for more than 584 years; no interval is that short.
+    const ENDLESS: NonZeroU64 = NonZeroU64::MIN;
+
     /// Sets the interval, counted from `now`; the first one is shortened by up to a half, as `random` says.
     pub(crate) fn set(&mut self, now: Instant, interval: Option<Duration>, random: u64) {
-        let interval = interval.map(|interval| interval.max(MIN_PING));
-        let half = interval.map_or(0, |interval| interval.as_nanos() / 2);
-        let half = u64::try_from(half).unwrap_or(u64::MAX).max(1);
-        *self = Ping {
-            interval,
-            spread: Duration::from_nanos(random.checked_rem(half).unwrap_or(0)),
-            next: None,
-            due_since: None,
-        };
-        self.next = self.after(now);
+        let nanos = interval.map(|interval| interval.max(MIN_PING).as_nanos());
+        let half = nanos.map(|nanos| u64::try_from(nanos / 2).unwrap_or(u64::MAX));
+        let spread = half.and_then(|half| random.checked_rem(half)).unwrap_or(0);
+        let interval =
+            nanos.map(|nanos| u64::try_from(nanos).ok().and_then(NonZeroU64::new).unwrap_or(Ping::ENDLESS));
+        *self = Ping { interval, spread, ..Ping::default() };
+        self.next = self.after(now).into();
+    }
+
+    /// Whether it was never sent, so that its first interval may be shortened.
+    pub(crate) fn is_first(&self) -> bool {
+        self.interval.is_none() || self.spread > 0
+    }
+
+    /// Notes that it was sent: all further intervals are whole.
+    pub(crate) fn sent(&mut self) {
+        self.due_since = MaybeInstant::NONE;
+        self.spread = 0;
     }
 
     /// When a ping is due if nothing is written after `quiet_since`.
     pub(crate) fn after(&self, quiet_since: Instant) -> Option<Instant> {
-        quiet_since.checked_add(self.interval?.saturating_sub(self.spread))
+        let interval = self.interval.filter(|interval| *interval != Ping::ENDLESS)?.get();
+        quiet_since.checked_add(Duration::from_nanos(interval.saturating_sub(self.spread)))
     }
 }
 
@@ -156,6 +167,7 @@ impl Connection {
         Connection {
             position,
             subscriptions: Subscriptions::None,
+            closes_after: Position::new(u64::MAX),
             stage: Stage::Open,
             is_starting: true,
             is_planning: true,
@@ -166,37 +178,64 @@ impl Connection {
             announces_position: config.announce_position,
             direct_limit: config.direct_bytes,
             opened_at: now,
-            due_since: None,
+            due_since: MaybeInstant::NONE,
             taken_at: now,
             ping: Ping::default(),
-            expires: None,
+            expires: MaybeInstant::NONE,
             on_timeout: config.on_timeout,
             armed: Armed::default(),
         }
     }
 
     /// Whether it still takes sends and subscriptions.
+    #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Open
     }
 
     /// Whether an event of this position is still for it.
+    #[inline]
     pub(crate) fn wants(&self, position: Position) -> bool {
-        match self.stage {
-            Stage::Open | Stage::Closing { .. } => position <= self.end(),
-            Stage::Ending { .. } => false,
-        }
+        position <= self.closes_after && !self.is_ending()
+    }
+
+    /// Whether it only waits for its frame in progress to be out.
+    #[inline]
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.stage, Stage::Ending(_))
     }
 
     /// Nothing above it is for this connection.
+    #[inline]
     pub(crate) fn end(&self) -> Position {
-        match self.stage {
-            Stage::Closing { end, .. } => end,
-            Stage::Open | Stage::Ending { .. } => Position::new(u64::MAX),
-        }
+        self.closes_after
+    }
+
+    /// Has it take the rest of its frame in progress and nothing else.
+    pub(crate) fn begin_end(&mut self, reason: CloseReason) {
+        self.closes_after = Position::new(u64::MAX);
+        self.stage = Stage::Ending(reason);
+    }
+
+    /// Fixes its end at `after`.
+    pub(crate) fn begin_close(&mut self, after: Position, reason: CloseReason) {
+        self.closes_after = after;
+        self.stage = Stage::Closing(reason);
+    }
+
+    /// Whether anything may be due to it that comes before all that has a position.
+    #[inline]
+    pub(crate) fn has_front(&self) -> bool {
+        self.is_starting || self.progress.is_some() || self.is_ending() || self.ping.due_since.get().is_some()
+    }
+
+    /// Whether nothing comes before all that has a position but a ping, if that.
+    pub(crate) fn front_is_ping(&self) -> bool {
+        !self.is_starting && self.progress.is_none() && !self.is_ending()
     }
 
     /// Its own frame number `index`, counted from the next.
+    #[inline]
     pub(crate) fn own_frame(&self, index: usize) -> Option<&OwnFrame> {
         self.own.as_ref()?.queue.get(index)
     }
@@ -269,6 +308,7 @@ impl Connection {
 
     /// The id that stands at the very start, before everything else: that of its position (H3), or of the reset for
     /// an unknown id (H7).
+    #[inline]
     pub(crate) fn opening(&self, channels: &Channels) -> Option<Opening> {
         if !self.is_starting {
             return None;
@@ -288,6 +328,7 @@ impl Connection {
     }
 
     /// The first of its subscriptions that has lost events, and where the loss ends.
+    #[inline]
     pub(crate) fn first_loss(&self, channels: &Channels) -> Option<(usize, Loss)> {
         self.subscriptions.as_slice().iter().enumerate().find_map(|(number, subscription)| {
             let channel = channels.at(subscription.channel)?;
@@ -315,7 +356,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn sizes_stay_within_their_budgets() {
-        assert!(size_of::<Connection>() <= 296, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
         assert!(size_of::<Subscription>() <= 48, "{}", size_of::<Subscription>());
         assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
         assert!(size_of::<Option<Bytes>>() <= 32);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::channel::Channel;
 use crate::config::{GapPolicy, Start};
+use crate::history::Entry;
 use crate::id::Position;
 use crate::resume::Resume;
 
@@ -16,6 +17,7 @@ pub(crate) enum Subscriptions {
 }
 
 impl Subscriptions {
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[Subscription] {
         match self {
             Subscriptions::None => &[],
@@ -24,6 +26,7 @@ impl Subscriptions {
         }
     }
 
+    #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [Subscription] {
         match self {
             Subscriptions::None => &mut [],
@@ -110,6 +113,7 @@ impl Subscription {
     }
 
     /// Moves it in the backlog when its connection has come to `position`, unless it has fallen.
+    #[inline]
     pub(crate) fn move_to(&mut self, channel: &mut Channel, position: Position) {
         let reader = self.reader(position);
         let stands = reader.min(channel.last);
@@ -120,11 +124,13 @@ impl Subscription {
     }
 
     /// Up to where it needs nothing from the backlog, when its connection has come to `position`.
+    #[inline]
     pub(crate) fn reader(&self, position: Position) -> Position {
         self.live_from.max(position)
     }
 
     /// The first event above `after` that it reads, due or not.
+    #[inline]
     pub(crate) fn next(&self, channel: &Channel, after: Position) -> Option<Place> {
         let owed_after = after.max(self.from);
         if owed_after < self.replay_to
@@ -137,8 +143,22 @@ impl Subscription {
         Some(Place { position: entry.position, channel: self.channel, in_history: false, index })
     }
 
+    /// The newest event, if it is all that is left for a reader that has come to `position` and has lost nothing.
+    #[inline]
+    pub(crate) fn newest<'a>(&self, channel: &'a Channel, position: Position) -> Option<(Place, &'a Entry)> {
+        let reader = self.reader(position);
+        if position.max(self.from) < self.replay_to || channel.backlog.has_lost_after(reader.max(self.stands))
+        {
+            return None;
+        }
+        let (index, entry) = channel.backlog.only_after(reader)?;
+        let place = Place { position: entry.position, channel: self.channel, in_history: false, index };
+        (place.position > self.from).then_some((place, entry))
+    }
+
     /// What it has lost, if anything, when its connection has come to `position`. What is above `end` does not concern
     /// it: a reset there would hide what other channels have before that.
+    #[inline]
     pub(crate) fn loss(&self, channel: &Channel, position: Position, end: Position) -> Option<Loss> {
         let gone = channel.history.gone().min(end);
         let owed_after = position.max(self.from);

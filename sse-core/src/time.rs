@@ -71,6 +71,40 @@ impl Instant {
     }
 }
 
+/// An instant or none, in the eight bytes of an instant. A connection has several of them, and an `Option` would take
+/// twice as much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaybeInstant(Instant);
+
+impl MaybeInstant {
+    /// An arbitrary instant, 361 years away, stands for none. The first and the last that there are do not: they are
+    /// what embedders give that have a clock of their own making.
+    pub(crate) const NONE: Self = Self(Instant(0x9e37_79b9_7f4a_7c15));
+
+    pub(crate) fn get(self) -> Option<Instant> {
+        (self != Self::NONE).then_some(self.0)
+    }
+
+    /// Whether there is one, and it has come by `now`.
+    #[inline]
+    pub(crate) fn has_come(self, now: Instant) -> bool {
+        self.0 <= now && self != Self::NONE
+    }
+}
+
+impl From<Option<Instant>> for MaybeInstant {
+    fn from(instant: Option<Instant>) -> Self {
+        // What is to be at that very instant comes two nanoseconds later.
+        instant.map_or(Self::NONE, |at| if at == Self::NONE.0 { Self(Instant(at.0 | 2)) } else { Self(at) })
+    }
+}
+
+impl Default for MaybeInstant {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

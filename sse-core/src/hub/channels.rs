@@ -9,7 +9,7 @@ use crate::deadline::Timer;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::resume::Resume;
 use crate::subscription::Subscription;
-use crate::time::Instant;
+use crate::time::{Instant, MaybeInstant};
 
 use super::{Action, ChannelCloseReason, Hub, OpenError, SubscribeError, reset_frame};
 
@@ -144,7 +144,7 @@ impl Hub {
             // The sweep of the channel that was left will not come to it.
             self.wake(index);
         } else if let Some(connection) = self.connections.at_mut(index) {
-            connection.due_since = None;
+            connection.due_since = MaybeInstant::NONE;
         }
         self.settle(index);
         true

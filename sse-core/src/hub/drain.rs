@@ -144,7 +144,7 @@ impl Hub {
         if let Some(connection) = self.connections.at_mut(index)
             && !matches!(connection.stage, Stage::Open)
         {
-            connection.expires = connection.expires.into_iter().chain(deadline).min();
+            connection.expires = connection.expires.get().into_iter().chain(deadline).min().into();
             self.arm(index);
         }
     }

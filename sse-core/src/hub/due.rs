@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::connection::{Channels, Connection, Key, Rank, Stage};
+use crate::connection::{Channels, Connection, Key, Rank};
 use crate::frame::Frame;
 use crate::history::Entry;
 use crate::id::{ConnectionId, Position};
 use crate::subscription::Place;
+use crate::time::Instant;
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +44,13 @@ enum Front {
 }
 
 impl Cursor {
+    #[inline]
     pub(super) fn new(connection: &Connection) -> Cursor {
-        Cursor { next: Front::Progress, own: 0, position: connection.position }
+        let next = if connection.has_front() { Front::Progress } else { Front::Passed };
+        Cursor { next, own: 0, position: connection.position }
     }
 
+    #[inline]
     pub(super) fn next(
         &mut self,
         id: ConnectionId,
@@ -62,7 +66,7 @@ impl Cursor {
                     }
                 }
                 Front::Opening => {
-                    if matches!(connection.stage, Stage::Ending { .. }) {
+                    if connection.is_ending() {
                         return None;
                     }
                     self.next = Front::Ping;
@@ -72,7 +76,7 @@ impl Cursor {
                 }
                 Front::Ping => {
                     self.next = Front::Passed;
-                    if connection.ping.due_since.is_some() {
+                    if connection.ping.due_since.get().is_some() {
                         return Some(Item::Ping);
                     }
                 }
@@ -81,12 +85,16 @@ impl Cursor {
         }
     }
 
+    #[inline]
     fn next_in_order(
         &mut self,
         id: ConnectionId,
         connection: &Connection,
         channels: &Channels,
     ) -> Option<Item> {
+        if has_all(connection, channels, self.position) {
+            return None;
+        }
         let event = next_event(id, connection, channels, self.position);
         if let Some(own) = connection.own_frame(self.own)
             && event.is_none_or(|event| own.key < Key(event.position, Rank::Event))
@@ -100,7 +108,43 @@ impl Cursor {
     }
 }
 
+/// Whether there is nothing for a connection above `position`. It is told at once for the usual one, that follows one
+/// channel and has no frames of its own; of others it may not be known, and a walk tells.
+#[inline]
+pub(super) fn has_all(connection: &Connection, channels: &Channels, position: Position) -> bool {
+    let [subscription] = connection.subscriptions.as_slice() else { return false };
+    connection.own_frame(0).is_none() && channels.at(subscription.channel).is_some_and(|c| c.last <= position)
+}
+
+/// All that is due to a connection, where that is one item and known without a walk, and when it has lost nothing: the
+/// newest event, or a ping, for a reader that follows one open channel, took all before and has no frames of its own.
+#[inline]
+pub(super) fn only_item(id: ConnectionId, connection: &Connection, channels: &Channels) -> Option<Only> {
+    let [subscription] = connection.subscriptions.as_slice() else { return None };
+    let channel = channels.at(subscription.channel).filter(|channel| !channel.is_closed)?;
+    if !connection.is_open() || connection.own_frame(0).is_some() {
+        return None;
+    }
+    if !connection.has_front() {
+        let (place, entry) = subscription.newest(channel, connection.position)?;
+        let only = Only { item: Item::Event(place), since: entry.at, bytes: entry.frame.len() };
+        return (entry.except != Some(id)).then_some(only);
+    }
+    let since = connection.ping.due_since.get().filter(|_| connection.front_is_ping())?;
+    let has_all = channel.last <= connection.position && channel.last == subscription.stands;
+    has_all.then_some(Only { item: Item::Ping, since, bytes: PING.len() })
+}
+
+/// All that is due to a connection, when that is one item.
+pub(super) struct Only {
+    pub(super) item: Item,
+    /// Since when it is due.
+    pub(super) since: Instant,
+    pub(super) bytes: usize,
+}
+
 /// The next event above `after` that is due.
+#[inline]
 fn next_event(
     id: ConnectionId,
     connection: &Connection,
@@ -121,6 +165,7 @@ fn next_event(
 
 /// The next event above `after` in any of the followed channels, and whether it is due. The same event in several
 /// channels is one (O2), and due when one of the subscriptions says so.
+#[inline]
 pub(super) fn next_read(
     id: ConnectionId,
     connection: &Connection,
@@ -144,11 +189,13 @@ pub(super) fn next_read(
     first
 }
 
+#[inline]
 pub(super) fn entry(place: Place, channels: &Channels) -> Option<&Entry> {
     channels.at(place.channel)?.entry(place.in_history, place.index)
 }
 
 /// The bytes of an item; `opening` is the frame that [`Item::Opening`] stands for.
+#[inline]
 pub(super) fn bytes<'a>(
     item: Item,
     connection: &'a Connection,

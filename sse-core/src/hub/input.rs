@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::config::{ConnectionConfig, MAX_DIRECT_FRAMES, Positions};
-use crate::connection::{Asked, Connection, Stage};
+use crate::connection::{Asked, Connection};
 use crate::deadline::Timer;
 use crate::frame::Frame;
 use crate::id::{ConnectionId, Position};
@@ -44,7 +44,7 @@ impl Hub {
         let asked = config.last_event_id.clone().map(|id| Asked { position: self.position_of(&id), id });
         let mut connection = Connection::new(now, self.settled(), &config, asked);
         connection.ping.set(now, config.ping, scramble(self.config.seed, self.stats.opened));
-        connection.expires = config.timeout.and_then(|timeout| now.checked_add(timeout));
+        connection.expires = config.timeout.and_then(|timeout| now.checked_add(timeout)).into();
         let id = self.connections.insert(connection).map_err(|_| refused)?;
         self.stats.opened = self.stats.opened.saturating_add(1);
         if let Some(index) = self.connections.index(id) {
@@ -175,7 +175,7 @@ impl Hub {
         let Some(index) = self.connections.index(connection) else { return false };
         let random = scramble(self.config.seed, connection.index() as u64);
         let Some(state) = self.connections.at_mut(index) else { return false };
-        let is_first = state.ping.interval.is_none() || !state.ping.spread.is_zero();
+        let is_first = state.ping.is_first();
         state.ping.set(now, interval, if is_first { random } else { 0 });
         self.arm(index);
         true
@@ -201,7 +201,7 @@ impl Hub {
         let Some(state) = self.connections.at_mut(index).filter(|state| state.is_open()) else {
             return false;
         };
-        state.expires = life.and_then(|life| now.checked_add(life));
+        state.expires = life.and_then(|life| now.checked_add(life)).into();
         self.arm(index);
         true
     }
@@ -213,8 +213,8 @@ impl Hub {
         if !connection.is_open() {
             return;
         }
-        connection.stage = Stage::Closing { end, reason };
-        connection.expires = now.checked_add(time);
+        connection.begin_close(end, reason);
+        connection.expires = now.checked_add(time).into();
         self.arm(index);
         self.drop_drained(index);
         if self.is_due(index) {

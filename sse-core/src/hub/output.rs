@@ -6,7 +6,7 @@ use crate::connection::{Stage, Wake};
 use crate::deadline::Timer;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::stats::CloseReason;
-use crate::time::Instant;
+use crate::time::{Instant, MaybeInstant};
 
 use super::Hub;
 
@@ -161,7 +161,8 @@ impl Hub {
         let (now, stall) = (self.now, self.config.stall);
         let Some(connection) = self.connections.at_mut(index) else { return };
         let stall_check = stall.and_then(|stall| now.checked_add(stall));
-        let next = [connection.expires, connection.ping.next, stall_check].into_iter().flatten().min();
+        let next =
+            [connection.expires.get(), connection.ping.next.get(), stall_check].into_iter().flatten().min();
         self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), next);
     }
 
@@ -169,16 +170,17 @@ impl Hub {
         let now = self.now;
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.armed.spent();
-        if connection.expires.is_some_and(|expires| expires <= now) && !self.outlives(index) {
+        if connection.expires.has_come(now) && !self.outlives(index) {
             return;
         }
-        let waiting_since = self.waiting_since(index);
+        let is_due = self.is_due(index);
+        let waiting_since = if is_due { self.waiting_since(index) } else { None };
         let stalled_at =
             waiting_since.zip(self.config.stall).and_then(|(since, stall)| since.checked_add(stall));
         if stalled_at.is_some_and(|at| at <= now) {
             return self.end(index, CloseReason::Stalled);
         }
-        self.ping(index, self.is_due(index));
+        self.ping(index, is_due);
         self.arm(index);
         if let Some(connection) = self.connections.at_mut(index) {
             self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);
@@ -189,7 +191,7 @@ impl Hub {
     fn outlives(&mut self, index: u32) -> bool {
         let Some(id) = self.connections.key(index) else { return false };
         let Some(connection) = self.connections.at_mut(index) else { return false };
-        connection.expires = None;
+        connection.expires = MaybeInstant::NONE;
         match (connection.stage, connection.on_timeout) {
             (Stage::Open, OnTimeout::Report) => {
                 self.notices.push_back(Action::TimedOut(id));
@@ -199,7 +201,7 @@ impl Hub {
                 self.end(index, CloseReason::TimedOut);
                 false
             }
-            (Stage::Closing { .. } | Stage::Ending { .. }, _) => {
+            (Stage::Closing(_) | Stage::Ending(_), _) => {
                 self.end(index, CloseReason::Stalled);
                 false
             }
@@ -210,16 +212,15 @@ impl Hub {
     fn ping(&mut self, index: u32, is_due: bool) {
         let now = self.now;
         let Some(connection) = self.connections.at_mut(index) else { return };
-        let Some(asked_at) = connection.ping.next else { return };
-        if asked_at > now {
+        if !connection.ping.next.has_come(now) {
             return;
         }
         match connection.ping.after(connection.taken_at) {
-            Some(due_at) if due_at > now => connection.ping.next = Some(due_at),
+            Some(due_at) if due_at > now => connection.ping.next = Some(due_at).into(),
             _ => {
-                connection.ping.next = connection.ping.after(now);
+                connection.ping.next = connection.ping.after(now).into();
                 if !is_due && connection.is_open() {
-                    connection.ping.due_since = Some(now);
+                    connection.ping.due_since = Some(now).into();
                     self.wake(index);
                 }
             }

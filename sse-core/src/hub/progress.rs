@@ -10,7 +10,7 @@ use crate::stats::CloseReason;
 use crate::subscription::Place;
 use crate::time::Instant;
 
-use super::due::{self, Cursor, Item};
+use super::due::{self, Cursor, Item, Only};
 use super::{Action, Hub, position_frame, reset_frame};
 
 /// Room in the line for connections that are gone.
@@ -25,16 +25,24 @@ impl Hub {
 
     /// Whether a connection has bytes due, or something to find out about what it has lost.
     pub(super) fn is_due(&self, index: u32) -> bool {
-        self.first_item(index).is_some()
-            || self.connections.at(index).is_some_and(|c| {
-                !matches!(c.stage, Stage::Ending { .. }) && c.first_loss(&self.channels).is_some()
-            })
+        self.first_item(index).is_some() || self.has_loss(index)
+    }
+
+    /// All that is due to a connection, where that is one item and known without a walk.
+    #[inline]
+    pub(super) fn only_item(&self, index: u32) -> Option<Only> {
+        due::only_item(self.connections.key(index)?, self.connections.at(index)?, &self.channels)
+    }
+
+    /// Whether a connection has something to find out about what it has lost.
+    fn has_loss(&self, index: u32) -> bool {
+        self.connections.at(index).is_some_and(|c| !c.is_ending() && c.first_loss(&self.channels).is_some())
     }
 
     /// Since when a connection could have taken a byte and did not (T3).
     pub(super) fn waiting_since(&self, index: u32) -> Option<Instant> {
         let connection = self.connections.at(index).filter(|_| self.is_due(index))?;
-        let since = match (connection.wake, connection.due_since) {
+        let since = match (connection.wake, connection.due_since.get()) {
             // The frame that it was named for may have left its log since (S1), and all others too.
             (Wake::Named, Some(since)) => since,
             _ => self.due_since(index, self.first_item(index)?)?,
@@ -49,7 +57,7 @@ impl Hub {
             Item::Progress => Some(connection.taken_at),
             Item::Opening if connection.asked.is_none() => Some(connection.opened_at),
             Item::Opening | Item::Event(Place { in_history: true, .. }) => Some(self.now),
-            Item::Ping => connection.ping.due_since,
+            Item::Ping => connection.ping.due_since.get(),
             Item::Own(number) => connection.own_frame(number).map(|own| own.since),
             Item::Event(place) => due::entry(place, &self.channels).map(|entry| entry.at),
         }
@@ -74,7 +82,7 @@ impl Hub {
                 self.wakes.push_back(id);
                 self.forget_gone_wakes();
             }
-            Wake::Named => connection.due_since = connection.due_since.or(Some(now)),
+            Wake::Named => connection.due_since = connection.due_since.get().or(Some(now)).into(),
             Wake::Queued => {}
         }
     }
@@ -90,29 +98,34 @@ impl Hub {
 
     /// Names a connection if something is due to it; else finds out whether it is done.
     pub(super) fn name_if_due(&mut self, index: u32) -> bool {
-        let is_due = self.is_due(index);
-        let due_since =
-            self.first_item(index).and_then(|item| self.due_since(index, item)).unwrap_or(self.now);
+        let only = self.only_item(index);
+        let first = if only.is_some() { None } else { self.first_item(index) };
+        let is_due = only.is_some() || first.is_some() || self.has_loss(index);
+        let since = only.map(|only| only.since).or_else(|| self.due_since(index, first?)).unwrap_or(self.now);
         if let Some(connection) = self.connections.at_mut(index) {
             connection.wake = if is_due { Wake::Named } else { Wake::Idle };
-            connection.due_since = Some(due_since);
+            connection.due_since = Some(since).into();
         }
         if !is_due {
-            self.settle(index);
+            self.settle_idle(index);
         }
         is_due
     }
 
+    /// Settles a connection if nothing is due to it.
+    pub(super) fn settle(&mut self, index: u32) {
+        if !self.is_due(index) {
+            self.settle_idle(index);
+        }
+    }
+
     /// For a connection that nothing is due to: lets go of events that it does not get, and ends it if it was only
     /// to take the rest.
-    pub(super) fn settle(&mut self, index: u32) {
-        if self.is_due(index) {
-            return;
-        }
+    fn settle_idle(&mut self, index: u32) {
         let Some(connection) = self.connections.at(index) else { return };
         match connection.stage {
             Stage::Open => {}
-            Stage::Closing { reason, .. } | Stage::Ending { reason } => return self.end(index, reason),
+            Stage::Closing(reason) | Stage::Ending(reason) => return self.end(index, reason),
         }
         let Some(id) = self.connections.key(index) else { return };
         while let Some(connection) = self.connections.at(index) {
@@ -130,7 +143,7 @@ impl Hub {
     /// Before bytes are handed out: deals with what a connection has lost (S1). It may be ended by that.
     pub(super) fn resolve_losses(&mut self, index: u32) {
         while let Some(connection) = self.connections.at(index)
-            && !matches!(connection.stage, Stage::Ending { .. })
+            && !connection.is_ending()
             && let Some((number, loss)) = connection.first_loss(&self.channels)
         {
             let Some(subscription) = connection.subscriptions.as_slice().get(number) else { return };
@@ -158,8 +171,7 @@ impl Hub {
         match item {
             Item::Progress | Item::Opening => {}
             Item::Ping => {
-                connection.ping.due_since = None;
-                connection.ping.spread = core::time::Duration::ZERO;
+                connection.ping.sent();
                 self.stats.pings = self.stats.pings.saturating_add(1);
             }
             Item::Own(_) => connection.pop_own(),
@@ -183,6 +195,20 @@ impl Hub {
         }
     }
 
+    /// Takes the item of [`only_item`](Hub::only_item), whole: nothing is due then, and there is nothing to find out.
+    pub(super) fn take_only_item(&mut self, index: u32, item: Item) {
+        let Some(connection) = self.connections.at_mut(index) else { return };
+        connection.taken_at = self.now;
+        if connection.wake == Wake::Named {
+            connection.wake = Wake::Idle;
+        }
+        if let Item::Event(place) = item {
+            return self.move_to(index, place.position);
+        }
+        connection.ping.sent();
+        self.stats.pings = self.stats.pings.saturating_add(1);
+    }
+
     /// A window was taken whole: what is due beyond it is named anew, behind the others (D3).
     pub(super) fn window_taken(&mut self, index: u32) {
         self.drop_drained(index);
@@ -194,7 +220,7 @@ impl Hub {
         if is_due {
             self.wake(index);
         } else {
-            self.settle(index);
+            self.settle_idle(index);
         }
     }
 
@@ -230,9 +256,11 @@ impl Hub {
         }
         connection.subscriptions.as_slice().iter().enumerate().find_map(|(number, subscription)| {
             let channel = self.channels.at(subscription.channel)?;
+            if connection.is_open() && !channel.is_closed {
+                return None;
+            }
             let next = subscription.next(channel, connection.position);
-            let is_drained = (channel.is_closed || !connection.is_open())
-                && next.is_none_or(|place| !connection.wants(place.position))
+            let is_drained = next.is_none_or(|place| !connection.wants(place.position))
                 && subscription.loss(channel, connection.position, connection.end()).is_none();
             is_drained.then(|| (number, channel.takes_connections()))
         })
@@ -277,10 +305,10 @@ impl Hub {
             return self.end(index, reason);
         }
         let was_open = connection.is_open();
-        connection.stage = Stage::Ending { reason };
+        connection.begin_end(reason);
         let flushed_by = self.now.checked_add(self.flush_time());
         if let Some(connection) = self.connections.at_mut(index).filter(|_| was_open) {
-            connection.expires = flushed_by;
+            connection.expires = flushed_by.into();
         }
         self.arm(index);
     }

@@ -8,7 +8,7 @@ use crate::id::ConnectionId;
 use crate::time::Instant;
 
 use super::Hub;
-use super::due::{self, Cursor, Item};
+use super::due::{self, Cursor, Item, Only};
 
 /// A window has at most so many bytes, unless its first frame alone has more.
 pub const MAX_WINDOW_BYTES: usize = 64 * 1024;
@@ -45,6 +45,18 @@ impl Hub {
     pub fn transmit(&mut self, now: Instant, connection: ConnectionId) -> Transmit<'_> {
         let now = self.observe(now);
         if let Some(index) = self.connections.index(connection) {
+            if let Some(Only { item, bytes, .. }) = self.only_item(index) {
+                let (index, first) = (Some(index), Some(item));
+                return Transmit {
+                    hub: self,
+                    now,
+                    index,
+                    opening: None,
+                    first,
+                    is_only: true,
+                    remaining: bytes,
+                };
+            }
             self.resolve_losses(index);
         }
         Transmit::new(self, now, connection)
@@ -62,6 +74,8 @@ pub struct Transmit<'a> {
     /// The frame that [`Item::Opening`] stands for.
     opening: Option<Frame>,
     first: Option<Item>,
+    /// The first item is all that is due, and no byte of it was taken yet.
+    is_only: bool,
     remaining: usize,
 }
 
@@ -69,9 +83,8 @@ impl<'a> Transmit<'a> {
     fn new(hub: &'a mut Hub, now: Instant, connection: ConnectionId) -> Transmit<'a> {
         let index = hub.connections.index(connection);
         let opening = index.and_then(|index| hub.opening_frame(index));
-        let first = index.and_then(|index| hub.first_item(index));
-        let mut window = Transmit { hub, now, index, opening, first, remaining: 0 };
-        window.remaining = window.measure();
+        let mut window = Transmit { hub, now, index, opening, first: None, is_only: false, remaining: 0 };
+        (window.first, window.remaining) = window.measure(MAX_WINDOW_BYTES);
         if window.remaining == 0
             && let Some(index) = index
         {
@@ -81,28 +94,30 @@ impl<'a> Transmit<'a> {
         window
     }
 
-    /// How many bytes the window has.
-    fn measure(&self) -> usize {
-        let mut bytes = 0usize;
-        self.visit(|chunk| {
+    /// What the window begins with, and how many bytes the frames have that stand first and together have no more than
+    /// `most`; at least one frame.
+    fn measure(&self, most: usize) -> (Option<Item>, usize) {
+        let (mut first, mut bytes) = (None, 0usize);
+        self.visit(|item, chunk| {
+            first = first.or(Some(item));
             let with = bytes.saturating_add(chunk.len());
-            let fits = bytes == 0 || with <= MAX_WINDOW_BYTES;
+            let fits = bytes == 0 || with <= most;
             if fits {
                 bytes = with;
             }
             fits
         });
-        bytes
+        (first, bytes)
     }
 
     /// Shows the frames of the window in order, until `show` has enough.
-    fn visit(&self, mut show: impl FnMut(&Bytes) -> bool) {
+    fn visit(&self, mut show: impl FnMut(Item, &Bytes) -> bool) {
         let Some((id, connection)) = self.connection() else { return };
         let mut cursor = Cursor::new(connection);
         for _ in 0..MAX_WINDOW_FRAMES {
             let Some(item) = cursor.next(id, connection, &self.hub.channels) else { return };
             match due::bytes(item, connection, &self.hub.channels, self.opening.as_ref()) {
-                Some(bytes) if show(bytes) => {}
+                Some(bytes) if show(item, bytes) => {}
                 _ => return,
             }
         }
@@ -126,19 +141,7 @@ impl<'a> Transmit<'a> {
     /// How many bytes the frames have that stand first and together have no more than `most`; at least one frame.
     #[cfg(feature = "std")]
     pub(crate) fn together(&self, most: usize) -> usize {
-        if self.remaining <= most {
-            return self.remaining;
-        }
-        let mut bytes = 0usize;
-        self.visit(|chunk| {
-            let with = bytes.saturating_add(chunk.len());
-            let fits = bytes == 0 || with <= most;
-            if fits {
-                bytes = with;
-            }
-            fits
-        });
-        bytes
+        if self.remaining <= most { self.remaining } else { self.measure(most).1 }
     }
 
     fn connection(&self) -> Option<(ConnectionId, &Connection)> {
@@ -147,8 +150,17 @@ impl<'a> Transmit<'a> {
     }
 
     fn first_bytes(&self) -> Option<&Bytes> {
-        let (_, connection) = self.connection()?;
+        let connection = self.hub.connections.at(self.index?)?;
         due::bytes(self.first?, connection, &self.hub.channels, self.opening.as_ref())
+    }
+
+    /// Takes the window whole.
+    fn take_only(&mut self, index: u32, item: Item) {
+        let stats = &mut self.hub.stats;
+        stats.delivered = stats.delivered.saturating_add(1);
+        stats.bytes = stats.bytes.saturating_add(self.remaining as u64);
+        (self.first, self.remaining) = (None, 0);
+        self.hub.take_only_item(index, item);
     }
 
     /// Takes up to `count` bytes of the first frame, and says how many.
@@ -165,7 +177,8 @@ impl<'a> Transmit<'a> {
         if is_whole {
             self.hub.stats.delivered = self.hub.stats.delivered.saturating_add(1);
         }
-        self.first = self.hub.first_item(index);
+        self.remaining = self.remaining.saturating_sub(count);
+        self.first = if self.remaining > 0 { self.hub.first_item(index) } else { None };
         count
     }
 }
@@ -205,15 +218,21 @@ impl Buf for Transmit<'_> {
     fn advance(&mut self, count: usize) {
         let Some(index) = self.index else { return };
         let count = count.min(self.remaining);
+        if core::mem::take(&mut self.is_only)
+            && count == self.remaining
+            && let Some(item) = self.first
+        {
+            return self.take_only(index, item);
+        }
         let mut left = count;
         while left > 0 {
             let taken = self.take(index, left);
             if taken == 0 {
+                self.remaining = self.remaining.saturating_sub(left);
                 break;
             }
             left = left.saturating_sub(taken);
         }
-        self.remaining = self.remaining.saturating_sub(count);
         if count == 0 {
             return;
         }
@@ -237,7 +256,7 @@ impl Buf for Transmit<'_> {
             return bytes;
         }
         let mut copy = BytesMut::with_capacity(len);
-        self.visit(|bytes| {
+        self.visit(|_, bytes| {
             let room = len.saturating_sub(copy.len());
             copy.put_slice(bytes.get(..room).unwrap_or(bytes));
             copy.len() < len

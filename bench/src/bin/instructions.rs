@@ -1,0 +1,48 @@
+//! Does one thing a number of times, for a count of its instructions: `.ci/instructions` runs it under valgrind, once
+//! with `times` and once with twice as many, so that what comes before and after cancels out.
+//! usage: instructions encode|publish|deliver|ping times
+
+use std::hint::black_box;
+
+use sse_bench::{deliver, hub_with_members};
+use sse_core::{ConnectionConfig, Event, Instant};
+
+/// Members of the channel; each of `times` deliveries goes to one of them.
+const MEMBERS: usize = 1000;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let what = arguments.next().unwrap_or_default();
+    let times =
+        arguments.next().and_then(|times| times.parse().ok()).expect("usage: instructions what times");
+    let data = "0123456789abcdef".repeat(64);
+    let event = Event::new().event("weather").data(&data);
+    let (mut hub, channel) = hub_with_members(MEMBERS, &ConnectionConfig::default());
+    match what.as_str() {
+        "encode" => {
+            let event = event.id("1k9f2-123456");
+            for _ in 0..times {
+                drop(black_box(black_box(&event).encode()));
+            }
+        }
+        "publish" => {
+            for _ in 0..times {
+                drop(black_box(hub.publish(Instant::ORIGIN, channel, &event)));
+            }
+        }
+        "deliver" => {
+            for _ in 0..times / MEMBERS {
+                drop(hub.publish(Instant::ORIGIN, channel, &event));
+                deliver(&mut hub, Instant::ORIGIN);
+            }
+        }
+        "ping" => {
+            while hub.stats().pings < times as u64 {
+                let now = hub.poll_timeout().expect("pings go on for ever");
+                hub.handle_timeout(now);
+                deliver(&mut hub, now);
+            }
+        }
+        other => panic!("not known: {other}"),
+    }
+}
