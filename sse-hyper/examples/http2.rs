@@ -1,9 +1,8 @@
-//! Plain hyper, HTTP/2 and HTTP/1.1 on one port. Over HTTP/2 a browser is not bound to six connections for each host, so
-//! every tab can have streams of its own: here each of them has its clock.
+//! Plain hyper, HTTP/2 and HTTP/1.1 on one port. Over HTTP/2 a browser is not bound to six connections for each host:
+//! all its streams, here of a clock, share one.
 //!
 //! `cargo run --package sse-hyper --example http2`, then `curl -N --http2-prior-knowledge http://127.0.0.1:3000/` and
-//! `curl -N http://127.0.0.1:3000/`. Add `-v`, and compare the heads; give curl the address twice with `-Z
-//! --http2-prior-knowledge`, and both streams share one connection. Browsers take HTTP/2 over TLS alone: the same
+//! `curl -N http://127.0.0.1:3000/`. Add `-i`, and compare the heads. Browsers take HTTP/2 over TLS alone: the same
 //! `serve_connection` serves a TLS stream.
 
 use std::convert::Infallible;

@@ -9,7 +9,7 @@ use sse_core::{ConnectionId, Hub, Instant, Transmit};
 use crate::chunk;
 
 /// How many frames go into one write at most.
-const FRAMES: usize = 64;
+const FRAMES: usize = 32;
 
 pub(crate) struct Stream {
     pub(crate) connection: ConnectionId,
@@ -53,8 +53,10 @@ impl Stream {
 
     /// Copies frames, framed: one write of a copy is cheaper than a vectored write. Says how long the frames are.
     fn load(&self, window: &Transmit<'_>, scratch: &mut Vec<u8>) -> usize {
-        let mut frames = [IoSlice::new(&[]); FRAMES];
-        let count = window.chunks_vectored(&mut frames);
+        let mut frames = [IoSlice::new(window.chunk()); FRAMES];
+        // Mostly it is one, and no further look is needed.
+        let is_one = window.chunk().len() == window.remaining();
+        let count = if is_one { 1 } else { window.chunks_vectored(&mut frames) };
         scratch.clear();
         for frame in &frames[..count] {
             if self.is_chunked {
