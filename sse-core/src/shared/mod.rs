@@ -236,7 +236,7 @@ impl State {
 /// ```
 /// use std::time::Duration;
 ///
-/// assert_eq!(sse_core::shared::epoch_of(Duration::from_secs(1_800_000_000)), "mywv8kg0");
+/// assert_eq!(sse_core::shared::epoch_of(Duration::from_secs(1_800_000_000)), "mywpiww0");
 /// ```
 pub fn epoch_of(since_1970: core::time::Duration) -> String {
     let mut millis = since_1970.as_millis();
