@@ -183,7 +183,7 @@ pub fn a_drain_asks_clients_to_come_back(path: Path) {
         let asked = client.retry().expect("it is asked to wait");
         assert!((retry.0..=retry.1).contains(&asked), "{asked:?}");
     }
-    assert_eq!(server.hub.stats().closed.shutting_down, 5);
+    until("they are counted", || server.hub.stats().closed.shutting_down == 5);
 }
 
 /// A1: one too many is asked to come back later, and nobody is evicted for it.

@@ -47,7 +47,7 @@ fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
     assert_eq!(after.files, before.files);
 
     // What the allocator keeps is used again by those who come next.
-    for _ in 0..3 {
+    for _ in 0..2 {
         let mut sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
         sockets.iter_mut().for_each(|socket| drop(read_until(socket, b"\r\n\r\n")));
         server.held_by(clients);
@@ -55,8 +55,8 @@ fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
         server.held_by(0);
     }
     let end = server.held();
-    assert!(end.resident < after.resident * 2, "{after:?} to {end:?}");
-    assert_eq!((end.opened, end.closed), (clients as u64 * 4, clients as u64 * 4));
+    assert!(end.resident < after.resident * 3 / 2, "{after:?} to {end:?}");
+    assert_eq!((end.opened, end.closed), (clients as u64 * 3, clients as u64 * 3));
 }
 
 /// The server's process, and what it says.
@@ -177,6 +177,8 @@ fn server() {
             let published = channel.publish(&Event::new().data(data)).expect("it is open");
             println!("answer: {}", published.subscriptions);
         } else {
+            // The handles that a test may ask for.
+            while server.opened.try_recv().is_ok() {}
             let stats = server.hub.stats();
             let files = std::fs::read_dir("/proc/self/fd").expect("it is Linux").count();
             let pages = std::fs::read_to_string("/proc/self/statm").expect("it is Linux");

@@ -52,4 +52,9 @@ paths! {
     tokio_transport: paths::tokio::transport, http2 false, reads_requests false;
     #[cfg(unix)]
     tokio_attached: paths::tokio::attached, http2 false, reads_requests true;
+    async_std_transport: paths::async_std::transport, http2 false, reads_requests false;
+    async_std_reader: paths::async_std::reader, http2 false, reads_requests false;
+    async_std_attached: paths::async_std::attached, http2 false, reads_requests true;
+    smol_body: paths::smol::body, http2 false, reads_requests true;
+    smol_attached: paths::smol::attached, http2 false, reads_requests true;
 }

@@ -1,7 +1,9 @@
 //! The paths: servers, each in the way that an application would use its adapter.
 
+pub mod async_std;
 pub mod hyper;
 mod raw;
+pub mod smol;
 pub mod tokio;
 
 use ::hyper::Request;

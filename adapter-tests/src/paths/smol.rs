@@ -1,0 +1,112 @@
+//! Bodies and attached sockets on smol, with hyper in front.
+
+use std::convert::Infallible;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use futures_lite::{AsyncRead, AsyncWrite};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use smol::net::TcpListener;
+use smol_hyper::rt::{FuturesIo, SmolExecutor, SmolTimer};
+use sse_async_std::Sockets;
+use sse_core::shared::{Framing, Outbound, SharedHub};
+use sse_hyper::Outcome;
+
+use super::{answer, stopped};
+use crate::{Desk, Listening, Setup, Stop};
+
+/// Bodies of hyper's responses.
+pub fn body(setup: Setup, told: Sender<Listening>, stop: Stop) {
+    let executor = std::sync::Arc::new(smol::Executor::new());
+    let hub =
+        sse_hyper::start("e", setup.hub.clone(), &SmolExecutor::new(executor.clone()), SmolTimer::new());
+    let hub = hub.expect("the epoch is good");
+    smol::block_on(executor.run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let serving = async {
+            loop {
+                let (socket, _) = listener.accept().await.expect("a client");
+                let desk = desk.clone();
+                let service = service_fn(move |request| {
+                    let response = answer(&desk, &request);
+                    async move { Ok::<_, Infallible>(response) }
+                });
+                let mut builder = http1::Builder::new();
+                builder.timer(SmolTimer::new());
+                let connection = builder.serve_connection(FuturesIo::new(socket), service);
+                executor.spawn(async { drop(connection.await) }).detach();
+            }
+        };
+        futures_lite::future::or(serving, stopped(stop)).await;
+        until_ended(&hub).await;
+        // hyper still has the last bytes of the bodies.
+        smol::Timer::after(Duration::from_millis(50)).await;
+    }));
+}
+
+/// Sockets that hyper gave back after the head.
+pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
+    let executor = smol::Executor::new();
+    let (hub, driver) = sse_async_std::drive("e", setup.hub.clone()).expect("the epoch is good");
+    executor.spawn(driver).detach();
+    let (sockets, serving) = Sockets::drive();
+    executor.spawn(serving).detach();
+    smol::block_on(executor.run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let accepting = async {
+            loop {
+                let (socket, _) = listener.accept().await.expect("a client");
+                let (desk, sockets) = (desk.clone(), sockets.clone());
+                let serving = async move {
+                    if let Some(stream) = requests(socket, desk).await {
+                        let socket: std::sync::Arc<smol::Async<std::net::TcpStream>> = stream.io.into();
+                        sockets.attach(socket, stream.outbound, stream.framing).expect("a socket");
+                    }
+                };
+                executor.spawn(serving).detach();
+            }
+        };
+        futures_lite::future::or(accepting, stopped(stop)).await;
+        until_ended(&hub).await;
+    }));
+}
+
+/// A socket that became a stream.
+pub(super) struct Stream<I> {
+    pub(super) io: I,
+    pub(super) outbound: Outbound,
+    pub(super) framing: Framing,
+}
+
+/// Has hyper serve the requests on a socket, until one is for a stream.
+pub(super) async fn requests<I>(socket: I, desk: Desk) -> Option<Stream<I>>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(move |request| {
+        let response = answer(&desk, &request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(SmolTimer::new());
+    match sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service).await {
+        Ok(Outcome::Subscribed(stream)) => {
+            let (outbound, framing) = (stream.outbound, stream.framing);
+            Some(Stream { io: stream.io.into_inner(), outbound, framing })
+        }
+        _ => None,
+    }
+}
+
+/// Ends all streams, and waits until they are.
+pub(super) async fn until_ended(hub: &SharedHub) {
+    hub.shut_down();
+    while hub.stats().connections > 0 {
+        smol::Timer::after(Duration::from_millis(1)).await;
+    }
+}
