@@ -65,7 +65,6 @@ async fn requests(socket: TcpStream, app: Router, sockets: Sockets) {
                 eprintln!("a client was lost: {error}");
             }
         }
-        // It asked for something else, or went away: a server that logs would say so.
         Ok(Outcome::Closed) | Err(_) => {}
     }
 }

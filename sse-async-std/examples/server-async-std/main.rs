@@ -1,0 +1,69 @@
+//! A server without a page, on async-std: hyper reads the requests and writes the heads, through smol-hyper, and then one
+//! task writes all streams, straight from the log to the sockets.
+//!
+//! ```console
+//! $ PORT=3000 cargo run --release --package sse-async-std --example server-async-std
+//! $ curl -N localhost:3000/sse/weather
+//! $ curl -d sunny localhost:3000/publish/weather
+//! ```
+//!
+//! `THREADS=1` serves on one core.
+
+mod answers;
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use async_std::net::{TcpListener, TcpStream};
+use async_std::task;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use smol_hyper::rt::{FuturesIo, SmolTimer};
+use sse_async_std::Sockets;
+use sse_core::HubConfig;
+use sse_core::shared::SharedHub;
+use sse_hyper::Outcome;
+
+#[cfg(unix)]
+const THREAD_COUNT: &str = "ASYNC_STD_THREAD_COUNT";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // async-std reads from its environment how many threads it starts: the program begins anew with that.
+    #[cfg(unix)]
+    if let (Ok(threads), None) = (std::env::var("THREADS"), std::env::var_os(THREAD_COUNT)) {
+        use std::os::unix::process::CommandExt;
+        let mut again = std::process::Command::new(std::env::current_exe()?);
+        return Err(again.env(THREAD_COUNT, threads).exec().into());
+    }
+    task::block_on(serve())
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    let port: u16 = std::env::var("PORT").unwrap_or("3000".into()).parse()?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let hub = sse_async_std::start(sse_async_std::epoch_from_clock(), HubConfig::default())?;
+    let sockets = Sockets::start();
+    loop {
+        let (socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        // In a box: so that nothing of the request's task is left once the stream is attached.
+        task::spawn(Box::pin(requests(socket, hub.clone(), sockets.clone())));
+    }
+}
+
+/// Serves the requests on one socket, until it becomes a stream.
+async fn requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
+    let service = service_fn(move |request| {
+        let hub = hub.clone();
+        async move { Ok::<_, Infallible>(answers::answer(&hub, request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(SmolTimer::new());
+    let served = sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service);
+    if let Ok(Outcome::Subscribed(stream)) = served.await
+        && let Err(error) = sockets.attach(stream.io.into_inner(), stream.outbound, stream.framing)
+    {
+        eprintln!("a client was lost: {error}");
+    }
+}
