@@ -239,6 +239,7 @@ fn d6_who_waits_for_an_end_is_told_though_the_place_is_taken_again() {
     assert!(first.poll_ended(cx).is_pending());
     assert!(second.poll_ended(cx).is_pending());
     w.drive();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert_eq!(first.poll_ended(cx), Poll::Ready(CloseReason::Requested));
     assert!(second.poll_ended(cx).is_pending());
     assert_eq!(pin!(first.handle().closed()).poll(cx), Poll::Ready(CloseReason::Requested));
