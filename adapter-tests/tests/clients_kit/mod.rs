@@ -3,33 +3,31 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use adapter_tests::{Running, Setup};
 use sse_core::shared::SharedHub;
-use sse_core::{ChannelConfig, Event, HubConfig, Published};
-use tokio::runtime::Runtime;
+use sse_core::{ChannelConfig, ConnectionConfig, Event, Published};
 
 use crate::programs::{has, missing, succeeds};
 
 /// Longer than anything here takes, unless it never comes.
 const LONG: Duration = Duration::from_secs(30);
 
-/// A server on threads of its own.
+/// A server on a thread of its own.
 pub(crate) struct Server {
     pub(crate) hub: SharedHub,
     pub(crate) port: u16,
-    _runtime: Runtime,
+    _running: Running,
 }
 
 impl Server {
-    pub(crate) fn start() -> Server {
-        let runtime = Runtime::new().expect("threads can be had");
-        let (hub, port) = runtime.block_on(async {
-            let hub = crate::common::hub(HubConfig::default());
-            (hub.clone(), crate::common::serve(hub).await)
-        });
-        Server { hub, port, _runtime: runtime }
+    pub(crate) fn start(path: adapter_tests::Path) -> Server {
+        let connection = ConnectionConfig::default();
+        let running = path.start(Setup { connection, ..Setup::default() });
+        Server { hub: running.hub.clone(), port: running.port, _running: running }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -124,6 +122,11 @@ impl Drop for Nginx {
 
 /// A Python with the library `sseclient-py`, in an environment of its own below the target folder.
 pub(crate) fn python() -> Option<String> {
+    static PYTHON: OnceLock<Option<String>> = OnceLock::new();
+    PYTHON.get_or_init(install_python).clone()
+}
+
+fn install_python() -> Option<String> {
     if !has("python3", "--version") {
         return None;
     }
@@ -142,6 +145,11 @@ pub(crate) fn python() -> Option<String> {
 
 /// A folder with a script that uses the package `eventsource` for Node.js, below the target folder.
 pub(crate) fn node() -> Option<PathBuf> {
+    static NODE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    NODE.get_or_init(install_node).clone()
+}
+
+fn install_node() -> Option<PathBuf> {
     if !(has("node", "--version") && has("npm", "--version")) {
         return None;
     }

@@ -4,12 +4,12 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "other programs live in real time")]
 
 mod clients_kit;
-#[allow(dead_code, reason = "its raw client is for other tests")]
-mod common;
+#[path = "../../sse-hyper/tests/programs/mod.rs"]
 mod programs;
 
 use std::time::{Duration, Instant};
 
+use adapter_tests::{Path, paths};
 use serde_json::{Value, json};
 use sse_core::Event;
 
@@ -23,12 +23,41 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 const TEXTS: [&str; 6] =
     ["plain", "two\nlines", " leading and trailing ", "\n\n", "colon: at the end:", "žluťoučký 🐎"];
 
-#[test]
-fn curl_keeps_up_and_its_end_is_noticed() {
+/// A module for each path, with each of the tests below.
+macro_rules! clients {
+    ($($path:ident: $run:path;)*) => {
+        $(mod $path {
+            use super::*;
+
+            const PATH: Path = Path { run: $run, is_http2: false, reads_requests: true };
+
+            tests! {
+                curl_keeps_up_and_its_end_is_noticed
+                python_reads_what_was_published
+                node_comes_back_by_itself_and_has_missed_nothing
+                nginx_passes_events_on_at_once_and_tells_when_the_client_goes
+                a_ping_keeps_a_stream_open_through_nginx
+            }
+        })*
+    };
+}
+
+macro_rules! tests {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { super::$name(PATH); })*
+    };
+}
+
+clients! {
+    hyper_body: paths::hyper::axum_body;
+    tokio_attached: paths::tokio::attached;
+}
+
+fn curl_keeps_up_and_its_end_is_noticed(path: Path) {
     if !has("curl", "--version") {
         return;
     }
-    let server = Server::start();
+    let server = Server::start(path);
     let mut curl = Follower::start("curl", &["-sN", &server.url("/sse/news")]);
     curl.wait_for("id: ");
     for n in 0..100 {
@@ -40,10 +69,9 @@ fn curl_keeps_up_and_its_end_is_noticed() {
     server.wait_for_connections(0);
 }
 
-#[test]
-fn python_reads_what_was_published() {
+fn python_reads_what_was_published(path: Path) {
     let Some(python) = python() else { return };
-    let server = Server::start();
+    let server = Server::start(path);
     let first = server.publish("news", &Event::new().data("seen before"));
     let id = first.frame.id().expect("the hub gives ids");
     let missed = server.publish("news", &Event::new().event("note").id("7").data(TEXTS[0]));
@@ -65,10 +93,9 @@ fn python_reads_what_was_published() {
     server.wait_for_connections(0);
 }
 
-#[test]
-fn node_comes_back_by_itself_and_has_missed_nothing() {
+fn node_comes_back_by_itself_and_has_missed_nothing(path: Path) {
     let Some(modules) = node() else { return };
-    let server = Server::start();
+    let server = Server::start(path);
     let script = modules.join("follow.mjs");
     let script = script.to_str().expect("the path is UTF-8");
     let mut client = Follower::start("node", &[script, &server.url("/sse/news")]);
@@ -99,12 +126,11 @@ fn node_comes_back_by_itself_and_has_missed_nothing() {
     assert!(server.hub.stats().replayed >= TEXTS.len() as u64, "it was gone while some were published");
 }
 
-#[test]
-fn nginx_passes_events_on_at_once_and_tells_when_the_client_goes() {
+fn nginx_passes_events_on_at_once_and_tells_when_the_client_goes(path: Path) {
     if !(has("curl", "--version") && has("nginx", "-v")) {
         return;
     }
-    let server = Server::start();
+    let server = Server::start(path);
     let nginx = Nginx::start(server.port, "");
     let mut curl = Follower::start("curl", &["-sN", "-i", &nginx.url("/sse/news")]);
     curl.wait_for("id: ");
@@ -120,12 +146,11 @@ fn nginx_passes_events_on_at_once_and_tells_when_the_client_goes() {
     server.wait_for_connections(0);
 }
 
-#[test]
-fn a_ping_keeps_a_stream_open_through_nginx() {
+fn a_ping_keeps_a_stream_open_through_nginx(path: Path) {
     if !(has("curl", "--version") && has("nginx", "-v")) {
         return;
     }
-    let server = Server::start();
+    let server = Server::start(path);
     // Its default is a minute, ours are 50 seconds.
     let nginx = Nginx::start(server.port, "proxy_read_timeout 1s;");
     let mut silent = Follower::start("curl", &["-sN", &nginx.url("/sse/silent")]);
