@@ -117,7 +117,8 @@ pub(super) fn has_all(connection: &Connection, channels: &Channels, position: Po
 }
 
 /// All that is due to a connection, where that is one item and known without a walk, and when it has lost nothing: the
-/// newest event, or a ping, for a reader that follows one open channel, took all before and has no frames of its own.
+/// newest event, the rest of one, or a ping, for a reader that follows one open channel, took all before and has no
+/// frames of its own.
 #[inline]
 pub(super) fn only_item(id: ConnectionId, connection: &Connection, channels: &Channels) -> Option<Only> {
     let [subscription] = connection.subscriptions.as_slice() else { return None };
@@ -130,9 +131,18 @@ pub(super) fn only_item(id: ConnectionId, connection: &Connection, channels: &Ch
         let only = Only { item: Item::Event(place), since: entry.at, bytes: entry.frame.len() };
         return (entry.except != Some(id)).then_some(only);
     }
-    let since = connection.ping.due_since.get().filter(|_| connection.front_is_ping())?;
-    let has_all = channel.last <= connection.position && channel.last == subscription.stands;
-    has_all.then_some(Only { item: Item::Ping, since, bytes: PING.len() })
+    if channel.last > connection.position || channel.last != subscription.stands {
+        return None;
+    }
+    match (&connection.progress, connection.ping.due_since.get()) {
+        (None, Some(since)) if connection.front_is_ping() => {
+            Some(Only { item: Item::Ping, since, bytes: PING.len() })
+        }
+        (Some(rest), None) => {
+            Some(Only { item: Item::Progress, since: connection.taken_at, bytes: rest.len() })
+        }
+        _ => None,
+    }
 }
 
 /// All that is due to a connection, when that is one item.

@@ -202,11 +202,14 @@ impl Hub {
         if connection.wake == Wake::Named {
             connection.wake = Wake::Idle;
         }
-        if let Item::Event(place) = item {
-            return self.move_to(index, place.position);
+        match item {
+            Item::Event(place) => self.move_to(index, place.position),
+            Item::Ping => {
+                connection.ping.sent();
+                self.stats.pings = self.stats.pings.saturating_add(1);
+            }
+            Item::Progress | Item::Opening | Item::Own(_) => connection.progress = None,
         }
-        connection.ping.sent();
-        self.stats.pings = self.stats.pings.saturating_add(1);
     }
 
     /// A window was taken whole: what is due beyond it is named anew, behind the others (D3).
