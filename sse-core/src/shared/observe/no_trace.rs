@@ -11,10 +11,10 @@ pub(super) struct Spans;
 pub(in crate::shared) struct Opening;
 
 #[derive(Default)]
-pub(in crate::shared) struct Note;
+pub(in crate::shared) struct Note(());
 
 #[derive(Debug, Default)]
-pub(in crate::shared) struct Notes;
+pub(in crate::shared) struct Notes(());
 
 impl Spans {
     #[inline]
@@ -28,17 +28,17 @@ impl Spans {
         _: ConnectionId,
         _: &Result<Resume, SubscribeError>,
     ) -> Note {
-        Note
+        Note(())
     }
 
     #[inline]
     pub(super) fn disconnected(&mut self, _: ConnectionId) -> Note {
-        Note
+        Note(())
     }
 
     #[inline]
     pub(super) fn acted(&mut self, _: &Hub, _: Action) -> Note {
-        Note
+        Note(())
     }
 }
 
