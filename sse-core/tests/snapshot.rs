@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Buf;
 use sse_core::{
     ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES,
+    PublishOptions,
 };
 
 fn quiet() -> ConnectionConfig {
@@ -25,6 +26,16 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     assert_eq!((stats.due_bytes, stats.due_frames, stats.behind), (0, 0, 0));
     assert_eq!((stats.waiting_since, stats.is_closing), (None, false));
     assert_eq!(stats.follows, [news]);
+
+    let but_it = PublishOptions { except: Some(id) };
+    hub.publish_to(at(3_000), &[news], &Event::new().data("for all others"), but_it).unwrap();
+    let stats = hub.connection_stats(at(3_000), id).unwrap();
+    assert_eq!(
+        (stats.due_frames, stats.behind, stats.waiting_since),
+        (0, 0, None),
+        "nothing of it is for this one"
+    );
+    while hub.poll_action().is_some() {}
 
     let first = hub.publish(at(4_000), news, &Event::new().data("1")).unwrap().frame;
     for _ in 0..3 {
