@@ -160,3 +160,8 @@ pub use id::{ChannelId, ConnectionId, Position};
 pub use resume::{LastEventId, Resume};
 pub use stats::{ChannelStats, CloseReason, Closed, Stats};
 pub use time::Instant;
+
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
