@@ -93,6 +93,12 @@
 //! - `std` (on by default): the [`shared`] hub for threads and tasks, and vectored windows. Without it the crate needs
 //!   `alloc` alone.
 //! - `serde`: an event whose data is a value, written as JSON straight into the frame: `Event::json`.
+//! - `metrics`: the counters of a shared hub for the [`metrics`](https://docs.rs/metrics) facade:
+//!   `SharedHub::record_metrics`.
+//! - `tracing`: a span for each connection of a shared hub, and events for what operators want to know; the page of
+//!   [`shared`] says which.
+//!
+//! Nothing of the last two is on the way of an event to its readers, and without them there is no code for them.
 //!
 //! # Panics
 //!
@@ -147,10 +153,15 @@ pub use error::{DecodeError, EncodeError, Field, FrameError, MAX_ID_BYTES};
 pub use event::Event;
 pub use frame::Frame;
 pub use hub::{
-    Action, ChannelCloseReason, ConfigError, ConnectError, Drain, Hub, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES,
-    OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
+    Action, ChannelCloseReason, ConfigError, ConnectError, ConnectionStats, Drain, Hub, MAX_WINDOW_BYTES,
+    MAX_WINDOW_FRAMES, OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
 };
 pub use id::{ChannelId, ConnectionId, Position};
 pub use resume::{LastEventId, Resume};
 pub use stats::{ChannelStats, CloseReason, Closed, Stats};
 pub use time::Instant;
+
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

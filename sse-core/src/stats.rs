@@ -87,6 +87,19 @@ impl Closed {
         all.into_iter().fold(0, u64::saturating_add)
     }
 
+    /// Those that ended for one reason.
+    pub fn of(&self, reason: CloseReason) -> u64 {
+        match reason {
+            CloseReason::Disconnected => self.disconnected,
+            CloseReason::Requested => self.requested,
+            CloseReason::TimedOut => self.timed_out,
+            CloseReason::Stalled => self.stalled,
+            CloseReason::Lagged => self.lagged,
+            CloseReason::ChannelClosed => self.channel_closed,
+            CloseReason::ShuttingDown => self.shutting_down,
+        }
+    }
+
     pub(crate) fn count(&mut self, reason: CloseReason) {
         let counter = match reason {
             CloseReason::Disconnected => &mut self.disconnected,
@@ -119,6 +132,26 @@ pub enum CloseReason {
     ChannelClosed,
     /// The hub was told to end its connections (A2).
     ShuttingDown,
+}
+
+impl CloseReason {
+    /// A short name for labels and fields: `disconnected`, `requested`, `timed_out`, `stalled`, `lagged`,
+    /// `channel_closed`, `shutting_down`.
+    ///
+    /// ```
+    /// assert_eq!(sse_core::CloseReason::TimedOut.as_str(), "timed_out");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::Disconnected => "disconnected",
+            CloseReason::Requested => "requested",
+            CloseReason::TimedOut => "timed_out",
+            CloseReason::Stalled => "stalled",
+            CloseReason::Lagged => "lagged",
+            CloseReason::ChannelClosed => "channel_closed",
+            CloseReason::ShuttingDown => "shutting_down",
+        }
+    }
 }
 
 impl core::fmt::Display for CloseReason {

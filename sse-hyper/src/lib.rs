@@ -119,8 +119,13 @@ pub use serve::{Outcome, ServeConnection, Subscribed, serve_connection};
 
 /// The README's example is compiled with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So is that of the workspace.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct WorkspaceReadme;
 
 /// So is the page on testing.
 #[cfg(doctest)]

@@ -30,3 +30,8 @@ pub use driver::{epoch_from_clock, start};
 pub use publish::publish_all;
 pub use stream::{EventStream, FedStream};
 pub use write::{serve, write_to};
+
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

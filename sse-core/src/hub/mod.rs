@@ -2,7 +2,7 @@
 //!
 //! `input.rs` is what happens to connections, `drain.rs` how all of them are ended, `channels.rs` to channels and subscriptions, `publish.rs` how events
 //! come in; `output.rs` says what to do about it, `transmit.rs` hands out bytes, `refusal.rs` takes some back; `due.rs` finds what is due and
-//! `progress.rs` moves connections on.
+//! `progress.rs` moves connections on. `snapshot.rs` is for those who ask how things stand.
 
 mod channels;
 mod drain;
@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod publish;
 mod refusal;
+mod snapshot;
 mod transmit;
 
 use alloc::boxed::Box;
@@ -39,6 +40,9 @@ pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, S
 pub(crate) use input::scramble;
 pub use output::{Action, ChannelCloseReason};
 pub use publish::Published;
+pub use snapshot::ConnectionStats;
+#[cfg(feature = "metrics")]
+pub(crate) use snapshot::Lag;
 pub use transmit::{MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, Transmit};
 
 use drain::Draining;

@@ -28,6 +28,11 @@ impl Channel {
         self.id
     }
 
+    /// The hub it belongs to.
+    pub fn hub(&self) -> &SharedHub {
+        &self.hub
+    }
+
     /// Publishes an event to all that follow it.
     ///
     /// # Errors

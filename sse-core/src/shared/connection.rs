@@ -4,7 +4,9 @@ use core::future::poll_fn;
 use core::time::Duration;
 use std::task::Poll;
 
-use crate::{CloseReason, ConnectionId, EncodeError, Event, Frame, Resume, SendError, SubscribeError};
+use crate::{
+    CloseReason, ConnectionId, ConnectionStats, EncodeError, Event, Frame, Resume, SendError, SubscribeError,
+};
 
 use super::status::{For, Status};
 use super::sync::Arc;
@@ -40,7 +42,7 @@ impl Connection {
     ///
     /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe).
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.with(|hub, now| hub.subscribe(now, channel.id(), self.id))
+        self.hub.follow(channel.id(), self.id)
     }
 
     /// Has it follow a channel no longer. False when it did not.
@@ -121,6 +123,11 @@ impl Connection {
     /// Ends it, once it took what was published until now. False when it ended already.
     pub fn close(&self) -> bool {
         self.hub.with(|hub, now| hub.close(now, self.id))
+    }
+
+    /// How things stand with it; `None` when it ended.
+    pub fn stats(&self) -> Option<ConnectionStats> {
+        self.hub.with(|hub, now| hub.connection_stats(now, self.id))
     }
 
     /// Whether it has not ended.

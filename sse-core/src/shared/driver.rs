@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use crate::{Action, Instant};
 
+use super::observe::Notes;
 use super::sync::{Arc, Weak};
 use super::{Shared, Sleeping, State};
 
@@ -19,6 +20,7 @@ pub struct Driver {
     shared: Weak<Shared>,
     /// Kept for the next turn, so that a turn allocates nothing.
     wakers: Vec<Waker>,
+    notes: Notes,
     /// What the timer is set for.
     set_for: Option<Instant>,
 }
@@ -45,7 +47,7 @@ pub enum Turn {
 
 impl Driver {
     pub(super) fn new(shared: Weak<Shared>) -> Driver {
-        Driver { shared, wakers: Vec::new(), set_for: None }
+        Driver { shared, wakers: Vec::new(), notes: Notes::default(), set_for: None }
     }
 
     /// Does what is due: a bounded number of actions, then it says how to go on. `waker` is woken when something
@@ -61,7 +63,9 @@ impl Driver {
             let Some(action) = state.hub.poll_action() else { break };
             self.act(&mut state, action);
         }
-        let until = state.hub.poll_timeout();
+        let State { hub, observer, .. } = &mut *state;
+        let report = observer.report(hub, now);
+        let until = observer.next_turn(hub.poll_timeout());
         let turn = if until.is_some_and(|until| until <= now) {
             Turn::Again
         } else {
@@ -72,6 +76,8 @@ impl Driver {
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
+        self.notes.tell();
+        report.tell(&shared.clock);
         // Whoever dropped their handle meanwhile counted on this one: the driver must not be the last to know.
         self.release(shared, turn)
     }
@@ -99,11 +105,12 @@ impl Driver {
     }
 
     fn act(&mut self, state: &mut State, action: Action) {
+        if let Action::Transmit(connection) = action {
+            let seat = state.seats.get_mut(connection);
+            return self.wakers.extend(seat.and_then(|seat| seat.waker.take()));
+        }
+        self.notes.add(state.observer.acted(&state.hub, action));
         match action {
-            Action::Transmit(connection) => {
-                let seat = state.seats.get_mut(connection);
-                self.wakers.extend(seat.and_then(|seat| seat.waker.take()));
-            }
             Action::Close { connection, reason } => state.seats.close(connection, reason, &mut self.wakers),
             Action::TimedOut(connection) => {
                 if let Some(seat) = state.seats.get_mut(connection) {
@@ -115,7 +122,7 @@ impl Driver {
                     status.close(reason, &mut self.wakers);
                 }
             }
-            Action::Lagged { .. } => {}
+            Action::Transmit(_) | Action::Lagged { .. } => {}
         }
     }
 

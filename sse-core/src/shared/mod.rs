@@ -24,6 +24,29 @@
 //! assert_eq!(bytes, "id: 1k9f2-0\n\nid: 1k9f2-1\ndata: sunny\n\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What operators see
+//!
+//! [`SharedHub::stats`], [`Channel::stats`] and [`Connection::stats`] say how things stand. With the feature `metrics`
+//! the driver reports them to whatever recorder the program has, once `SharedHub::record_metrics` was called, which
+//! lists their names. With the feature `tracing` there is a span for each connection and an event for what is out of the
+//! ordinary, all with the target `sse_core`:
+//!
+//! | level | message | fields |
+//! | --- | --- | --- |
+//! | `WARN` | `refused`: a limit was reached | `call` (`connect`, `open` or `subscribe`), `error` |
+//! | `INFO` | span `connection`, a child of the span in which it was opened | `connection`, `last_event_id`, `channel` (recorded again for each that it follows), `reason` (when it ended) |
+//! | `INFO` | `gap`: it came back after more than history has | `connection`, `channel`, `lost_through`, `events` (how many it still gets) |
+//! | `INFO` | `unknown last event id` | `connection`, `channel` |
+//! | `INFO` | `lagged`: it fell behind, lost events and goes on | `connection`, `channel`, `lost_through` |
+//! | `INFO` | `closed`, because it stalled or lagged | `connection`, `reason` |
+//! | `INFO` | `draining`, `shutting down` | `over`, `within`, `retry` |
+//! | `DEBUG` | `connected`, `followed`, `timed out`, `closed` for any other reason, `refused` when it ends anyway | `connection`, `channel`, `events`, `reason` |
+//! | `DEBUG` | `channel closed` | `channel` (what the hub calls it), `reason` |
+//!
+//! `reason` is a [`CloseReason::as_str`](crate::CloseReason::as_str). What is done by [`SharedHub::with`] makes no event,
+//! but for what the driver hears of it. Spans cost what the subscriber makes of them, and a place in a table for each
+//! connection; a delivery makes neither span nor event. Subscribers and recorders are called with the hub's lock free.
 
 mod channel;
 mod connection;
@@ -32,6 +55,7 @@ mod fed;
 mod http;
 mod line;
 mod lines;
+mod observe;
 mod outbound;
 #[cfg(all(test, shuttle))]
 mod schedules;
@@ -46,8 +70,9 @@ use std::task::Waker;
 use hashbrown::HashMap;
 
 use crate::{
-    ChannelCloseReason, ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, Drain, Event,
-    Hub, HubConfig, Instant, OpenError, PublishError, PublishOptions, Published, Stats,
+    ChannelCloseReason, ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, ConnectionId,
+    Drain, Event, Hub, HubConfig, Instant, OpenError, PublishError, PublishOptions, Published, Resume, Stats,
+    SubscribeError,
 };
 
 pub use channel::Channel;
@@ -57,9 +82,12 @@ pub use fed::Fed;
 pub use http::{Framing, HEADERS};
 pub use line::Line;
 pub use lines::{Attach, Lines};
+#[cfg(feature = "metrics")]
+pub use observe::MetricsConfig;
 pub use outbound::Outbound;
 pub use socket::{Serve, Socket};
 
+use observe::{Observer, Opening};
 use seats::Seats;
 use status::Status;
 use sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,6 +109,7 @@ struct State {
     /// Of the channels that a handle was made for.
     channels: HashMap<ChannelId, Arc<Status<ChannelCloseReason>>>,
     driver: Option<Sleeping>,
+    observer: Observer,
 }
 
 /// The driver, while it sleeps.
@@ -105,7 +134,8 @@ impl SharedHub {
         clock: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Result<(SharedHub, Driver), ConfigError> {
         let hub = Hub::new(HubConfig { epoch: epoch.into(), ..config })?;
-        let state = State { hub, seats: Seats::default(), channels: HashMap::new(), driver: None };
+        let (seats, observer) = (Seats::default(), Observer::default());
+        let state = State { hub, seats, channels: HashMap::new(), driver: None, observer };
         let shared = Arc::new(Shared { state: Mutex::new(state), clock: std::boxed::Box::new(clock) });
         let driver = Driver::new(Arc::downgrade(&shared));
         Ok((SharedHub { shared }, driver))
@@ -117,10 +147,13 @@ impl SharedHub {
     ///
     /// [`OpenError`], as [`Hub::open`].
     pub fn open(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
-        self.with_state(|state, now| {
-            let id = state.hub.open(now, name, config)?;
-            Ok(self.channel_of(state, id))
-        })
+        let opened = self.with_state(|state, now| {
+            let opened = state.hub.open(now, name, config);
+            state.observer.opened(&opened);
+            Ok(self.channel_of(state, opened?))
+        });
+        observe::opened(name, &opened);
+        opened
     }
 
     /// The open channel of a name (K1).
@@ -142,12 +175,28 @@ impl SharedHub {
     ///
     /// [`ConnectError`], as [`Hub::connect`].
     pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
-        let id = self.with_state(|state, now| {
-            let id = state.hub.connect(now, config)?;
-            state.seats.insert(id);
-            Ok(id)
-        })?;
-        Ok(Outbound::new(self.clone(), id))
+        let opening = Opening::new(&config);
+        let connected = self.with_state(|state, now| {
+            let connected = state.hub.connect(now, config);
+            if let Ok(id) = connected {
+                state.seats.insert(id);
+            }
+            state.observer.connected(&opening, &connected);
+            connected
+        });
+        opening.tell(&connected);
+        Ok(Outbound::new(self.clone(), connected?))
+    }
+
+    /// Has a connection follow a channel.
+    fn follow(&self, channel: ChannelId, connection: ConnectionId) -> Result<Resume, SubscribeError> {
+        let (resumed, note) = self.with_state(|state, now| {
+            let resumed = state.hub.subscribe(now, channel, connection);
+            let note = state.observer.followed(&state.hub, channel, connection, &resumed);
+            (resumed, note)
+        });
+        note.tell();
+        resumed
     }
 
     /// Publishes one event to several channels of this hub: who follows more than one of them gets it once (O2).
@@ -169,12 +218,14 @@ impl SharedHub {
     /// does before it is replaced.
     pub fn drain(&self, drain: Drain) {
         self.with(|hub, now| hub.drain(now, drain));
+        observe::draining(&drain);
     }
 
     /// Ends every connection once it took what was published until now, within the stall time, and takes no new ones:
     /// what a server does before it stops, so that its own graceful shutdown returns (X6).
     pub fn shut_down(&self) {
         self.with(|hub, now| hub.shut_down(now));
+        observe::shutting_down();
     }
 
     /// What was counted since the hub was made, and what it holds now (A3).
@@ -201,6 +252,8 @@ impl SharedHub {
         let now = (self.shared.clock)();
         let mut state = self.shared.lock();
         let result = work(&mut state, now);
+        let State { hub, observer, .. } = &mut *state;
+        observer.worked(hub, now);
         let driver = state.driver_to_wake();
         drop(state);
         if let Some(driver) = driver {
@@ -220,7 +273,7 @@ impl Shared {
 impl State {
     /// The driver's waker, if it sleeps longer than it may.
     fn driver_to_wake(&mut self) -> Option<Waker> {
-        let next = self.hub.poll_timeout()?;
+        let next = self.observer.next_turn(self.hub.poll_timeout())?;
         match &self.driver {
             Some(sleeping) if sleeping.until.is_none_or(|until| next < until) => {
                 self.driver.take().map(|sleeping| sleeping.waker)
@@ -256,6 +309,7 @@ impl Drop for Shared {
         if let Some(driver) = state.driver.take() {
             driver.waker.wake();
         }
+        state.observer.last_report(&state.hub).tell(&self.clock);
     }
 }
 

@@ -53,7 +53,7 @@ impl Outbound {
     ///
     /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe).
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.with(|hub, now| hub.subscribe(now, channel.id(), self.id))
+        self.hub.follow(channel.id(), self.id)
     }
 
     /// The next bytes: what is due together, up to 64 KiB, or a single larger frame. `None` when the connection
@@ -143,14 +143,17 @@ impl SharedHub {
 impl Drop for Outbound {
     fn drop(&mut self) {
         let id = self.id;
-        self.hub.with_woken(|state, now, woken| {
-            if state.hub.disconnect(now, id) || state.seats.closed(id).is_some() {
+        let note = self.hub.with_woken(|state, now, woken| {
+            let is_disconnected = state.hub.disconnect(now, id);
+            if is_disconnected || state.seats.closed(id).is_some() {
                 state.seats.leave(id, &mut woken.wakers);
             } else {
                 // The hub ended it, and the driver will hear of that: nobody is left who asks for the reason here.
                 state.seats.abandon(id);
             }
+            state.observer.left(id, is_disconnected)
         });
+        note.tell();
     }
 }
 

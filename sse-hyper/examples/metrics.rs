@@ -1,0 +1,74 @@
+//! A server that says how it does, for Prometheus to scrape.
+//!
+//! `cargo run --package sse-hyper --example metrics`, then `curl -N http://127.0.0.1:3000/events` in one terminal and
+//! `curl http://127.0.0.1:3000/metrics` in another. What an operator asks, and what to put on a dashboard:
+//!
+//! | question | query |
+//! | --- | --- |
+//! | How many are connected? | `sse_connections` |
+//! | How many ended, and why? | `sum by (reason) (rate(sse_connections_closed_total[5m]))` |
+//! | How far behind is the slowest? | `sse_slowest_reader_seconds`, `sse_slowest_reader_frames` |
+//! | What does a publication cost? | `histogram_quantile(0.99, rate(sse_fan_out_seconds_bucket[5m]))` |
+//! | Is a limit reached? | `rate(sse_refused_total[5m])` |
+//! | Is history too short? | `rate(sse_gaps_total[5m]) / rate(sse_connections_opened_total[5m])` |
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use sse_core::shared::{Channel, MetricsConfig};
+use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_hyper::{Refusal, SseBody};
+use tokio::net::TcpListener;
+
+/// In seconds: from the fan-out to a handful of readers up to that to a million.
+const FAN_OUT_BUCKETS: [f64; 8] = [0.000_1, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let prometheus = prometheus()?.install_recorder()?;
+    let epoch = sse_hyper::epoch_from_clock();
+    let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+    // The recorder is there already: that is what is reported to.
+    hub.record_metrics(MetricsConfig::default());
+    let news = hub.open("news", ChannelConfig::default())?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("http://{}/metrics", listener.local_addr()?);
+    tokio::spawn(tell_the_time(news.clone(), prometheus.clone()));
+    axum::serve(listener, app(news, prometheus)).await?;
+    Ok(())
+}
+
+pub(crate) fn prometheus() -> Result<PrometheusBuilder, BuildError> {
+    let fan_out = Matcher::Full("sse_fan_out_seconds".to_owned());
+    PrometheusBuilder::new().set_buckets_for_metric(fan_out, &FAN_OUT_BUCKETS)
+}
+
+pub(crate) fn app(news: Channel, prometheus: PrometheusHandle) -> Router {
+    Router::new()
+        .route("/events", get(follow))
+        .with_state(news)
+        .route("/metrics", get(move || async move { prometheus.render() }))
+}
+
+async fn follow(State(news): State<Channel>, request: Request) -> Response<SseBody> {
+    match news.hub().connect(sse_hyper::connection_config(&request)) {
+        Ok(stream) if stream.subscribe(&news).is_ok() => sse_hyper::response(request.version(), stream),
+        _ => Refusal::default().into_response(request.version()),
+    }
+}
+
+async fn tell_the_time(news: Channel, prometheus: PrometheusHandle) {
+    for second in 0u64.. {
+        let _ = news.publish(&Event::new().data(format!("{second} seconds")));
+        // What the exporter asks for where it runs no task of its own.
+        prometheus.run_upkeep();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
