@@ -122,7 +122,27 @@ pub use serve::{Outcome, ServeConnection, Subscribed, serve_connection};
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// So is the page on testing.
+/// So are the pages.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/testing.md")]
-struct Testing;
+mod pages {
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
+
+    #[doc = include_str!("../../docs/architecture.md")]
+    struct Architecture;
+
+    #[doc = include_str!("../../docs/operating.md")]
+    struct Operating;
+
+    #[doc = include_str!("../../docs/security.md")]
+    struct Security;
+
+    #[doc = include_str!("../../docs/migrating.md")]
+    struct Migrating;
+
+    #[doc = include_str!("../../docs/comparison.md")]
+    struct Comparison;
+
+    #[doc = include_str!("../../CONTRIBUTING.md")]
+    struct Contributing;
+}
