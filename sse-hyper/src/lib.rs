@@ -85,6 +85,11 @@
 //!   says `connection: keep-alive, close`, in which `close` counts.
 //! - A client that does not take the head has the stall time for it, as for all bytes.
 //!
+//! # Refusals
+//!
+//! At a limit of the hub the handler answers with a [`Refusal`]: come back later (the default, since a browser's
+//! `EventSource` never comes back after a status that is not 200), 503, or stay away.
+//!
 //! # Pages of other sites
 //!
 //! [`AllowedOrigins`] lists whose pages may subscribe, and refuses all others with 403. Without it no
