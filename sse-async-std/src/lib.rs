@@ -74,6 +74,16 @@
 //! }
 //! ```
 //!
+//! # What it costs
+//!
+//! One task with one timer for a hub, one task for all sockets that are attached. A stream or reader has neither: it is the
+//! framework's task that is woken for each delivery. A delivery on an attached socket is one write.
+//!
+//! # Features
+//!
+//! - `async-std` (on by default): `start`, `Sockets::start`, and sockets of async-std. Without it the crate serves any
+//!   executor, through `drive`.
+//!
 //! # What to know
 //!
 //! - [`start`] and [`Sockets::start`] spawn a task on async-std's executor; [`drive`] and [`Sockets::drive`] give it to

@@ -20,6 +20,17 @@ pub const MIN_PING: Duration = Duration::from_millis(1);
 pub(crate) const MIN_STALL: Duration = Duration::from_millis(1);
 
 /// What holds for a whole hub.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sse_core::{Hub, HubConfig, Limits};
+///
+/// let limits = Limits { connections: 50_000, event_bytes: 64 << 10, ..Limits::default() };
+/// let stall = Some(Duration::from_secs(20));
+/// let hub = Hub::new(HubConfig { epoch: "1k9f2".into(), stall, limits, ..HubConfig::default() })?;
+/// # Ok::<(), sse_core::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubConfig {
     /// What this run of the server is called in the ids that the hub gives: `<epoch>-<position>` (H2).
@@ -101,6 +112,24 @@ impl Default for Limits {
 }
 
 /// What holds for one channel, from its opening to its end.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sse_core::{ChannelConfig, HistoryConfig, LagPolicy, OnClose, Start};
+///
+/// // A user's own: what happened in the last hour is kept, also for ten minutes without the user.
+/// let of_user = ChannelConfig {
+///     history: HistoryConfig { events: 100, bytes: Some(64 << 10), age: Some(Duration::from_secs(3600)) },
+///     empty_timeout: Some(Duration::from_secs(600)),
+///     ..ChannelConfig::default()
+/// };
+/// // An answer that is made while it is read: all of it for who comes, and its end is the connection's.
+/// let of_answer =
+///     ChannelConfig { start: Start::All, on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
+/// // Prices: the newest counts, and who is slow goes on behind the loss.
+/// let of_prices = ChannelConfig { start: Start::Last(1), on_lag: LagPolicy::Skip, ..ChannelConfig::default() };
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelConfig {
     /// What is kept for clients that come back (H1).
@@ -210,6 +239,19 @@ pub enum OnClose {
 }
 
 /// What holds for one connection.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sse_core::{ConnectionConfig, LastEventId};
+///
+/// let config = ConnectionConfig {
+///     last_event_id: LastEventId::new(b"1k9f2-7"), // the value of the header
+///     ping: Some(Duration::from_secs(25)),
+///     timeout: Some(Duration::from_secs(1200)),
+///     ..ConnectionConfig::default()
+/// };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
     /// What the client gave as the id of its last event, if it gave one (H4, X2).

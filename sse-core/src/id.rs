@@ -8,6 +8,13 @@ use core::num::NonZeroU32;
 /// Positions are one order over all channels of a hub, so that one number tells how far a connection has come,
 /// however many channels it follows. The first published event of a hub that starts at [`Position::ORIGIN`] has
 /// position 1.
+///
+/// ```
+/// use sse_core::Position;
+///
+/// assert!(Position::new(8) > Position::new(7));
+/// assert_eq!(Position::ORIGIN.get(), 0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u64);
 

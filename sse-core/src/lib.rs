@@ -81,6 +81,13 @@
 //! - **D9** A window is valid while it is borrowed. A driver that writes without a lock takes the bytes out, and owns
 //!   what the socket refused.
 //!
+//! # What it costs
+//!
+//! Each call's page says it. In short: an event is one allocation, when it is published, and the count of its references;
+//! publishing is O(1), however many follow; a delivery allocates nothing and copies nothing; a connection is a position and
+//! some deadlines, and holds no queue; asking when to wake next looks at no connection. `tests/allocations.rs` and
+//! `tests/memory.rs` count.
+//!
 //! # What is bounded
 //!
 //! [`Limits`] bounds connections, channels, members, subscriptions and the size of events; each channel bounds its

@@ -13,6 +13,18 @@ use crate::ticket::{Marker, Ticket};
 /// The body of an event stream. Dropping it disconnects (X4).
 ///
 /// It never fails, and ends when its connection does. Each of its frames is what is due together at that moment.
+///
+/// [`response`](crate::response) makes one with its head. By itself it suits where the head is made elsewhere:
+///
+/// ```
+/// # use sse_core::shared::{HEADERS, SharedHub};
+/// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+/// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN).unwrap();
+/// let body = sse_hyper::SseBody::new(hub.connect(ConnectionConfig::default())?);
+/// let head = HEADERS.into_iter().fold(http::Response::builder(), |head, (name, value)| head.header(name, value));
+/// let response = head.body(body)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SseBody(Content);
 

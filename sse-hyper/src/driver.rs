@@ -20,6 +20,16 @@ use sse_core::{ConfigError, HubConfig};
 /// # Errors
 ///
 /// [`ConfigError`] when the epoch cannot be part of an id.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sse_core::ConfigError> {
+/// use hyper_util::rt::{TokioExecutor, TokioTimer};
+/// use sse_core::HubConfig;
+///
+/// let epoch = sse_hyper::epoch_from_clock();
+/// let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+/// # Ok(()) }
+/// ```
 pub fn start<E, T>(
     epoch: impl Into<String>,
     config: HubConfig,
@@ -43,11 +53,17 @@ where
 }
 
 /// An epoch that differs from run to run: the milliseconds since 1970, in base 36.
+///
+/// ```
+/// assert!(sse_hyper::epoch_from_clock().len() <= 13);
+/// ```
 pub fn epoch_from_clock() -> String {
     epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The task of one hub: it sleeps until the hub's next deadline, and on nothing else.
+///
+/// [`start`] gives it to the executor, which is why it is public.
 pub struct Drive {
     driver: Driver,
     alarm: Alarm,

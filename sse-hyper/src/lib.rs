@@ -85,6 +85,11 @@
 //!   says `connection: keep-alive, close`, in which `close` counts.
 //! - A client that does not take the head has the stall time for it, as for all bytes.
 //!
+//! # Refusals
+//!
+//! At a limit of the hub the handler answers with a [`Refusal`]: come back later (the default, since a browser's
+//! `EventSource` never comes back after a status that is not 200), 503, or stay away.
+//!
 //! # Pages of other sites
 //!
 //! [`AllowedOrigins`] lists whose pages may subscribe, and refuses all others with 403. Without it no
@@ -127,7 +132,27 @@ struct Readme;
 #[doc = include_str!("../../README.md")]
 struct WorkspaceReadme;
 
-/// So is the page on testing.
+/// So are the pages.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/testing.md")]
-struct Testing;
+mod pages {
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
+
+    #[doc = include_str!("../../docs/architecture.md")]
+    struct Architecture;
+
+    #[doc = include_str!("../../docs/operating.md")]
+    struct Operating;
+
+    #[doc = include_str!("../../docs/security.md")]
+    struct Security;
+
+    #[doc = include_str!("../../docs/migrating.md")]
+    struct Migrating;
+
+    #[doc = include_str!("../../docs/comparison.md")]
+    struct Comparison;
+
+    #[doc = include_str!("../../CONTRIBUTING.md")]
+    struct Contributing;
+}

@@ -6,6 +6,16 @@ use core::time::Duration;
 use crate::decode::Decoder;
 
 /// How a [`Client`](super::Client) follows its stream: each default says why it is what it is.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sse_core::client::{Client, ClientConfig};
+///
+/// // A program that follows a server of this library behind a load balancer.
+/// let idle_timeout = Some(Duration::from_secs(110)); // two pings
+/// let client = Client::new(ClientConfig { idle_timeout, retry_refusals: true, seed: 17, ..ClientConfig::default() });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
     /// The id of the last event of an earlier run, so that this one goes on after it. Empty for none.

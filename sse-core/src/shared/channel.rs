@@ -11,6 +11,19 @@ use super::sync::Arc;
 
 /// A handle on one channel: cheap to clone, and without a hold on it. Once the channel closed, publishing is an error,
 /// also when another one has taken its name.
+///
+/// ```
+/// # use sse_core::shared::SharedHub;
+/// # use sse_core::{ChannelConfig, Event, HubConfig, Instant};
+/// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+/// let weather = hub.open("weather", ChannelConfig::default())?;
+/// let published = weather.publish(&Event::new().event("sky").data("sunny"))?;
+/// assert_eq!(published.frame.id(), Some("1k9f2-1"));
+/// assert_eq!(weather.stats().map(|stats| stats.history_events), Some(1));
+/// assert!(weather.close());
+/// assert!(weather.publish(&Event::new().data("rain")).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Channel {
     hub: SharedHub,
@@ -52,6 +65,23 @@ impl Channel {
     /// # Errors
     ///
     /// [`PublishError`]: an event cannot be encoded, is too large, or the channel was closed.
+    ///
+    /// ```
+    /// use std::future::Future;
+    /// use std::pin::pin;
+    /// use std::task::{Context, Poll, Waker};
+    ///
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, Event, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let answer = hub.open("answer", ChannelConfig::default())?;
+    /// let mut tokens = ["one", "two"].into_iter();
+    /// let work = answer.publish_from(move |_| Poll::Ready(tokens.next().map(|token| Event::new().data(token))));
+    /// // A runtime does this.
+    /// assert_eq!(pin!(work).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())));
+    /// assert_eq!(answer.stats().map(|stats| stats.history_events), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn publish_from(
         &self,
         mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Event<'static>>>,
@@ -77,6 +107,13 @@ impl Channel {
     }
 
     /// Waits until it closed, and says why.
+    ///
+    /// ```
+    /// # async fn watch(channel: sse_core::shared::Channel) {
+    /// let reason = channel.closed().await;
+    /// println!("nobody needs it any more: {reason:?}");
+    /// # }
+    /// ```
     pub async fn closed(&self) -> ChannelCloseReason {
         let waiter = self.status.waiter(For::News);
         poll_fn(|cx| waiter.poll(cx, |waiting| waiting.closed)).await

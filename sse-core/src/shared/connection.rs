@@ -14,6 +14,21 @@ use super::{Channel, SharedHub};
 
 /// A handle on one connection: cheap to clone, and without a hold on it. The connection lives as long as its
 /// [`Outbound`](super::Outbound).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # use sse_core::shared::SharedHub;
+/// # use sse_core::{ConnectionConfig, Event, HubConfig, Instant};
+/// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+/// let outbound = hub.connect(ConnectionConfig::default())?;
+/// let connection = outbound.handle();
+/// connection.try_send(&Event::new().event("hello").data("only you"))?;
+/// connection.set_ping(Some(Duration::from_secs(15)));
+/// connection.set_timeout(Some(Duration::from_secs(3600)));
+/// connection.close(); // once it took the event
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Connection {
     hub: SharedHub,
@@ -41,6 +56,19 @@ impl Connection {
     /// # Errors
     ///
     /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant, Resume};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let weather = hub.open("weather", ChannelConfig::default())?;
+    /// weather.publish(&Event::new().data("sunny"))?;
+    /// weather.publish(&Event::new().data("rain"))?;
+    /// let config = ConnectionConfig { last_event_id: Some("1k9f2-1".into()), ..ConnectionConfig::default() };
+    /// let outbound = hub.connect(config)?;
+    /// assert_eq!(outbound.handle().subscribe(&weather)?, Resume::Replayed { events: 1 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
         self.hub.follow(channel.id(), self.id)
     }
@@ -78,6 +106,17 @@ impl Connection {
     /// # Errors
     ///
     /// [`TrySendError`]: it cannot be encoded, is larger than ever fits, or the connection ended.
+    ///
+    /// ```
+    /// # use sse_core::Event;
+    /// # async fn answer(connection: sse_core::shared::Connection) -> Result<(), Box<dyn std::error::Error>> {
+    /// for token in ["one", "two", "three"] {
+    ///     // No further ahead of its reader than `ConnectionConfig::direct_bytes`.
+    ///     connection.send(&Event::new().data(token)).await?;
+    /// }
+    /// connection.close();
+    /// # Ok(()) }
+    /// ```
     pub async fn send(&self, event: &Event<'_>) -> Result<(), TrySendError> {
         let frame = event.encode().map_err(TrySendError::Encode)?;
         self.send_frame(&frame).await.map_err(TrySendError::Send)
@@ -136,6 +175,13 @@ impl Connection {
     }
 
     /// Waits until it ended, and says why.
+    ///
+    /// ```
+    /// # async fn watch(connection: sse_core::shared::Connection) {
+    /// let reason = connection.closed().await;
+    /// println!("{}: {reason}", connection.id());
+    /// # }
+    /// ```
     pub async fn closed(&self) -> CloseReason {
         let waiter = self.status.waiter(For::News);
         poll_fn(|cx| waiter.poll(cx, |waiting| waiting.closed)).await
@@ -143,6 +189,24 @@ impl Connection {
 
     /// Waits until its life is over (T2), if it is configured to only say so. Each time is told once. Waits for ever
     /// when the connection ends before.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use sse_core::shared::Connection;
+    ///
+    /// /// Of a connection that is configured with `OnTimeout::Report`.
+    /// async fn check(connection: Connection, may_stay: impl Fn() -> bool) {
+    ///     while connection.is_open() {
+    ///         connection.timed_out().await;
+    ///         if may_stay() {
+    ///             connection.set_timeout(Some(Duration::from_secs(60)));
+    ///         } else {
+    ///             connection.close();
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub async fn timed_out(&self) {
         let waiter = self.status.waiter(For::News);
         poll_fn(|cx| waiter.poll(cx, |waiting| core::mem::take(&mut waiting.timed_out).then_some(()))).await;

@@ -15,6 +15,43 @@ const ACTIONS_PER_TURN: usize = 256;
 /// The driver of one [`SharedHub`](super::SharedHub). An adapter runs it on a task, with its runtime's timer.
 ///
 /// It ends when the last handle on its hub is dropped.
+///
+/// A thread is runtime enough:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::task::{Wake, Waker};
+/// use std::thread::{self, Thread};
+///
+/// use sse_core::shared::{SharedHub, Turn};
+/// use sse_core::{HubConfig, Instant};
+///
+/// struct Unpark(Thread);
+///
+/// impl Wake for Unpark {
+///     fn wake(self: Arc<Self>) {
+///         self.0.unpark();
+///     }
+/// }
+///
+/// let start = std::time::Instant::now();
+/// let now = move || Instant::from_nanos(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+/// let (hub, mut driver) = SharedHub::new("1k9f2", HubConfig::default(), now)?;
+/// let thread = thread::spawn(move || {
+///     let waker = Waker::from(Arc::new(Unpark(thread::current())));
+///     loop {
+///         match driver.turn(&waker) {
+///             Turn::Again => {}
+///             Turn::Sleep(None) => thread::park(),
+///             Turn::Sleep(Some(until)) => thread::park_timeout(until.saturating_duration_since(now())),
+///             Turn::Done => return,
+///         }
+///     }
+/// });
+/// drop(hub);
+/// thread.join().expect("it ends with the last handle");
+/// # Ok::<(), sse_core::ConfigError>(())
+/// ```
 #[derive(Debug)]
 pub struct Driver {
     shared: Weak<Shared>,
@@ -26,6 +63,8 @@ pub struct Driver {
 }
 
 /// The timer of a driver, by the clock of its hub: what an adapter has to say of its runtime's.
+///
+/// The adapters' `driver.rs` are examples: some twelve lines around the timer of a runtime.
 pub trait Timer {
     /// Sets it for an instant. What it was set for before is forgotten.
     fn set(&mut self, at: Instant);

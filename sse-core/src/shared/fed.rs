@@ -13,6 +13,25 @@ use super::{Connection, Outbound, TrySendError};
 /// The source is asked when all before was taken, so that it is never ahead of its reader. The connection has its ping,
 /// its timeout and its channels beside. What a source gives is sent to this connection alone and cannot be resumed; what
 /// shall be is published to a channel.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+///
+/// use sse_core::shared::Fed;
+/// # use sse_core::shared::SharedHub;
+/// # use sse_core::{ConnectionConfig, Event, HubConfig, Instant};
+/// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+///
+/// let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
+/// let mut fed = Fed::new(hub.connect(config)?, vec!["two", "one"]);
+/// let next = |words: &mut Vec<&'static str>, _: &mut Context<'_>| {
+///     Poll::Ready(words.pop().map(|word| Event::new().data(word)))
+/// };
+/// let mut cx = Context::from_waker(Waker::noop());
+/// assert_eq!(fed.poll_bytes(&mut cx, next), Poll::Ready(Some(Ok("data: one\n\n".into()))));
+/// assert_eq!(fed.poll_bytes(&mut cx, next), Poll::Ready(Some(Ok("data: two\n\n".into()))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Fed<S> {
     outbound: Outbound,
     handle: Connection,

@@ -2,6 +2,15 @@
 
 /// The fields of the head of an event stream (X1): it is never kept, changed or delayed in between. On HTTP/1 comes
 /// `connection: keep-alive` beside them, which HTTP/2 does not have.
+///
+/// ```
+/// let mut head = String::from("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n");
+/// for (name, value) in sse_core::shared::HEADERS {
+///     head += &format!("{name}: {value}\r\n");
+/// }
+/// head += "\r\n";
+/// assert!(head.contains("content-type: text/event-stream; charset=utf-8\r\n"));
+/// ```
 pub const HEADERS: [(&str, &str); 3] = [
     ("content-type", "text/event-stream; charset=utf-8"),
     ("cache-control", "no-store, no-transform"),

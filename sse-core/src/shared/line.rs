@@ -19,6 +19,24 @@ const WRITE_BYTES: usize = 16 * 1024;
 /// of it the transport took. So the stall time counts what the peer takes, not what was buffered for it (T3).
 ///
 /// Adapters drive it on whatever they write to; it knows nothing of sockets.
+///
+/// ```
+/// use std::io::Write;
+/// use std::task::{Context, Poll, Waker};
+///
+/// use sse_core::shared::{Framing, Line};
+/// # use sse_core::shared::SharedHub;
+/// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+/// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+///
+/// let mut line = Line::new(hub.connect(ConnectionConfig::default())?, Framing::Chunked);
+/// let (mut wire, mut scratch) = (Vec::new(), Vec::new());
+/// let mut cx = Context::from_waker(Waker::noop());
+/// let written = line.poll_write(&mut cx, &mut scratch, |_, slices| Poll::Ready(wire.write_vectored(slices)));
+/// assert!(matches!(written, Poll::Ready(Ok(true))), "all of it");
+/// assert_eq!(wire, b"d\r\nid: 1k9f2-0\n\n\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Line {
     outbound: Outbound,

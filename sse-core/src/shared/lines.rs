@@ -16,6 +16,8 @@ const LOOKS_PER_TURN: usize = 256;
 /// [`turn`](Lines::turn) when it is woken.
 ///
 /// A peer that ends its side is gone (X3). What peers still send is read and dropped, up to a mebibyte.
+///
+/// The adapters' `attach.rs` are examples: in `sse-tokio` with a reactor of its own, in `sse-async-std` on the runtime's.
 pub struct Lines<S> {
     slots: Vec<Option<Slot<S>>>,
     vacant: Vec<u32>,

@@ -47,6 +47,26 @@
 //! `reason` is a [`CloseReason::as_str`](crate::CloseReason::as_str). What is done by [`SharedHub::with`] makes no event,
 //! but for what the driver hears of it. Spans cost what the subscriber makes of them, and a place in a table for each
 //! connection; a delivery makes neither span nor event. Subscribers and recorders are called with the hub's lock free.
+//!
+//! # Who holds what
+//!
+//! | who | holds | what dropping it does |
+//! | --- | --- | --- |
+//! | the application | [`SharedHub`], [`Channel`], [`Connection`]: cheap to clone | nothing, but for the last `SharedHub`: its driver ends |
+//! | who writes to a client | [`Outbound`], or [`Fed`] around it | disconnects |
+//! | an adapter with transports of its own | [`Line`], [`Lines`], [`Serve`], and a [`Socket`] for them | disconnects |
+//! | an adapter, once for each hub | [`Driver`], and a [`Timer`] for it | nobody hears of events any more |
+//!
+//! # What it costs
+//!
+//! A call takes the hub's lock once; it is never held while bytes are written, a waker is called, or something waits.
+//! Publishing wakes the driver, if it sleeps, and the driver the connections, 256 in one turn. A connection costs one
+//! waker beside what it costs in the hub; a status is made for those alone that a [`Connection`] was asked of.
+//!
+//! # Panics
+//!
+//! None of its own. A panic in a clock or a waker that was handed in goes through, and leaves the hub whole: the lock is
+//! not poisoned by it.
 
 mod channel;
 mod connection;
@@ -146,6 +166,15 @@ impl SharedHub {
     /// # Errors
     ///
     /// [`OpenError`], as [`Hub::open`].
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let weather = hub.open("weather", ChannelConfig::default())?;
+    /// assert_eq!(hub.open("weather", ChannelConfig::default())?.id(), weather.id(), "there is one of a name");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
         let opened = self.with_state(|state, now| {
             let opened = state.hub.open(now, name, config);
@@ -157,6 +186,14 @@ impl SharedHub {
     }
 
     /// The open channel of a name (K1).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// assert!(hub.channel("weather").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn channel(&self, name: &str) -> Option<Channel> {
         self.with_state(|state, _| {
             let id = state.hub.channel(name)?;
@@ -174,6 +211,18 @@ impl SharedHub {
     /// # Errors
     ///
     /// [`ConnectError`], as [`Hub::connect`].
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let config = ConnectionConfig { last_event_id: Some("1k9f2-7".into()), ..ConnectionConfig::default() };
+    /// let outbound = hub.connect(config)?; // for whoever writes to the client
+    /// let connection = outbound.handle(); // for the application
+    /// drop(outbound);
+    /// assert!(!connection.is_open());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
         let opening = Opening::new(&config);
         let connected = self.with_state(|state, now| {
@@ -204,6 +253,20 @@ impl SharedHub {
     /// # Errors
     ///
     /// [`PublishError`], as [`Hub::publish_to`].
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant, PublishOptions};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let red = hub.open("red", ChannelConfig::default())?;
+    /// let blue = hub.open("blue", ChannelConfig::default())?;
+    /// let outbound = hub.connect(ConnectionConfig::default())?;
+    /// outbound.subscribe(&red)?;
+    /// outbound.subscribe(&blue)?;
+    /// let published = hub.publish_to(&[&red, &blue], &Event::new().data("hello"), PublishOptions::default())?;
+    /// assert_eq!(published.subscriptions, 2, "of one connection, which gets it once");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn publish_to(
         &self,
         channels: &[&Channel],
@@ -216,6 +279,19 @@ impl SharedHub {
 
     /// Ends every connection before a deadline, each at a moment of its own, and takes no new ones (A2): what a server
     /// does before it is replaced.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use sse_core::Drain;
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectError, ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    ///
+    /// hub.drain(Drain { over: Duration::from_secs(5), ..Drain::default() });
+    /// assert_eq!(hub.connect(ConnectionConfig::default()).unwrap_err(), ConnectError::ShuttingDown);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn drain(&self, drain: Drain) {
         self.with(|hub, now| hub.drain(now, drain));
         observe::draining(&drain);
@@ -223,12 +299,30 @@ impl SharedHub {
 
     /// Ends every connection once it took what was published until now, within the stall time, and takes no new ones:
     /// what a server does before it stops, so that its own graceful shutdown returns (X6).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// hub.shut_down();
+    /// assert!(hub.connect(ConnectionConfig::default()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shut_down(&self) {
         self.with(|hub, now| hub.shut_down(now));
         observe::shutting_down();
     }
 
     /// What was counted since the hub was made, and what it holds now (A3).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let outbound = hub.connect(ConnectionConfig::default())?;
+    /// assert_eq!((hub.stats().connections, hub.stats().opened), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.with(|hub, _| hub.stats())
     }

@@ -15,6 +15,8 @@ use super::{Channel, Connection, SharedHub, State};
 pub(super) const LARGE_FRAME: usize = 8 * 1024;
 
 /// The bytes of one connection, for whoever writes them to its transport. Dropping it disconnects (X4).
+///
+/// The [module's page](crate::shared) has an example. [`handle`](Outbound::handle) gives the application its end.
 pub struct Outbound {
     hub: SharedHub,
     id: ConnectionId,

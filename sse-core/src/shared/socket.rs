@@ -22,6 +22,8 @@ const READS_PER_LOOK: usize = 4;
 const MOST_UNREAD: usize = 1024 * 1024;
 
 /// A transport that never blocks: what an adapter has to say of a socket, and no more.
+///
+/// The adapters' `attach.rs` and `write.rs` are examples: each call is one of the transport.
 pub trait Socket {
     /// Reads what the peer sent; zero bytes are its end. Where the transport cannot be read, it is pending for ever.
     ///
