@@ -1,7 +1,7 @@
 //! What the feature `tracing` tells, to a subscriber of the test's own.
 #![cfg(feature = "tracing")]
 
-#[expect(dead_code, reason = "what counts wakers is for other tests")]
+#[allow(dead_code, reason = "what counts wakers is for other tests")]
 mod clocked;
 
 use std::fmt::{Debug, Write};
