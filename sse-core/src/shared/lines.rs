@@ -12,7 +12,7 @@ use super::{Framing, Outbound, Socket, Turn};
 /// How many lines one turn looks at: then the task yields.
 const LOOKS_PER_TURN: usize = 256;
 
-/// The connections of one loop, each a [`Line`] on a [`Socket`]. An adapter owns it in a task and calls
+/// The connections of one loop, each a [`Line`](super::Line) on a [`Socket`]. An adapter owns it in a task and calls
 /// [`turn`](Lines::turn) when it is woken.
 ///
 /// A peer that ends its side is gone (X3). What peers still send is read and dropped, up to a mebibyte.
