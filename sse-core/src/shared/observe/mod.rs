@@ -105,3 +105,15 @@ pub(super) fn opened<T>(name: &str, opened: &Result<T, OpenError>) {
         trace::open_refused(name, error);
     }
 }
+
+#[cfg(all(test, not(feature = "metrics"), not(feature = "tracing")))]
+mod tests {
+    use core::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn what_is_off_has_no_bytes() {
+        assert_eq!(size_of::<(Observer, Opening, Note, Notes, Report)>(), 0);
+    }
+}
