@@ -30,6 +30,12 @@ pub trait Timer {
 
     /// Ready when the instant came that it was last set for.
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Has the task polled again after others had the thread. A runtime that can look at its sockets before should:
+    /// what is published meanwhile goes out together with what is due now.
+    fn go_on_later(&mut self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 }
 
 /// What a [`Driver`] does after a turn.
@@ -82,7 +88,7 @@ impl Driver {
             let until = match self.turn(cx.waker()) {
                 Turn::Done => return Poll::Ready(()),
                 Turn::Again => {
-                    cx.waker().wake_by_ref();
+                    timer.go_on_later(cx);
                     return Poll::Pending;
                 }
                 Turn::Sleep(until) => until,
