@@ -8,8 +8,9 @@ use crate::{Action, Instant};
 use super::sync::{Arc, Weak};
 use super::{Shared, Sleeping, State};
 
-/// How many actions one turn takes: then others get the lock and the thread.
-const ACTIONS_PER_TURN: usize = 256;
+/// How many actions one turn takes: then others get the lock and the thread. It is also how many are written to before
+/// the next event can be published, where one thread does both.
+const ACTIONS_PER_TURN: usize = 64;
 
 /// The driver of one [`SharedHub`](super::SharedHub). An adapter runs it on a task, with its runtime's timer.
 ///
