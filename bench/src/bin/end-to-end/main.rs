@@ -43,6 +43,9 @@ use scenario::{churn, fanout, idle, replay, slow};
 /// What went wrong, in words.
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
+/// Measures all servers in one way, and prints a table.
+type Scenario = fn(&Options) -> Result<(), Failure>;
+
 /// The processor of the loader, where there are two. The servers have the first.
 const LOADER_PROCESSOR: usize = 1;
 
@@ -63,7 +66,7 @@ fn main() -> Result<(), Failure> {
             "Processor times and memory are not supported on this system: they are told on Linux alone."
         );
     }
-    let scenarios: [(&str, fn(&Options) -> Result<(), Failure>); 5] = [
+    let scenarios: [(&str, Scenario); 5] = [
         ("fanout", fanout::run),
         ("idle", idle::run),
         ("replay", replay::run),
