@@ -13,6 +13,8 @@ use sse_core::shared::{Attach, Framing, Lines, Outbound, Socket, Turn};
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
+use crate::driver::go_on_later;
+
 /// How many sockets one look at the reactor tells of.
 const EVENTS: usize = 1024;
 
@@ -158,7 +160,7 @@ impl Run {
                 ready.clear_ready();
             }
         }
-        cx.waker().wake_by_ref();
+        go_on_later(cx);
         Ok(())
     }
 }
@@ -177,7 +179,7 @@ impl Future for Run {
         let turn = lines.turn(cx, |index, wire| registry.register(&mut wire.stream, Token(index), both));
         match turn {
             Turn::Done => return Poll::Ready(()),
-            Turn::Again => cx.waker().wake_by_ref(),
+            Turn::Again => go_on_later(cx),
             Turn::Sleep(_) => {}
         }
         Poll::Pending

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -79,6 +79,19 @@ impl Timer for Alarm {
 
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.sleep.as_mut().poll(cx)
+    }
+
+    fn go_on_later(&mut self, cx: &mut Context<'_>) {
+        go_on_later(cx);
+    }
+}
+
+/// Has the task go on after a look at the runtime's reactor. What is published while many are written to is then sent to
+/// those that are still to come together with what was due before (X9). Woken plainly, it would go on at once.
+pub(crate) fn go_on_later(cx: &mut Context<'_>) {
+    let later = pin!(tokio::task::yield_now());
+    if later.poll(cx).is_ready() {
+        cx.waker().wake_by_ref();
     }
 }
 

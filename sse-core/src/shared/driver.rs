@@ -9,8 +9,9 @@ use super::observe::Notes;
 use super::sync::{Arc, Weak};
 use super::{Shared, Sleeping, State};
 
-/// How many actions one turn takes: then others get the lock and the thread.
-const ACTIONS_PER_TURN: usize = 256;
+/// How many actions one turn takes: then others get the lock and the thread. It is also how many are written to before
+/// the next event can be published, where one thread does both.
+const ACTIONS_PER_TURN: usize = 64;
 
 /// The driver of one [`SharedHub`](super::SharedHub). An adapter runs it on a task, with its runtime's timer.
 ///
@@ -71,6 +72,12 @@ pub trait Timer {
 
     /// Ready when the instant came that it was last set for.
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Has the task polled again after others had the thread. A runtime that can look at its sockets before should:
+    /// what is published meanwhile goes out together with what is due now.
+    fn go_on_later(&mut self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 }
 
 /// What a [`Driver`] does after a turn.
@@ -127,7 +134,7 @@ impl Driver {
             let until = match self.turn(cx.waker()) {
                 Turn::Done => return Poll::Ready(()),
                 Turn::Again => {
-                    cx.waker().wake_by_ref();
+                    timer.go_on_later(cx);
                     return Poll::Pending;
                 }
                 Turn::Sleep(until) => until,

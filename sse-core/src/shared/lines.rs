@@ -36,7 +36,6 @@ pub struct Attach<S> {
 
 struct Slot<S> {
     wired: Wired<S>,
-    waker: Waker,
     bell: std::sync::Arc<Bell<S>>,
 }
 
@@ -154,8 +153,7 @@ impl<S: Socket + Send + 'static> Lines<S> {
         }
         let desk = Arc::clone(&self.desk);
         let bell = std::sync::Arc::new(Bell { desk, index: short, has_rung: AtomicBool::new(true) });
-        let waker = Waker::from(std::sync::Arc::clone(&bell));
-        let slot = Some(Slot { wired: Wired::new(outbound, framing, socket), waker, bell });
+        let slot = Some(Slot { wired: Wired::new(outbound, framing, socket), bell });
         if self.vacant.pop().is_some() {
             if let Some(place) = self.slots.get_mut(index) {
                 *place = slot;
@@ -172,7 +170,9 @@ impl<S: Socket + Send + 'static> Lines<S> {
         let Some(Some(slot)) = self.slots.get_mut(index as usize) else { return };
         // From here on it may ring again.
         slot.bell.has_rung.store(false, Ordering::Release);
-        match slot.wired.serve(&mut Context::from_waker(&slot.waker), &mut self.scratch) {
+        // Made for each look: one that is kept is more memory than this is time.
+        let waker = Waker::from(std::sync::Arc::clone(&slot.bell));
+        match slot.wired.serve(&mut Context::from_waker(&waker), &mut self.scratch) {
             Served::All => {}
             Served::Part => self.wake(index as usize),
             Served::Ended | Served::Gone | Served::Failed(_) => self.remove(index),

@@ -19,7 +19,7 @@ const READS_PER_LOOK: usize = 4;
 
 /// What a client may still send, in bytes, before it is taken for one that means harm: the rest of a request's body is
 /// legal, and nobody reads it.
-const MOST_UNREAD: usize = 1024 * 1024;
+const MOST_UNREAD: u32 = 1024 * 1024;
 
 /// A transport that never blocks: what an adapter has to say of a socket, and no more.
 ///
@@ -63,7 +63,7 @@ pub(super) struct Wired<S> {
     pub(super) socket: S,
     /// Something was written that the transport may hold.
     is_flushing: bool,
-    unread: usize,
+    unread: u32,
 }
 
 /// How far a look at a connection came.
@@ -127,7 +127,9 @@ impl<S: Socket> Wired<S> {
             match self.socket.poll_read(cx, &mut buffer)? {
                 Poll::Pending => return Ok(Some(false)),
                 Poll::Ready(0) => return Ok(None),
-                Poll::Ready(count) => self.unread = self.unread.saturating_add(count),
+                Poll::Ready(count) => {
+                    self.unread = self.unread.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                }
             }
             if self.unread > MOST_UNREAD {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "the client sends and sends"));

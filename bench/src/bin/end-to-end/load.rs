@@ -1,0 +1,262 @@
+//! The loader: clients in one loop that never sleeps, and one that publishes.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::Failure;
+use crate::client::{Client, Faults, Stage, is_early};
+
+/// How many clients connect at the same time.
+const CONNECTING: usize = 64;
+
+/// When nothing came for so long, nothing will.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const PUBLISHER: Token = Token(usize::MAX);
+
+/// All clients of one server.
+pub(crate) struct Load {
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    address: SocketAddr,
+    /// `None` is one that has left.
+    pub(crate) clients: Vec<Option<Client>>,
+    /// The first so many do not read.
+    pub(crate) asleep: usize,
+    publisher: Publisher,
+    started: Instant,
+    /// The number of the next event to publish.
+    pub(crate) next: u64,
+    /// How many deliveries there were.
+    pub(crate) arrived: u64,
+    /// How long each delivery took since it was published, in nanoseconds.
+    pub(crate) delays: Vec<u64>,
+    of_those_who_left: Faults,
+}
+
+struct Publisher {
+    socket: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+    is_waiting: bool,
+}
+
+impl Load {
+    pub(crate) fn new(address: SocketAddr) -> io::Result<Load> {
+        let poll = Poll::new()?;
+        let mut socket = TcpStream::connect(address)?;
+        poll.registry().register(&mut socket, PUBLISHER, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Load {
+            poll,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; 256 * 1024],
+            address,
+            clients: Vec::new(),
+            asleep: 0,
+            publisher: Publisher { socket, request: Vec::new(), answer: Vec::new(), is_waiting: false },
+            started: Instant::now(),
+            next: 0,
+            arrived: 0,
+            delays: Vec::new(),
+            of_those_who_left: Faults::default(),
+        })
+    }
+
+    /// Has so many more clients follow, and waits until all have their response heads.
+    pub(crate) fn follow(&mut self, count: usize) -> Result<(), Failure> {
+        let first = self.clients.len();
+        let mut waits_for = first;
+        while waits_for < first + count {
+            while self.clients.len() < (waits_for + CONNECTING).min(first + count) {
+                self.connect(None, self.next)?;
+            }
+            self.until("clients connect", |load| load.stage(waits_for) != Stage::Asking)?;
+            if self.stage(waits_for) == Stage::Gone {
+                return Err(format!("client {waits_for} was refused").into());
+            }
+            waits_for += 1;
+        }
+        Ok(())
+    }
+
+    /// Begins to connect one, and says which.
+    pub(crate) fn connect(&mut self, last_event_id: Option<&str>, next: u64) -> io::Result<usize> {
+        let mut client = Client::connect(self.address, last_event_id, next)?;
+        let index = self.clients.len();
+        client.register(self.poll.registry(), Token(index))?;
+        self.clients.push(Some(client));
+        Ok(index)
+    }
+
+    pub(crate) fn stage(&self, index: usize) -> Stage {
+        self.clients[index].as_ref().map_or(Stage::Gone, |client| client.stage)
+    }
+
+    /// One leaves, and returns what it was.
+    pub(crate) fn leave(&mut self, index: usize) -> Option<Client> {
+        let client = self.clients[index].take()?;
+        self.of_those_who_left.lost += client.faults.lost;
+        self.of_those_who_left.doubled += client.faults.doubled;
+        Some(client)
+    }
+
+    /// Publishes so many events, each when everybody who reads has the one before.
+    pub(crate) fn publish_in_lockstep(&mut self, count: usize, bytes: usize) -> Result<(), Failure> {
+        for _ in 0..count {
+            self.publish(bytes)?;
+            let all = self.arrived + self.awake();
+            self.settle(all)?;
+        }
+        Ok(())
+    }
+
+    /// Publishes so many events, each when the server answered that it has the one before, and waits for all.
+    pub(crate) fn publish_openly(&mut self, count: usize, bytes: usize) -> Result<(), Failure> {
+        let all = self.arrived + self.awake() * count as u64;
+        for _ in 0..count {
+            self.publish(bytes)?;
+            self.until("an event is published", |load| !load.publisher.is_waiting)?;
+        }
+        self.settle(all)
+    }
+
+    fn publish(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.until("an event is published", |load| !load.publisher.is_waiting)?;
+        let mut data = format!("{} {} ", self.next, self.started.elapsed().as_nanos());
+        data.extend(std::iter::repeat_n('x', bytes.saturating_sub(data.len())));
+        self.next += 1;
+        let head = format!(
+            "POST /publish/bench HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+            self.address,
+            data.len()
+        );
+        self.publisher.publish(head + &data)?;
+        Ok(())
+    }
+
+    /// Waits for so many deliveries in all. Those that do not come are missed for good: they are counted.
+    fn settle(&mut self, arrived: u64) -> Result<(), Failure> {
+        let (mut known, mut since) = (self.arrived, Instant::now());
+        while self.arrived < arrived || self.publisher.is_waiting {
+            self.turn(Duration::ZERO)?;
+            if self.arrived != known {
+                (known, since) = (self.arrived, Instant::now());
+            } else if since.elapsed() > PATIENCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns until something holds.
+    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&Load) -> bool) -> Result<(), Failure> {
+        let since = Instant::now();
+        while !holds(self) {
+            self.turn(Duration::ZERO)?;
+            if since.elapsed() > 6 * PATIENCE {
+                return Err(format!("in vain: until {what}").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, and reads what comes.
+    pub(crate) fn rest(&mut self, time: Duration) -> io::Result<()> {
+        let since = Instant::now();
+        while let Some(left) = time.checked_sub(since.elapsed()) {
+            self.turn(left)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the sockets once.
+    pub(crate) fn turn(&mut self, timeout: Duration) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        for event in &self.events {
+            let Token(index) = event.token();
+            if event.token() == PUBLISHER {
+                self.publisher.ready(&mut self.buffer)?;
+                continue;
+            }
+            let Some(Some(client)) = self.clients.get_mut(index) else { continue };
+            if index < self.asleep && client.stage == Stage::Following {
+                continue;
+            }
+            let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            client.ready(&mut self.buffer, |(_, published)| {
+                self.arrived += 1;
+                self.delays.push(now.saturating_sub(published));
+            });
+        }
+        Ok(())
+    }
+
+    /// The first clients begin to read.
+    pub(crate) fn wake(&mut self) {
+        for client in self.clients.iter_mut().take(self.asleep).flatten() {
+            client.ready(&mut self.buffer, |_| {});
+        }
+        self.asleep = 0;
+    }
+
+    /// What is lost and doubled so far.
+    pub(crate) fn faults(&self) -> Faults {
+        let mut faults = self.of_those_who_left;
+        for client in self.clients.iter().skip(self.asleep).flatten() {
+            faults.lost += client.faults.lost + self.next.saturating_sub(client.next);
+            faults.doubled += client.faults.doubled;
+        }
+        faults
+    }
+
+    fn awake(&self) -> u64 {
+        (self.clients.iter().flatten().count() - self.asleep) as u64
+    }
+}
+
+impl Publisher {
+    fn publish(&mut self, request: String) -> io::Result<()> {
+        (self.request, self.is_waiting) = (request.into_bytes(), true);
+        self.write()
+    }
+
+    fn ready(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.write()?;
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.answer.extend_from_slice(&buffer[..count]),
+                Err(error) if is_early(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        // An answer without a body: it is whole when its head is.
+        if self.is_waiting && self.answer.ends_with(b"\r\n\r\n") {
+            if !self.answer.starts_with(b"HTTP/1.1 2") {
+                return Err(io::Error::other(String::from_utf8_lossy(&self.answer).into_owned()));
+            }
+            self.answer.clear();
+            self.is_waiting = false;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        while !self.request.is_empty() {
+            match self.socket.write(&self.request) {
+                Ok(count) => drop(self.request.drain(..count)),
+                Err(error) if is_early(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! A server as a child process, and what the system says about it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::Failure;
+use crate::options::Program;
+
+/// The processor of the servers, where there are two.
+const SERVER_PROCESSOR: usize = 0;
+
+/// Whether the system tells processor times and memory of other processes.
+pub(crate) const IS_SUPPORTED: bool = cfg!(target_os = "linux");
+
+/// A running server. It is ended when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it, on a processor of its own where there are two, and waits until it listens.
+    pub(crate) fn start(program: &Program) -> Result<Server, Failure> {
+        let mut command = match &program.path {
+            Some(path) => Command::new(path),
+            None => Command::new(std::env::current_exe()?),
+        };
+        if program.path.is_none() {
+            command.args(["serve", &program.name]);
+        }
+        let command =
+            command.env("PORT", "0").env("THREADS", "1").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        // It would have the loader's.
+        pin(Some(child.id()), SERVER_PROCESSOR);
+        let mut line = String::new();
+        if let Some(output) = child.stdout.as_mut() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let address = line.rsplit("http://").next().unwrap_or_default();
+        let address = address.trim().trim_end_matches('/').parse();
+        let address = address.map_err(|_| format!("{} says no address but {line:?}", program.name))?;
+        Ok(Server { child, address })
+    }
+
+    /// For how long its threads have been on a processor, in the kernel or not.
+    pub(crate) fn busy(&self) -> Option<Duration> {
+        let mut nanos = 0u64;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()? {
+            let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            nanos += stat.split_whitespace().next()?.parse::<u64>().ok()?;
+        }
+        Some(Duration::from_nanos(nanos))
+    }
+
+    /// Its share of physical memory, in bytes; without buffers that the kernel keeps for its sockets.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).ok()?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps a process, or this thread, on one processor. False where that cannot be.
+pub(crate) fn pin(process: Option<u32>, processor: usize) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let process = process.and_then(|id| rustix::thread::Pid::from_raw(i32::try_from(id).ok()?));
+        let mut processors = rustix::thread::CpuSet::new();
+        processors.set(processor);
+        rustix::thread::sched_setaffinity(process, &processors).is_ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (process, processor);
+        false
+    }
+}

@@ -1,0 +1,39 @@
+//! Connections to which nothing happens: what each costs the server's memory.
+
+use crate::load::Load;
+use crate::options::{Options, Program};
+use crate::process::Server;
+use crate::{Failure, table};
+
+use super::SETTLE;
+
+/// Descriptors that are needed for something else.
+const RESERVE: u64 = 100;
+
+/// Connections before memory is read for the first time.
+const FIRST: usize = 200;
+
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let allowed = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft);
+    let count = options.idle.min(usize::try_from(allowed.saturating_sub(RESERVE + FIRST as u64))?);
+    let mut rows = Vec::new();
+    for program in &options.servers {
+        rows.push(vec![program.name.clone(), table::figure(bytes_each(program, count)?, 0)]);
+    }
+    let heading = format!("## Idle\n\n{count} connections to which nothing happens.");
+    table::print(&heading, &["server", "user memory per connection, bytes"], &rows);
+    Ok(())
+}
+
+fn bytes_each(program: &Program, count: usize) -> Result<Option<f64>, Failure> {
+    let server = Server::start(program)?;
+    let mut load = Load::new(server.address)?;
+    // What comes with the first of them is not each one's: the room for requests that are served at the same time, too.
+    load.follow(FIRST)?;
+    load.rest(SETTLE)?;
+    let before = server.memory();
+    load.follow(count)?;
+    load.rest(SETTLE)?;
+    let pair = server.memory().zip(before);
+    Ok(pair.map(|(after, before)| after.saturating_sub(before) as f64 / count as f64))
+}

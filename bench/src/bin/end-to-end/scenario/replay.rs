@@ -1,0 +1,66 @@
+//! Clients come back, each with 100 events missed.
+
+use crate::client::Stage;
+use crate::load::Load;
+use crate::options::{Options, Program};
+use crate::process::Server;
+use crate::{Failure, table};
+
+use super::{Meter, tell};
+
+const MISSED: usize = 100;
+
+/// How many come back at the same time.
+const AT_ONCE: usize = 32;
+
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for program in &options.servers {
+        rows.push(row(program, options)?);
+    }
+    let heading = format!(
+        "## Replay\n\n{} clients come back, each with {MISSED} events of {} bytes missed. A read of the client's is a \
+         write of the server's, or several at once.",
+        options.replay, options.bytes
+    );
+    let columns = ["server", "CPU µs per client", "reads per client", "lost, doubled"];
+    table::print(&heading, &columns, &rows);
+    Ok(())
+}
+
+fn row(program: &Program, options: &Options) -> Result<Vec<String>, Failure> {
+    let server = Server::start(program)?;
+    let mut load = Load::new(server.address)?;
+    load.follow(1)?;
+    load.publish_in_lockstep(MISSED, options.bytes)?;
+    let seen = load.clients[0].as_ref().map(|client| client.last_event_id().to_owned()).unwrap_or_default();
+    let missed_from = load.next;
+    load.publish_in_lockstep(MISSED, options.bytes)?;
+
+    // The first is a try: whether there is a replay at all.
+    let first = load.connect(Some(&seen), missed_from)?;
+    load.until("the response comes", |load| load.stage(first) != Stage::Asking)?;
+    load.rest(super::SETTLE)?;
+    if load.clients[first].as_ref().is_none_or(|client| client.next == missed_from) {
+        return Ok(vec![program.name.clone(), "no replay".into(), "–".into(), "–".into()]);
+    }
+    let meter = Meter::start(&server);
+    let (mut begun, mut done, mut reads) = (0, 0, 0);
+    let mut back = Vec::new();
+    while done < options.replay {
+        while back.len() < AT_ONCE && begun < options.replay {
+            back.push(load.connect(Some(&seen), missed_from)?);
+            begun += 1;
+        }
+        load.turn(std::time::Duration::ZERO)?;
+        let (all, gone) = (load.next, load.stage(back[0]) == Stage::Gone);
+        if load.clients[back[0]].as_ref().is_some_and(|client| client.next == all) || gone {
+            reads += load.leave(back.remove(0)).map_or(0, |client| client.reads);
+            done += 1;
+        }
+    }
+    let micros = meter.micros_each(&server, options.replay);
+    let reads = reads as f64 / options.replay as f64;
+    let name = program.name.clone();
+    Ok(vec![name, table::figure(micros, 1), format!("{reads:.1}"), tell(load.faults())])
+}

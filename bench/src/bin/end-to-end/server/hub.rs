@@ -1,0 +1,75 @@
+//! The library's own: a hub, reached by sockets of their own or by bodies.
+
+use std::error::Error;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use sse_core::shared::{Channel, SharedHub};
+use sse_core::{ChannelConfig, ConfigError, Event, HubConfig, Limits};
+use sse_hyper::{Outcome, Refusal};
+use sse_tokio::Sockets;
+use tokio::net::TcpStream;
+
+pub(super) async fn serve_attached() -> Result<(), Box<dyn Error>> {
+    let app = app()?;
+    let sockets = Sockets::start()?;
+    let listener = super::listen().await?;
+    loop {
+        let (socket, _) = listener.accept().await?;
+        // One that has gone already has no delay to lose.
+        let _ = socket.set_nodelay(true);
+        // In a box: so that nothing of the request's task is left once the stream is attached.
+        tokio::spawn(Box::pin(requests(socket, app.clone(), sockets.clone())));
+    }
+}
+
+async fn requests(socket: TcpStream, app: Router, sockets: Sockets) {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new());
+    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
+    if let Ok(Outcome::Subscribed(stream)) = served.await {
+        // Where it fails, the client is gone: the loader counts what it missed.
+        let _ = sockets.attach(stream.io.into_inner(), stream.outbound, stream.framing);
+    }
+}
+
+pub(super) async fn serve_body() -> Result<(), Box<dyn Error>> {
+    // Without it small events wait for the acknowledgement of those before.
+    let listener = super::listen().await?.tap_io(|socket| drop(socket.set_nodelay(true)));
+    axum::serve(listener, app()?).await?;
+    Ok(())
+}
+
+fn app() -> Result<Router, ConfigError> {
+    let limits = Limits { connections: 1_000_000, members: 1_000_000, ..Limits::default() };
+    let hub = sse_tokio::start(sse_tokio::epoch_from_clock(), HubConfig { limits, ..HubConfig::default() })?;
+    Ok(Router::new().route(super::FOLLOW, get(follow)).route(super::PUBLISH, post(publish)).with_state(hub))
+}
+
+async fn follow(State(hub): State<SharedHub>, request: Request) -> Response {
+    let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
+    match stream.zip(channel(&hub)) {
+        Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
+            sse_hyper::response(request.version(), stream).into_response()
+        }
+        _ => Refusal::default().into_response(request.version()).into_response(),
+    }
+}
+
+async fn publish(State(hub): State<SharedHub>, data: String) -> StatusCode {
+    match channel(&hub).map(|channel| channel.publish(&Event::new().data(data))) {
+        Some(Ok(_)) => StatusCode::NO_CONTENT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn channel(hub: &SharedHub) -> Option<Channel> {
+    hub.open("bench", ChannelConfig::default()).ok()
+}

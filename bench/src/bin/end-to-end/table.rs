@@ -1,0 +1,37 @@
+//! Figures in columns of Markdown.
+
+/// Prints a table: its heading, the names of its columns, its rows.
+pub(crate) fn print(heading: &str, columns: &[&str], rows: &[Vec<String>]) {
+    println!("\n{heading}\n");
+    println!("| {} |", columns.join(" | "));
+    println!("|---|{}", "---:|".repeat(columns.len() - 1));
+    for row in rows {
+        println!("| {} |", row.join(" | "));
+    }
+}
+
+/// The middle one.
+pub(crate) fn median(figures: &[f64]) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+/// The value that so many hundredths are not above.
+pub(crate) fn percentile(figures: &[u64], hundredths: usize) -> Option<u64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable();
+    sorted.get((sorted.len() * hundredths / 100).min(sorted.len().checked_sub(1)?)).copied()
+}
+
+/// A figure, or a dash where there is none.
+pub(crate) fn figure(figure: Option<f64>, decimals: usize) -> String {
+    figure.map_or("–".to_owned(), |figure| format!("{figure:.decimals$}"))
+}
+
+/// The median, and from where to where.
+pub(crate) fn spread(figures: &[f64]) -> String {
+    let low = figures.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = figures.iter().copied().fold(0.0, f64::max);
+    median(figures).map_or("–".to_owned(), |median| format!("{median:.2} ({low:.2}..{high:.2})"))
+}
