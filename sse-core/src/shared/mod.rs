@@ -329,7 +329,9 @@ impl SharedHub {
 
     /// Whatever the hub can do that has no method here, under the lock, with the time of the clock.
     ///
-    /// The hub's actions are the driver's to poll, and its bytes those of the [`Outbound`]: leave both alone.
+    /// The hub's actions are the driver's to poll, and its bytes those of the [`Outbound`]: leave both alone. Nor is a
+    /// connection to be [disconnected](Hub::disconnect) here, which is what dropping its [`Outbound`] does: one is ended by
+    /// [`Connection::close`].
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
