@@ -24,9 +24,10 @@ fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
         println!("only {clients} clients: the system allows {allowed} files");
     }
     let mut server = Server::start();
+    // By the first client all is open that the server has.
+    drop(server.connect());
     let before = server.held_by(0);
     let mut sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
-    sockets.iter_mut().for_each(|socket| drop(read_until(socket, b"\r\n\r\n")));
     let full = server.held_by(clients);
     assert_eq!(full.files, before.files + clients as u64);
 
@@ -48,15 +49,15 @@ fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
 
     // What the allocator keeps is used again by those who come next.
     for _ in 0..2 {
-        let mut sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
-        sockets.iter_mut().for_each(|socket| drop(read_until(socket, b"\r\n\r\n")));
+        let sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
         server.held_by(clients);
         drop(sockets);
         server.held_by(0);
     }
     let end = server.held();
     assert!(end.resident < after.resident * 3 / 2, "{after:?} to {end:?}");
-    assert_eq!((end.opened, end.closed), (clients as u64 * 3, clients as u64 * 3));
+    let all = clients as u64 * 3 + 1;
+    assert_eq!((end.opened, end.closed), (all, all));
 }
 
 /// The server's process, and what it says.
@@ -94,10 +95,13 @@ impl Server {
         server
     }
 
+    /// One client, with the head. All at once, they would be more than wait to be accepted, and the system has those try
+    /// again a second later.
     fn connect(&self) -> TcpStream {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
         socket.set_read_timeout(Some(LONG)).expect("a time");
         socket.write_all(b"GET /sse/a HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is taken");
+        read_until(&mut socket, b"\r\n\r\n");
         socket
     }
 
