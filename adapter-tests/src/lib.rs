@@ -78,6 +78,8 @@ pub struct Running {
 impl Path {
     /// Starts a server.
     pub fn start(&self, setup: Setup) -> Running {
+        // Servers and clients are one process here, and some systems allow it few files at first.
+        let _ = rlimit::increase_nofile_limit(20_000);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (told, listening) = std::sync::mpsc::channel();
         let run = self.run;

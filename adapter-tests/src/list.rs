@@ -201,8 +201,13 @@ pub fn one_too_many_is_asked_to_come_back(path: Path) {
 
 /// X6: a graceful shutdown returns although streams are open, and each gets what was due.
 pub fn a_graceful_shutdown_returns(path: Path) {
+    a_graceful_shutdown_of(path, 200);
+}
+
+/// The same with so many streams.
+pub fn a_graceful_shutdown_of(path: Path, streams: u64) {
     let mut server = path.start(Setup::default());
-    let mut clients: Vec<_> = (0..200).map(|_| Client::get(&server, "a", None)).collect();
+    let mut clients: Vec<_> = (0..streams).map(|_| Client::get(&server, "a", None)).collect();
     let channel = server.hub.channel("a").expect("it was opened");
     channel.publish(&Event::new().data("the last")).expect("it is open");
     server.stop();
@@ -210,7 +215,7 @@ pub fn a_graceful_shutdown_returns(path: Path) {
         assert_eq!(client.message().data, "the last");
         assert!(client.end(), "the end is a clean one");
     }
-    assert_eq!(server.hub.stats().closed.shutting_down, 200);
+    assert_eq!(server.hub.stats().closed.shutting_down, streams);
 }
 
 /// X2: whatever bytes come instead of a request or in it, the server goes on, and holds nothing for them.

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use adapter_tests::{LONG, Path, Setup, paths};
+use adapter_tests::{LONG, Path, Setup, list, paths};
 use sse_core::Event;
 
 /// How many there shall be; fewer where the system allows no more files.
@@ -61,6 +61,13 @@ fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
     assert!(grown < 64 * clients as u64 * ROUNDS, "{held:?}");
     let all = clients as u64 * (ROUNDS + 2) + 1;
     assert_eq!((end.opened, end.closed), (all, all));
+}
+
+#[test]
+fn x6_a_graceful_shutdown_returns_with_a_thousand_streams_open() {
+    for run in [paths::hyper::axum_body, paths::tokio::attached] {
+        list::a_graceful_shutdown_of(Path { run, is_http2: false, reads_requests: true }, 1000);
+    }
 }
 
 /// The server's process, and what it says.
