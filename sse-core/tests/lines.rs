@@ -332,3 +332,32 @@ fn one_line_alone_wakes_its_loop() {
     looped.turn();
     assert_eq!(wire.text(), "data: 1\n\n");
 }
+
+/// The hub ends a connection, and its driver says so, while a write is on its way that the transport then refuses: the
+/// transport may never have room again, and nothing else would have the line look.
+#[test]
+fn a_line_that_is_refused_looks_again_when_its_connection_has_ended_meanwhile() {
+    for is_at_mark in [false, true] {
+        let mut w = World::new();
+        let outbound = w.connect();
+        let handle = outbound.handle();
+        handle.try_send(&Event::new().data("bye")).unwrap();
+        handle.close();
+        let mut line = Line::new(outbound, Framing::Chunked);
+        if is_at_mark {
+            assert_eq!(write(&mut line, &mut Wire::taking([1000])), Poll::Pending);
+        }
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let cx = &mut Context::from_waker(&waker);
+        let written = line.poll_write(cx, &mut Vec::new(), |_, _| {
+            w.millis.store(30_000, Ordering::Relaxed);
+            w.drive();
+            Poll::Pending
+        });
+        assert!(written.is_pending());
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "at the mark: {is_at_mark}");
+        assert_eq!(write(&mut line, &mut Wire::default()), Poll::Ready(false));
+        assert_eq!(line.end_mark(), b"", "it was cut short");
+    }
+}

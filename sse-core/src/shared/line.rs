@@ -175,7 +175,7 @@ impl Line {
         self.flight = Flight::Marking { sent };
         if sent < MARK.len() {
             let id = self.outbound.id();
-            self.outbound.hub().with_woken(|state, _, woken| state.waits(id, cx.waker(), woken));
+            self.outbound.hub().with_woken(|state, _, woken| state.waits_for_end(id, cx.waker(), woken));
             return Poll::Pending;
         }
         Poll::Ready(Ok(true))
@@ -225,7 +225,7 @@ impl Line {
         self.outbound.hub().with_woken(|state, now, woken| {
             // Where the connection ended meanwhile, the next look at it says so.
             state.hub.put_back(now, id, rest);
-            state.waits(id, waker, woken);
+            state.waits_for_end(id, waker, woken);
         });
         self.flight = Flight::Refused { len, sent };
     }

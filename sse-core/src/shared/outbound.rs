@@ -116,6 +116,14 @@ impl State {
         true
     }
 
+    /// Has a waker woken when a connection ends whose transport is full: at once, where the driver has told of the end
+    /// already. The transport alone might never wake it.
+    pub(super) fn waits_for_end(&mut self, id: ConnectionId, waker: &Waker, woken: &mut Woken) {
+        if !self.waits(id, waker, woken) {
+            woken.wakers.push(waker.clone());
+        }
+    }
+
     /// Those who wait for room to send to a connection are to be woken.
     pub(super) fn made_room(&mut self, id: ConnectionId, woken: &mut Woken) {
         if let Some(seat) = self.seats.get_mut(id) {
