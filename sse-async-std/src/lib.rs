@@ -91,7 +91,7 @@
 //!   under any executor, and which async-std and smol share.
 //! - A peer that goes away is noticed when it goes, where its end can be read: by the framework, [`serve`] and
 //!   [`Sockets`].
-//! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 64 KiB that was begun. Who takes
+//! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 16 KiB that was begun. Who takes
 //!   nothing for the [stall time](sse_core::HubConfig::stall) is closed.
 //! - Nothing here panics, but for what the reactor and the executor do when the system has no thread and no file
 //!   descriptor for them.

@@ -66,7 +66,7 @@
 //! - [`start`] runs one task with one timer for a hub. Its clock is the runtime's: `tokio::time::pause` works.
 //! - A peer that goes away is noticed when it goes, where its end can be read: by the framework, [`serve`] and
 //!   [`Sockets`].
-//! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 64 KiB that was begun. Who takes
+//! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 16 KiB that was begun. Who takes
 //!   nothing for the [stall time](sse_core::HubConfig::stall) is closed.
 //! - [`Sockets`] is there on Unix; elsewhere [`serve`] on a task of its own does the same, with a task for each.
 //! - Nothing here panics, but for what tokio does outside a runtime.

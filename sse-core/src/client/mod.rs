@@ -273,7 +273,7 @@ impl Client {
         }
     }
 
-    /// What to do next, or `None` if there is nothing for now.
+    /// What to do next, or `None` if nothing is pending.
     pub fn poll_action(&mut self) -> Option<ClientAction> {
         if core::mem::take(&mut self.close_pending) {
             return Some(ClientAction::Close);

@@ -1,0 +1,270 @@
+//! The hub that many tasks share.
+
+use std::string::String;
+
+use hashbrown::HashMap;
+
+use super::observe::{self, Observer, Opening};
+use super::seats::Seats;
+use super::sync::{Arc, Mutex};
+use super::{Channel, Driver, Outbound, Shared, State};
+use crate::{
+    ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, ConnectionId, Drain, Event, Hub,
+    HubConfig, Instant, OpenError, PublishError, PublishOptions, Published, Resume, Stats, SubscribeError,
+};
+
+/// A hub that many tasks and threads use. Cloning gives another handle on the same hub.
+#[derive(Clone)]
+pub struct SharedHub {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl SharedHub {
+    /// A hub, and the driver that has to be run for it.
+    ///
+    /// The `epoch` is what this run of the server is called in event ids. It has no default, because ids from before
+    /// a restart must not be taken for ids of today (H2): the start time is a good one. `clock` says what time it is,
+    /// counted from any origin, and never goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], as [`Hub::new`].
+    pub fn new(
+        epoch: impl Into<String>,
+        config: HubConfig,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Result<(SharedHub, Driver), ConfigError> {
+        let hub = Hub::new(HubConfig { epoch: epoch.into(), ..config })?;
+        let (seats, observer) = (Seats::default(), Observer::default());
+        let state = State { hub, seats, channels: HashMap::new(), driver: None, observer };
+        let shared = Arc::new(Shared { state: Mutex::new(state), clock: std::boxed::Box::new(clock) });
+        let driver = Driver::new(Arc::downgrade(&shared));
+        Ok((SharedHub { shared }, driver))
+    }
+
+    /// The channel of a name: it is opened if there is none (K1). One that is open keeps its configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], as [`Hub::open`].
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let weather = hub.open("weather", ChannelConfig::default())?;
+    /// assert_eq!(hub.open("weather", ChannelConfig::default())?.id(), weather.id(), "there is one of a name");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
+        let opened = self.with_state(|state, now| {
+            let opened = state.hub.open(now, name, config);
+            state.observer.opened(&opened);
+            Ok(self.channel_of(state, opened?))
+        });
+        observe::opened(name, &opened);
+        opened
+    }
+
+    /// The open channel of a name (K1).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// assert!(hub.channel("weather").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn channel(&self, name: &str) -> Option<Channel> {
+        self.with_state(|state, _| {
+            let id = state.hub.channel(name)?;
+            Some(self.channel_of(state, id))
+        })
+    }
+
+    fn channel_of(&self, state: &mut State, id: ChannelId) -> Channel {
+        let status = state.channels.entry(id).or_default();
+        Channel::new(self.clone(), id, Arc::clone(status))
+    }
+
+    /// Opens a connection. What is returned is the transport's end of it: dropping it disconnects (X4).
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], as [`Hub::connect`].
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let config = ConnectionConfig { last_event_id: Some("1k9f2-7".into()), ..ConnectionConfig::default() };
+    /// let outbound = hub.connect(config)?; // for whoever writes to the client
+    /// let connection = outbound.handle(); // for the application
+    /// drop(outbound);
+    /// assert!(!connection.is_open());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
+        let opening = Opening::new(&config);
+        let connected = self.with_state(|state, now| {
+            let connected = state.hub.connect(now, config);
+            if let Ok(id) = connected {
+                state.seats.insert(id);
+            }
+            state.observer.connected(&opening, &connected);
+            connected
+        });
+        opening.tell(&connected);
+        Ok(Outbound::new(self.clone(), connected?))
+    }
+
+    /// Has a connection follow a channel.
+    pub(super) fn follow(
+        &self,
+        channel: ChannelId,
+        connection: ConnectionId,
+    ) -> Result<Resume, SubscribeError> {
+        let (resumed, note) = self.with_state(|state, now| {
+            let resumed = state.hub.subscribe(now, channel, connection);
+            let note = state.observer.followed(&state.hub, channel, connection, &resumed);
+            (resumed, note)
+        });
+        note.tell();
+        resumed
+    }
+
+    /// Publishes one event to several channels of this hub: who follows more than one of them gets it once (O2).
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], as [`Hub::publish_to`].
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant, PublishOptions};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let red = hub.open("red", ChannelConfig::default())?;
+    /// let blue = hub.open("blue", ChannelConfig::default())?;
+    /// let outbound = hub.connect(ConnectionConfig::default())?;
+    /// outbound.subscribe(&red)?;
+    /// outbound.subscribe(&blue)?;
+    /// let published = hub.publish_to(&[&red, &blue], &Event::new().data("hello"), PublishOptions::default())?;
+    /// assert_eq!(published.subscriptions, 2, "of one connection, which gets it once");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn publish_to(
+        &self,
+        channels: &[&Channel],
+        event: &Event<'_>,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let ids: std::vec::Vec<_> = channels.iter().map(|channel| channel.id()).collect();
+        self.with(|hub, now| hub.publish_to(now, &ids, event, options))
+    }
+
+    /// Ends every connection before a deadline, each at a moment of its own, and takes no new ones (A2): what a server
+    /// does before it is replaced.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use sse_core::Drain;
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectError, ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    ///
+    /// hub.drain(Drain { over: Duration::from_secs(5), ..Drain::default() });
+    /// assert_eq!(hub.connect(ConnectionConfig::default()).unwrap_err(), ConnectError::ShuttingDown);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain(&self, drain: Drain) {
+        self.with(|hub, now| hub.drain(now, drain));
+        observe::draining(&drain);
+    }
+
+    /// Ends every connection once it took what was published until now, within the stall time, and takes no new ones:
+    /// what a server does before it stops, so that its own graceful shutdown returns (X6).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// hub.shut_down();
+    /// assert!(hub.connect(ConnectionConfig::default()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shut_down(&self) {
+        self.with(|hub, now| hub.shut_down(now));
+        observe::shutting_down();
+    }
+
+    /// What was counted since the hub was made, and what it holds now (A3).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let outbound = hub.connect(ConnectionConfig::default())?;
+    /// assert_eq!((hub.stats().connections, hub.stats().opened), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.with(|hub, _| hub.stats())
+    }
+
+    /// Whatever the hub can do that has no method here, under the lock, with the time of the clock.
+    ///
+    /// The hub's actions are the driver's to poll, and its bytes those of the [`Outbound`]: leave both alone. Nor is a
+    /// connection to be [disconnected](Hub::disconnect) here, which is what dropping its [`Outbound`] does: one is ended by
+    /// [`Connection::close`].
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN).unwrap();
+    /// let head = hub.with(|hub, _now| hub.head());
+    /// ```
+    pub fn with<T>(&self, work: impl FnOnce(&mut Hub, Instant) -> T) -> T {
+        self.with_state(|state, now| work(&mut state.hub, now))
+    }
+
+    /// Does work under the lock, and then wakes the driver if there is something for it to do.
+    pub(super) fn with_state<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = (self.shared.clock)();
+        let mut state = self.shared.lock();
+        let result = work(&mut state, now);
+        let State { hub, observer, .. } = &mut *state;
+        observer.worked(hub, now);
+        let driver = state.driver_to_wake();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        result
+    }
+}
+
+impl core::fmt::Debug for SharedHub {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SharedHub").field("hub", &self.shared.lock().hub).finish()
+    }
+}
+
+/// An epoch that differs from run to run, for a single server: the time since 1970 at its start, in base 36 of whole
+/// milliseconds (H2).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(sse_core::shared::epoch_of(Duration::from_secs(1_800_000_000)), "mywpiww0");
+/// ```
+pub fn epoch_of(since_1970: core::time::Duration) -> String {
+    let mut millis = since_1970.as_millis();
+    let mut digits = std::vec::Vec::new();
+    while millis > 0 || digits.is_empty() {
+        let digit = u32::try_from(millis.checked_rem(36).unwrap_or(0)).unwrap_or(0);
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        millis = millis.checked_div(36).unwrap_or(0);
+    }
+    digits.iter().rev().collect()
+}
