@@ -181,9 +181,14 @@ impl Subscription {
     /// What it owes from history above `from`: what is kept now, and what was kept when it was asked before. What of that
     /// goes before it is taken is a loss.
     pub(crate) fn replay_from(&mut self, channel: &Channel, from: Position) {
+        self.replay_between(channel, from, self.live_from);
+    }
+
+    /// The same for a connection that gets nothing above `end`.
+    pub(crate) fn replay_between(&mut self, channel: &Channel, from: Position, end: Position) {
         // A plan made anew goes back to where it began: what it had passed there is not owed again (O3).
         self.from = if self.stands > self.live_from { from.max(self.stands) } else { from };
-        let newest = channel.history.newest_by(self.live_from).unwrap_or_default();
+        let newest = channel.history.newest_by(self.live_from.min(end)).unwrap_or_default();
         self.replay_to = newest.max(self.replay_to);
     }
 

@@ -217,12 +217,14 @@ impl Hub {
         }
     }
 
-    /// Plans the start of a connection anew, if it still may (O3).
+    /// Plans the start of a connection anew, if it still may (O3). What is due to one that is being closed stands: a
+    /// reset beyond its end would hide what other channels have before that.
     fn plan(&mut self, index: u32) {
         let Hub { connections, channels, epoch, now, .. } = self;
-        let Some(connection) = connections.at_mut(index).filter(|connection| connection.is_planning) else {
+        let Some(connection) = connections.at_mut(index) else { return };
+        if !connection.is_planning || !connection.is_open() {
             return;
-        };
+        }
         connection.plan(channels, |connection: &mut Connection, position: Position| {
             connection.push_reset(*now, position, reset_frame(epoch, position));
         });

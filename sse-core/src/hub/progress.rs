@@ -287,7 +287,7 @@ impl Hub {
     /// Has a reader that has fallen read history above `from` up to what the backlog still has, and then that.
     fn read_on(&mut self, index: u32, number: usize, from: Position) {
         let Some(connection) = self.connections.at_mut(index) else { return };
-        let position = connection.position;
+        let (position, end) = (connection.position, connection.end());
         let Some(subscription) = connection.subscriptions.as_mut_slice().get_mut(number) else { return };
         let Some(channel) = self.channels.at_mut(subscription.channel) else { return };
         let owed_after = subscription.from.max(position).max(from);
@@ -298,7 +298,7 @@ impl Hub {
             subscription.join(channel, position);
             channel.backlog.leave(stood);
         }
-        subscription.replay_from(channel, owed_after);
+        subscription.replay_between(channel, owed_after, end);
     }
 
     /// Ends a connection, with the frame in progress if there is one: nobody sees half an event (S3).

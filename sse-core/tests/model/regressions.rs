@@ -202,3 +202,78 @@ fn h4_an_id_that_becomes_known_is_no_loss_where_nothing_was() {
         look(0),
     ]);
 }
+
+/// A closing connection that read on behind its end was told by the model of a loss up to there, though nothing for it
+/// was lost there.
+#[test]
+fn s1_what_a_closing_connection_is_told_of_a_loss_goes_no_further_than_the_loss() {
+    let fed = Setup { fed: true, after: 19, ..Setup::default() };
+    let log = Log {
+        events: Some(1),
+        backlog_bytes: Some(0),
+        ids_are_own: true,
+        start: 1,
+        skips: true,
+        ..Log::default()
+    };
+    let feed = |step| Op::PublishAt { channels: 1, step };
+    run(&[
+        Op::Configure(fed),
+        open(0, log),
+        feed(21),
+        feed(21),
+        feed(23),
+        connect(Last::None),
+        subscribe(0, 0),
+        Op::ShutDown,
+        feed(21),
+        feed(15),
+        Op::Transmit { connection: 0, take: Take::All },
+    ]);
+}
+
+/// Who left a channel while it was being closed, and before its first byte, was given a reset beyond its end: what other
+/// channels had before that was hidden.
+#[test]
+fn h7_the_plan_of_a_closing_connection_stands() {
+    run(&[
+        open(0, Log { events: Some(1), ..Log::default() }),
+        open(1, Log::default()),
+        open(2, Log::default()),
+        publish(1),
+        connect(Last::Behind(0)),
+        subscribe(0, 0),
+        subscribe(1, 0),
+        subscribe(2, 0),
+        publish(2),
+        Op::Close(0),
+        publish(2),
+        publish(4),
+        publish(4),
+        Op::Unsubscribe { channel: 0, connection: 0 },
+        Op::Transmit { connection: 0, take: Take::All },
+    ]);
+}
+
+/// A closing connection that read on behind its end counted as lost what was kept, beyond its end, when it did.
+#[test]
+fn s1_what_a_closing_connection_reads_on_to_ends_with_it() {
+    let own = |id| Content { id: GivenId::Own(id), ..Content::default() };
+    let with_id = |id| Op::Publish { channels: 1, event: own(id), except: None };
+    run(&[
+        open(1, Log::default()),
+        open(0, Log { events: Some(1), backlog_frames: Some(0), ids_are_own: true, ..Log::default() }),
+        connect(Last::None),
+        subscribe(0, 0),
+        subscribe(1, 0),
+        publish(2),
+        publish(2),
+        Op::Close(0),
+        with_id(0),
+        publish(1),
+        publish(1),
+        look(0),
+        with_id(1),
+        look(0),
+    ]);
+}

@@ -25,6 +25,7 @@ pub(crate) struct Subscription {
 }
 
 /// An event that is due.
+#[derive(Clone)]
 pub(crate) struct Owed {
     pub(crate) number: usize,
     pub(crate) at: Instant,

@@ -261,8 +261,8 @@ impl World {
                 // It may be fed for a channel that was followed since the first byte.
                 connection.owed.remove(&position);
             }
-            let owed =
-                connection.owed.iter().find(|(_, owed)| owed.is_replayable).map(|(position, _)| *position);
+            let owed = connection.owed.iter().find(|(_, owed)| owed.is_replayable && !owed.is_optional);
+            let owed = owed.map(|(position, _)| *position);
             assert!(owed.is_none_or(|owed| owed > position), "announced {position}, but {owed:?} is due");
             for name in self.clients[client].follows.clone() {
                 self.clients[client].excuse_through(&self.truth, name, epoch, position);

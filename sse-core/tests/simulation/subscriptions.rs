@@ -216,13 +216,30 @@ impl World {
         if connection.opening == Opening::Reset && !tells_of_one {
             connection.opening = Opening::None;
         }
-        let is_planned = connection.is_planned;
+        // What is due to one that is being closed stands.
+        let is_planned = connection.is_planned || connection.end.is_some();
         for (number, name) in given_up.into_iter().zip(name.into_iter().cycle()) {
             state.excuse(number, name);
         }
         if !is_planned {
-            self.plan(client);
+            self.plan_anew(client);
         }
+    }
+
+    /// Plans a connection again that took nothing yet. Where nobody knows whether it is being closed, its plan may stand.
+    fn plan_anew(&mut self, client: usize) {
+        let standing = self.clients[client].connection.as_ref().filter(|connection| connection.may_close);
+        let standing = standing.map(|connection| (connection.owed.clone(), connection.resets.clone()));
+        self.plan(client);
+        let (Some((owed, resets)), Some(connection)) = (standing, &mut self.clients[client].connection)
+        else {
+            return;
+        };
+        for (position, owed) in owed {
+            connection.owed.entry(position).or_insert(Owed { is_optional: true, ..owed });
+        }
+        connection.skipped.extend(connection.resets.symmetric_difference(&resets));
+        connection.resets.retain(|reset| resets.contains(reset));
     }
 
     /// A channel was closed: nobody is owed anything new of it.

@@ -122,12 +122,11 @@ impl Model {
         // One that is being closed is told of a loss up to its end, and of none beyond.
         let through = match c.stage {
             Stage::Closing { end, .. } => {
-                let owed = |position: u64| {
-                    if position > sub.live_from { sub.reader(owed_after) } else { owed_after }
+                let is_told = |position: u64| {
+                    let is_live = position > sub.live_from;
+                    if is_live { end > sub.reader(owed_after) } else { position <= end }
                 };
-                lost.filter(|position| end.min(*position) > owed(*position))
-                    .map(|position| end.min(position))
-                    .max()
+                lost.filter(|position| is_told(*position)).map(|position| end.min(position)).max()
             }
             _ => lost.max(),
         };

@@ -82,9 +82,10 @@ impl Model {
         }
     }
 
-    /// Until a byte was taken, all subscriptions are one step: each starts where the rules say now (O3).
+    /// Until a byte was taken, all subscriptions are one step: each starts where the rules say now (O3). What is due to one
+    /// that is being closed stands.
     pub(crate) fn plan(&mut self, conn: usize) {
-        if !self.conns[conn].is_planning {
+        if !self.conns[conn].is_planning || !self.conns[conn].is_open() {
             return;
         }
         let now = self.now;
