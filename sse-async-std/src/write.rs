@@ -37,7 +37,7 @@ pub async fn write_to(
     framing: Framing,
     writer: impl AsyncWrite + Unpin,
 ) -> io::Result<CloseReason> {
-    Serve::new(outbound, framing, Writer(writer)).await
+    Serve::new(outbound, framing, Transport { inner: writer, read: |_, _, _| Poll::Pending }).await
 }
 
 /// Drives a connection on a transport until it ended, or the peer went (X3), and says why. What the peer still sends is
@@ -69,59 +69,42 @@ pub async fn serve(
     framing: Framing,
     transport: impl AsyncRead + AsyncWrite + Unpin,
 ) -> io::Result<CloseReason> {
-    Serve::new(outbound, framing, Duplex(transport)).await
+    Serve::new(outbound, framing, Transport { inner: transport, read }).await
 }
 
-/// A transport that is only written to.
-struct Writer<W>(W);
-
-impl<W: AsyncWrite + Unpin> Socket for Writer<W> {
-    fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        poll_write(&mut self.0, cx, slices)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
-    }
+/// A transport, and how its peer is heard: one that is only written to never says anything.
+struct Transport<T> {
+    inner: T,
+    read: fn(&mut T, &mut Context<'_>, &mut [u8]) -> Poll<io::Result<usize>>,
 }
 
-/// A transport whose peer can be heard.
-struct Duplex<T>(T);
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Duplex<T> {
+impl<T: AsyncWrite + Unpin> Socket for Transport<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        (self.read)(&mut self.inner, cx, buffer)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        poll_write(&mut self.0, cx, slices)
+        let inner = Pin::new(&mut self.inner);
+        match slices {
+            // A plain write is the cheaper call.
+            [only] => inner.poll_write(cx, only),
+            _ => inner.poll_write_vectored(cx, slices),
+        }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        Pin::new(&mut self.inner).poll_close(cx)
     }
 }
 
-fn poll_write(
-    writer: &mut (impl AsyncWrite + Unpin),
+fn read(
+    transport: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
-    slices: &[IoSlice<'_>],
+    buffer: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    match slices {
-        // A plain write is the cheaper call.
-        [only] => Pin::new(writer).poll_write(cx, only),
-        _ => Pin::new(writer).poll_write_vectored(cx, slices),
-    }
+    Pin::new(transport).poll_read(cx, buffer)
 }
