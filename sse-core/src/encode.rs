@@ -6,7 +6,7 @@ mod json;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use memchr::{Memchr2, memchr, memchr_iter, memchr2, memchr2_iter};
+use memchr::{Memchr2, memchr2, memchr2_iter};
 
 use crate::error::{EncodeError, Field, MAX_ID_BYTES, check_frame_len};
 use crate::event::Event;
@@ -40,8 +40,9 @@ pub(crate) fn encode(event: &Event<'_>, id: Option<Id<'_>>) -> Result<Frame, Enc
         check_one_line(Field::Event, name)?;
     }
     let retry = event.retry.map(whole_millis).transpose()?.map(Decimal::new);
-    let data = event.data.as_deref().map(|text| Block::new(DATA, text));
-    let comment = event.comment.as_deref().map(|text| Block::new(COMMENT, text));
+    let (mut data_ends, mut comment_ends) = (None, None);
+    let data = event.data.as_deref().map(|text| Block::new(DATA, text, &mut data_ends));
+    let comment = event.comment.as_deref().map(|text| Block::new(COMMENT, text, &mut comment_ends));
 
     let len = [
         id.as_ref().map_or(0, |id| line_len(ID, id.len())),
@@ -117,9 +118,10 @@ pub(crate) const fn line_len<const N: usize>(_name: &[u8; N], value: usize) -> u
 }
 
 /// The lines of `text` that an end of line ends: CRLF, LF and CR are one each (9.2.5), nothing else is.
-pub(crate) struct Lines<'a> {
+pub(crate) struct Lines<'a, B = Memchr2<'a>> {
     text: &'a [u8],
-    breaks: Memchr2<'a>,
+    /// Where each CR and LF stands; the LF of a CRLF may be left out.
+    breaks: B,
     start: usize,
 }
 
@@ -127,7 +129,9 @@ impl<'a> Lines<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
         Self { text, breaks: memchr2_iter(b'\r', b'\n', text), start: 0 }
     }
+}
 
+impl<'a, B> Lines<'a, B> {
     /// Where the next line begins, in bytes.
     pub(crate) const fn start(&self) -> usize {
         self.start
@@ -139,9 +143,10 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl<'a> Iterator for Lines<'a> {
+impl<'a, B: Iterator<Item = usize>> Iterator for Lines<'a, B> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         loop {
             let end = self.breaks.next()?;
@@ -154,47 +159,75 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
+/// Where the first lines of a text end. It is found out when they are measured, and known when they are written: each
+/// line is searched once.
+struct Ends {
+    known: [u32; Ends::MOST],
+    len: usize,
+}
+
+impl Ends {
+    /// Of later lines the ends are searched again.
+    const MOST: usize = 1024;
+
+    const NONE: Ends = Ends { known: [0; Ends::MOST], len: 0 };
+
+    fn push(&mut self, end: usize) {
+        if let (Some(known), Ok(end)) = (self.known.get_mut(self.len), u32::try_from(end)) {
+            *known = end;
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    fn known(&self) -> &[u32] {
+        self.known.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// A text of which every line gets the same prefix, and how long it is then (E2).
 struct Block<'a, const N: usize> {
     prefix: &'static [u8; N],
     text: &'a [u8],
-    one_line: bool,
+    /// Of the first lines of a text that has several.
+    ends: &'a [u32],
     len: u64,
 }
 
 impl<'a, const N: usize> Block<'a, N> {
-    fn new(prefix: &'static [u8; N], text: &'a str) -> Self {
+    /// Measures `text`; `ends` is room for what is found out by that.
+    fn new(prefix: &'static [u8; N], text: &'a str, ends: &'a mut Option<Ends>) -> Self {
         let text = text.as_bytes();
-        let one_line = memchr2(b'\r', b'\n', text).is_none();
-        let len = if one_line { line_len(prefix, text.len()) } else { Self::measure(prefix, text) };
-        Self { prefix, text, one_line, len }
-    }
-
-    fn measure(prefix: &[u8; N], text: &[u8]) -> u64 {
-        if memchr(b'\r', text).is_none() {
-            // Most texts have only LF. These are counted without a stop at each, which halves the cost of short lines.
-            let lines = (memchr_iter(b'\n', text).count() as u64).saturating_add(1);
-            return lines.saturating_mul(N as u64).saturating_add(line_len(b"", text.len()));
+        if memchr2(b'\r', b'\n', text).is_none() {
+            return Self { prefix, text, ends: &[], len: line_len(prefix, text.len()) };
         }
+        let ends = ends.insert(Ends::NONE);
         let mut lines = Lines::new(text);
-        let mut len = 0_u64;
-        for line in &mut lines {
+        let (mut start, mut len) = (0_usize, 0_u64);
+        while let Some(line) = lines.next() {
             len = len.saturating_add(line_len(prefix, line.len()));
+            ends.push(start.saturating_add(line.len()));
+            start = lines.start();
         }
         // What follows the last line break is a line, too, an empty one included: that keeps a trailing line break.
-        len.saturating_add(line_len(prefix, lines.rest().len()))
+        len = len.saturating_add(line_len(prefix, lines.rest().len()));
+        Self { prefix, text, ends: ends.known(), len }
     }
 
     fn write(&self, wire: &mut Vec<u8>) {
-        if self.one_line {
-            // Most texts are: they are searched once, not twice.
-            return write_line(wire, self.prefix, self.text);
-        }
-        let mut lines = Lines::new(self.text);
+        let known = self.ends.iter().map(|end| *end as usize);
+        let mut lines = Lines { text: self.text, breaks: known, start: 0 };
         for line in &mut lines {
             write_line(wire, self.prefix, line);
         }
-        write_line(wire, self.prefix, lines.rest());
+        let mut rest = lines.rest();
+        if self.ends.len() >= Ends::MOST {
+            let mut lines = Lines::new(rest);
+            for line in &mut lines {
+                write_line(wire, self.prefix, line);
+            }
+            rest = lines.rest();
+        }
+        write_line(wire, self.prefix, rest);
     }
 }
 

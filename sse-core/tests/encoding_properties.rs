@@ -1,0 +1,129 @@
+//! The rules E2, E4 and E6 for texts and bytes that nobody thought of.
+
+mod wire;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sse_core::{Decoder, Event, Frame};
+use wire::{Outcome, decode, message};
+
+/// E2: what a decoder makes of a text's line ends.
+fn normalised(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+fn keeps_e4(id: &str) -> bool {
+    id.len() <= 1024 && id.trim() == id && !id.chars().any(char::is_control)
+}
+
+/// What the format gives a meaning to.
+const TEXTS: &[&str] = &["\r", "\n", "\r\n", " ", ":", "data", "id: 7", "event:", "\u{feff}", "\0"];
+
+fn strings() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => proptest::sample::select(TEXTS).prop_map(String::from),
+        1 => any::<String>(),
+        1 => "[a-z0-9é]{0,3}",
+    ];
+    proptest::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+}
+
+const PARTS: &[&[u8]] = &[
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\n\n",
+    b"\r",
+    b"\n",
+    b"id",
+    b"id:",
+    b"id: 8",
+    b" 7",
+    b":",
+    b"data: x",
+    b"data",
+    b"\0",
+    b" ",
+    b"\xef\xbb\xbf",
+    b"\xc3",
+];
+const ENDS: &[&str] = &["", "\n", "\n\n", "\r\r", "\r\n\r\n", "\n\r"];
+
+fn raw_blocks() -> impl Strategy<Value = Vec<u8>> {
+    let parts = proptest::collection::vec(proptest::sample::select(PARTS), 0..8);
+    (parts, proptest::sample::select(ENDS))
+        .prop_map(|(parts, end)| [&parts.concat(), end.as_bytes()].concat())
+}
+
+proptest! {
+    #[test]
+    fn e2_any_event_is_refused_or_read_back(
+        id in proptest::option::of(strings()), event in proptest::option::of(strings()),
+        data in proptest::option::of(strings()), retry in proptest::option::of(any::<u64>()),
+        comment in proptest::option::of(strings()),
+    ) {
+        let mut built = Event::new();
+        if let Some(id) = &id { built = built.id(id) }
+        if let Some(event) = &event { built = built.event(event) }
+        if let Some(data) = &data { built = built.data(data) }
+        if let Some(retry) = retry { built = built.retry(Duration::from_millis(retry)) }
+        if let Some(comment) = &comment { built = built.comment(comment) }
+
+        let refused = id.as_ref().is_some_and(|id| !keeps_e4(id))
+            || event.as_ref().is_some_and(|event| event.contains(['\r', '\n']));
+        let encoded = built.encode();
+        prop_assert_eq!(encoded.is_err(), refused);
+        if let Ok(frame) = encoded {
+            prop_assert_eq!(frame.id(), id.as_deref());
+            let id = id.unwrap_or_default();
+            let name = event.filter(|event| !event.is_empty()).unwrap_or("message".into());
+            let results = data.iter().map(|data| Ok(message(&name, &normalised(data), &id))).collect();
+            prop_assert_eq!(decode(frame.as_bytes()), Outcome { results, last_event_id: id, retry });
+            prop_assert_eq!(Frame::parse(frame.as_bytes().to_vec()), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn e6_a_frame_is_what_a_decoder_takes_for_one_block(raw in raw_blocks()) {
+        let is_block = std::str::from_utf8(&raw).is_ok_and(|text| {
+            let (lines, unfinished) = wire::naive_lines(text.as_bytes());
+            let ids = lines.iter().filter_map(|line| match line.split_once(':') {
+                Some(("id", value)) => Some(value.strip_prefix(' ').unwrap_or(value)),
+                _ => None,
+            });
+            !text.starts_with('\u{feff}')
+                && unfinished.is_empty()
+                && lines.iter().position(String::is_empty) == lines.len().checked_sub(1)
+                && ids.into_iter().all(keeps_e4)
+        });
+        let frame = Frame::parse(raw.clone());
+        prop_assert_eq!(frame.is_ok(), is_block && !raw.is_empty());
+        if let Ok(frame) = frame {
+            let outcome = wire::decode_cut(Decoder::new().with_last_event_id("before"), &raw, &[]);
+            prop_assert_eq!(frame.id().unwrap_or("before"), &outcome.last_event_id);
+            let other = frame.with_id("new").unwrap();
+            prop_assert_eq!(other.id(), Some("new"));
+            prop_assert_eq!(Frame::parse(other.as_bytes().to_vec()), Ok(other.clone()));
+            let data = |outcome: Outcome| -> Vec<_> { outcome.results.into_iter().map(|m| m.unwrap().data).collect() };
+            prop_assert_eq!(data(decode(other.as_bytes())), data(outcome));
+        }
+    }
+
+    #[test]
+    fn e6_frames_one_after_another_are_read_as_each_was_meant(
+        blocks in proptest::collection::vec(prop_oneof![raw_blocks(), Just(b"\n".to_vec()), Just(b":\n\n".to_vec())], 0..6),
+    ) {
+        let mut decoder = Decoder::new();
+        let (mut stream, mut expected) = (Vec::new(), Vec::new());
+        for frame in blocks.into_iter().filter_map(|raw| Frame::parse(raw).ok()) {
+            // Alone it is read by a decoder that knows no more than the id.
+            let alone = Decoder::new().with_last_event_id(decoder.last_event_id());
+            let alone = wire::decode_cut(alone, frame.as_bytes(), &[]);
+            decoder = decoder.with_last_event_id(&alone.last_event_id);
+            expected.extend(alone.results);
+            stream.extend_from_slice(frame.as_bytes());
+        }
+        prop_assert_eq!(decode(&stream).results, expected);
+    }
+}
