@@ -111,6 +111,15 @@ impl<K: Key, T> Arena<K, T> {
         }
     }
 
+    /// What is in a slot, with its id.
+    #[inline]
+    pub(crate) fn entry(&self, index: u32) -> Option<(K, &T)> {
+        match self.slots.get(index as usize)? {
+            Slot::Occupied { generation, value } => Some((K::new(index, *generation), value)),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
         match self.slots.get(index as usize)? {

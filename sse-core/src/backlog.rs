@@ -17,6 +17,8 @@ use crate::id::Position;
 /// Adding is O(1) and does not depend on the number of readers. Moving a reader is O(log n) in the frames.
 pub(crate) struct Backlog {
     frames: VecDeque<Awaited>,
+    /// No frame stands between this position and the newest.
+    before_newest: Position,
     /// Bytes of those frames.
     bytes: usize,
     /// Readers that wait for the next event to be published.
@@ -39,6 +41,7 @@ impl Backlog {
     pub(crate) fn new(limits: BacklogConfig) -> Backlog {
         Backlog {
             frames: VecDeque::new(),
+            before_newest: Position::ORIGIN,
             bytes: 0,
             caught_up: 0,
             fallen: 0,
@@ -54,6 +57,7 @@ impl Backlog {
             return 0;
         }
         self.bytes = self.bytes.saturating_add(entry.frame.len());
+        self.before_newest = self.frames.back().map(|newest| newest.entry.position).unwrap_or_default();
         self.frames.push_back(Awaited { entry, readers: core::mem::take(&mut self.caught_up) });
         let mut lost = 0u64;
         while self.frames.len() > 1 && self.is_beyond_limits() {
@@ -80,6 +84,19 @@ impl Backlog {
     #[inline]
     pub(crate) fn advance(&mut self, from: Position, to: Position) {
         let has_fallen = self.has_lost_after(from);
+        if let Some(newest) = self.frames.back_mut()
+            && !has_fallen
+            && (self.before_newest..newest.entry.position).contains(&from)
+            && to >= newest.entry.position
+        {
+            // The usual step, from one frame that it waits for to none.
+            newest.readers = newest.readers.saturating_sub(1);
+            self.caught_up = self.caught_up.saturating_add(1);
+            if newest.readers == 0 {
+                self.release();
+            }
+            return;
+        }
         let (left, joined) = (self.index_after(from), self.index_after(to));
         if !has_fallen && left == joined {
             return;
@@ -124,12 +141,9 @@ impl Backlog {
     /// The newest frame, if it is the only one above a position.
     #[inline]
     pub(crate) fn only_after(&self, position: Position) -> Option<(usize, &Entry)> {
-        let index = self.frames.len().checked_sub(1)?;
-        let is_before = |awaited: &Awaited| awaited.entry.position <= position;
-        let others_are_before =
-            index.checked_sub(1).is_none_or(|other| self.frames.get(other).is_some_and(is_before));
-        let newest = self.frames.get(index).filter(|newest| others_are_before && !is_before(newest))?;
-        Some((index, &newest.entry))
+        let newest = &self.frames.back()?.entry;
+        let is_only = (self.before_newest..newest.position).contains(&position);
+        is_only.then(|| (self.frames.len().saturating_sub(1), newest))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use crate::backlog::Backlog;
 use crate::config::{ChannelConfig, OnClose};
@@ -98,19 +99,19 @@ impl Members {
         self.connections.iter().copied()
     }
 
-    /// Takes in a connection and says under which index it is found; `None` beyond four billion.
-    pub(crate) fn join(&mut self, connection: u32) -> Option<u32> {
-        let index = u32::try_from(self.connections.len()).ok()?;
+    /// Takes in a connection and says under which number it is found, counted from one; `None` beyond four billion.
+    pub(crate) fn join(&mut self, connection: u32) -> Option<NonZeroU32> {
+        let number = u32::try_from(self.connections.len()).ok()?.checked_add(1)?;
         self.connections.push(connection);
-        Some(index)
+        NonZeroU32::new(number)
     }
 
-    /// Lets the member at `index` go. Up to two others change their index: they are returned with the new one.
+    /// Lets the member of a number go. Up to two others change their number: they are returned with the new one.
     ///
     /// A sweep in progress still visits everybody once: the hole is filled with the last visited member, and the hole
     /// that this leaves with the last member of all.
-    pub(crate) fn leave(&mut self, index: u32) -> [Option<(u32, u32)>; 2] {
-        let mut hole = index as usize;
+    pub(crate) fn leave(&mut self, number: NonZeroU32) -> [Option<(u32, NonZeroU32)>; 2] {
+        let mut hole = (number.get() as usize).saturating_sub(1);
         let mut moved = [None, None];
         if hole >= self.connections.len() {
             return moved;
@@ -157,8 +158,9 @@ impl Members {
         self.is_swept
     }
 
-    fn place(&self, index: usize) -> Option<(u32, u32)> {
-        Some((*self.connections.get(index)?, u32::try_from(index).ok()?))
+    fn place(&self, index: usize) -> Option<(u32, NonZeroU32)> {
+        let number = u32::try_from(index).ok()?.checked_add(1)?;
+        Some((*self.connections.get(index)?, NonZeroU32::new(number)?))
     }
 }
 
@@ -172,15 +174,13 @@ mod tests {
 
     #[test]
     fn d7_a_sweep_misses_nobody_who_stays() {
-        for leaver in 0..6 {
+        for leaver in 0..6_u32 {
             for visited in 0..=6 {
                 let mut members = Members::default();
-                for connection in 0..6 {
-                    members.join(connection);
-                }
+                let numbers: Vec<_> = (0..6).filter_map(|connection| members.join(connection)).collect();
                 assert!(members.ask_sweep());
                 let mut seen: Vec<u32> = (0..visited).filter_map(|_| members.visit()).collect();
-                members.leave(leaver);
+                members.leave(numbers[leaver as usize]);
                 seen.extend(sweep_rest(&mut members));
                 seen.sort_unstable();
                 seen.dedup();
@@ -208,14 +208,12 @@ mod tests {
     #[test]
     fn members_that_moved_are_told() {
         let mut members = Members::default();
-        for connection in [10, 11, 12, 13] {
-            members.join(connection);
-        }
+        let numbers = [10, 11, 12, 13].map(|connection| members.join(connection).unwrap());
         members.ask_sweep();
         members.visit();
         members.visit();
         members.visit();
-        assert_eq!(members.leave(0), [Some((12, 0)), Some((13, 2))]);
+        assert_eq!(members.leave(numbers[0]), [Some((12, numbers[0])), Some((13, numbers[2]))]);
         assert_eq!(members.iter().collect::<Vec<_>>(), [12, 11, 13]);
     }
 }

@@ -166,7 +166,7 @@ impl Connection {
     ) -> Connection {
         Connection {
             position,
-            subscriptions: Subscriptions::None,
+            subscriptions: Subscriptions::NONE,
             closes_after: Position::new(u64::MAX),
             stage: Stage::Open,
             is_starting: true,
@@ -184,6 +184,17 @@ impl Connection {
             expires: MaybeInstant::NONE,
             on_timeout: config.on_timeout,
             armed: Armed::default(),
+        }
+    }
+
+    /// Moves to a position, with every reader that it is.
+    #[inline]
+    pub(crate) fn move_to(&mut self, channels: &mut Channels, position: Position) {
+        self.position = position;
+        for subscription in self.subscriptions.as_mut_slice() {
+            if let Some(channel) = channels.at_mut(subscription.channel) {
+                subscription.move_to(channel, position);
+            }
         }
     }
 
@@ -356,7 +367,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn sizes_stay_within_their_budgets() {
-        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 200, "{}", size_of::<Connection>());
         assert!(size_of::<Subscription>() <= 48, "{}", size_of::<Subscription>());
         assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
         assert!(size_of::<Option<Bytes>>() <= 32);

@@ -2,6 +2,8 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
+use core::slice;
 
 use crate::channel::Channel;
 use crate::config::{GapPolicy, Start};
@@ -11,17 +13,18 @@ use crate::resume::Resume;
 
 /// What a connection follows; the usual single channel needs no memory of its own.
 pub(crate) enum Subscriptions {
-    None,
-    One([Subscription; 1]),
+    One(Subscription),
+    /// None, or several.
     Many(Vec<Subscription>),
 }
 
 impl Subscriptions {
+    pub(crate) const NONE: Subscriptions = Subscriptions::Many(Vec::new());
+
     #[inline]
     pub(crate) fn as_slice(&self) -> &[Subscription] {
         match self {
-            Subscriptions::None => &[],
-            Subscriptions::One(one) => one,
+            Subscriptions::One(one) => slice::from_ref(one),
             Subscriptions::Many(many) => many,
         }
     }
@@ -29,16 +32,15 @@ impl Subscriptions {
     #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [Subscription] {
         match self {
-            Subscriptions::None => &mut [],
-            Subscriptions::One(one) => one,
+            Subscriptions::One(one) => slice::from_mut(one),
             Subscriptions::Many(many) => many,
         }
     }
 
     pub(crate) fn push(&mut self, subscription: Subscription) {
         match self {
-            Subscriptions::None => *self = Subscriptions::One([subscription]),
-            Subscriptions::One([one]) => *self = Subscriptions::Many(vec![*one, subscription]),
+            Subscriptions::One(one) => *self = Subscriptions::Many(vec![*one, subscription]),
+            Subscriptions::Many(many) if many.is_empty() => *self = Subscriptions::One(subscription),
             Subscriptions::Many(many) => many.push(subscription),
         }
     }
@@ -46,7 +48,7 @@ impl Subscriptions {
     pub(crate) fn remove(&mut self, number: usize) {
         match self {
             Subscriptions::Many(many) if number < many.len() && many.len() > 1 => drop(many.remove(number)),
-            _ if number < self.as_slice().len() => *self = Subscriptions::None,
+            _ if number < self.as_slice().len() => *self = Subscriptions::NONE,
             _ => {}
         }
     }
@@ -61,8 +63,8 @@ impl Subscriptions {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscription {
     pub(crate) channel: u32,
-    /// Its index among the channel's members.
-    pub(crate) member: u32,
+    /// Its number among the channel's members. That it is never zero saves [`Subscriptions`] a word.
+    pub(crate) member: NonZeroU32,
     /// Where its hub stood when it was made: a reader that falls behind becomes live later, its plan stays the same.
     pub(crate) made_at: Position,
     /// Nothing at or below it is due.
@@ -94,7 +96,7 @@ pub(crate) struct Place {
 
 impl Subscription {
     /// A subscription that is live from `live_from` on and is owed nothing before.
-    pub(crate) fn live(channel: u32, member: u32, live_from: Position) -> Subscription {
+    pub(crate) fn live(channel: u32, member: NonZeroU32, live_from: Position) -> Subscription {
         Subscription {
             channel,
             member,

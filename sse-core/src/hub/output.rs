@@ -1,6 +1,5 @@
 //! What has to be done: actions, and the instants at which to ask again.
 
-use crate::channel::Channel;
 use crate::config::OnTimeout;
 use crate::connection::{Stage, Wake};
 use crate::deadline::Timer;
@@ -243,41 +242,43 @@ impl Hub {
     fn sweep(&mut self) -> Option<ConnectionId> {
         for _ in 0..VISITS_PER_POLL {
             let id = *self.sweeps.front()?;
-            let member = self.channels.index(id).and_then(|index| {
-                let channel = self.channels.at_mut(index)?;
-                Some((index, channel.members.visit()))
-            });
-            match member {
-                Some((channel, Some(member))) => {
-                    if self.visit(channel, member) {
-                        return self.connections.key(member);
+            let channel = self.channels.index(id).and_then(|index| self.channels.at_mut(index));
+            let Some(channel) = channel else {
+                self.sweeps.pop_front();
+                continue;
+            };
+            let is_taken_along = channel.takes_connections();
+            match channel.members.visit() {
+                Some(member) => {
+                    if let Some(named) = self.visit(member, is_taken_along) {
+                        return Some(named);
                     }
                 }
-                Some((channel, None)) => {
+                None => {
+                    let has_to_go_on = channel.members.finish_pass();
                     self.sweeps.pop_front();
-                    if self.channels.at_mut(channel).is_some_and(|channel| channel.members.finish_pass()) {
+                    if has_to_go_on {
                         self.sweeps.push_back(id);
                     }
                 }
-                None => drop(self.sweeps.pop_front()),
             }
         }
         None
     }
 
-    /// Visits a member of a channel in which something happened; true when it has to be named.
-    fn visit(&mut self, channel: u32, member: u32) -> bool {
-        if self.channels.at(channel).is_some_and(Channel::takes_connections) {
+    /// Visits a member of a channel in which something happened; returns it when it has to be named.
+    fn visit(&mut self, member: u32, is_taken_along: bool) -> Option<ConnectionId> {
+        if is_taken_along {
             self.begin_close(member, CloseReason::ChannelClosed);
         }
-        match self.connections.at(member).map(|connection| connection.wake) {
-            Some(Wake::Idle) => self.name_if_due(member),
+        let (id, connection) = self.connections.entry(member)?;
+        match connection.wake {
+            Wake::Idle => self.name_if_due(member).then_some(id),
             // The driver has it, or will: it finds out itself.
-            Some(Wake::Named | Wake::Queued) => {
+            Wake::Named | Wake::Queued => {
                 self.wake(member);
-                false
+                None
             }
-            None => false,
         }
     }
 

@@ -19,8 +19,8 @@ const KEPT_WAKES: usize = 64;
 impl Hub {
     /// What is due first to a connection.
     pub(super) fn first_item(&self, index: u32) -> Option<Item> {
-        let connection = self.connections.at(index)?;
-        Cursor::new(connection).next(self.connections.key(index)?, connection, &self.channels)
+        let (id, connection) = self.connections.entry(index)?;
+        Cursor::new(connection).next(id, connection, &self.channels)
     }
 
     /// Whether a connection has bytes due, or something to find out about what it has lost.
@@ -31,7 +31,8 @@ impl Hub {
     /// All that is due to a connection, where that is one item and known without a walk.
     #[inline]
     pub(super) fn only_item(&self, index: u32) -> Option<Only> {
-        due::only_item(self.connections.key(index)?, self.connections.at(index)?, &self.channels)
+        let (id, connection) = self.connections.entry(index)?;
+        due::only_item(id, connection, &self.channels)
     }
 
     /// Whether a connection has something to find out about what it has lost.
@@ -132,7 +133,10 @@ impl Hub {
             let position = connection.position;
             let next = due::next_read(id, connection, &self.channels, position);
             // Without a next one it stays, and passes what it has from another channel (O4).
-            self.move_to(index, next.map_or(position, |(place, _)| place.position));
+            let position = next.map_or(position, |(place, _)| place.position);
+            if let Some(connection) = self.connections.at_mut(index) {
+                connection.move_to(&mut self.channels, position);
+            }
             if next.is_none() {
                 break;
             }
@@ -178,7 +182,7 @@ impl Hub {
             Item::Event(Place { position, in_history, .. }) => {
                 let is_open = connection.is_open();
                 self.stats.replayed = self.stats.replayed.saturating_add(u64::from(in_history));
-                self.move_to(index, position);
+                connection.move_to(&mut self.channels, position);
                 if !is_open {
                     self.drop_drained(index);
                 }
@@ -203,7 +207,7 @@ impl Hub {
             connection.wake = Wake::Idle;
         }
         match item {
-            Item::Event(place) => self.move_to(index, place.position),
+            Item::Event(place) => connection.move_to(&mut self.channels, place.position),
             Item::Ping => {
                 connection.ping.sent();
                 self.stats.pings = self.stats.pings.saturating_add(1);
@@ -224,18 +228,6 @@ impl Hub {
             self.wake(index);
         } else {
             self.settle_idle(index);
-        }
-    }
-
-    /// Moves a connection to a position, and with it every reader that it is.
-    fn move_to(&mut self, index: u32, position: Position) {
-        let Hub { connections, channels, .. } = self;
-        let Some(connection) = connections.at_mut(index) else { return };
-        connection.position = position;
-        for subscription in connection.subscriptions.as_mut_slice() {
-            if let Some(channel) = channels.at_mut(subscription.channel) {
-                subscription.move_to(channel, position);
-            }
         }
     }
 

@@ -145,8 +145,7 @@ impl<'a> Transmit<'a> {
     }
 
     fn connection(&self) -> Option<(ConnectionId, &Connection)> {
-        let index = self.index?;
-        Some((self.hub.connections.key(index)?, self.hub.connections.at(index)?))
+        self.hub.connections.entry(self.index?)
     }
 
     fn first_bytes(&self) -> Option<&Bytes> {
