@@ -47,7 +47,7 @@ pub struct Line {
 /// The last chunk, which has no bytes (RFC 9112, section 7.1).
 const MARK: &[u8] = b"0\r\n\r\n";
 
-/// What became of the bytes that were written last.
+/// What became of the bytes that were written last. The numbers are short: an idle connection has them, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flight {
     Landed,
@@ -56,14 +56,24 @@ enum Flight {
     /// The transport took the first `sent` of the bytes of a chunk, its framing among them. What is left of the chunk's
     /// `len` bytes is the frame in progress.
     Refused {
-        len: usize,
-        sent: usize,
+        len: u32,
+        sent: u32,
     },
     /// The transport took everything, and the first `sent` bytes of the mark that says so. The hub still counts a byte as
     /// due: so the mark has the time that the peer has for everything else.
     Marking {
-        sent: usize,
+        sent: u8,
     },
+}
+
+impl Flight {
+    /// # Errors
+    ///
+    /// A frame has less than 4 GiB, but the last few of them do not leave room for the framing.
+    fn refused(len: usize, sent: usize) -> io::Result<Flight> {
+        let short = |count: usize| u32::try_from(count).map_err(io::Error::other);
+        Ok(Flight::Refused { len: short(len)?, sent: short(sent)? })
+    }
 }
 
 /// What is written next.
@@ -134,7 +144,8 @@ impl Line {
                         Some(rest) => frame.unsent_of(rest, sent),
                         None => Bytes::copy_from_slice(frame.unsent_in(scratch, sent)),
                     };
-                    self.refused(cx.waker(), len, sent, rest);
+                    self.flight = Flight::refused(len, sent)?;
+                    self.put_back(cx.waker(), rest);
                     return Poll::Pending;
                 }
             }
@@ -172,7 +183,7 @@ impl Line {
                 Poll::Pending => break,
             }
         }
-        self.flight = Flight::Marking { sent };
+        self.flight = Flight::Marking { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
         if sent < MARK.len() {
             let id = self.outbound.id();
             self.outbound.hub().with_woken(|state, _, woken| state.waits_for_end(id, cx.waker(), woken));
@@ -189,8 +200,8 @@ impl Line {
             let mut window = state.hub.transmit(now, id);
             match flight {
                 Flight::Taken if is_ending && window.remaining() == 1 => return Load::Mark { sent: 0 },
-                Flight::Marking { sent } if sent < MARK.len() && window.has_remaining() => {
-                    return Load::Mark { sent };
+                Flight::Marking { sent } if usize::from(sent) < MARK.len() && window.has_remaining() => {
+                    return Load::Mark { sent: sent.into() };
                 }
                 Flight::Taken | Flight::Marking { .. } => window.advance(1),
                 Flight::Landed | Flight::Refused { .. } => {}
@@ -202,7 +213,9 @@ impl Line {
                 return if waits { Load::Nothing } else { Load::Ended };
             }
             let load = match flight {
-                Flight::Refused { len, sent } => Load::Shared { len, sent, rest: share(&mut window) },
+                Flight::Refused { len, sent } => {
+                    Load::Shared { len: len as usize, sent: sent as usize, rest: share(&mut window) }
+                }
                 _ if window.chunk().len() >= LARGE_FRAME => {
                     let rest = share(&mut window);
                     Load::Shared { len: rest.len(), sent: 0, rest }
@@ -220,14 +233,13 @@ impl Line {
     }
 
     /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
-    fn refused(&mut self, waker: &Waker, len: usize, sent: usize, rest: Bytes) {
+    fn put_back(&mut self, waker: &Waker, rest: Bytes) {
         let id = self.outbound.id();
         self.outbound.hub().with_woken(|state, now, woken| {
             // Where the connection ended meanwhile, the next look at it says so.
             state.hub.put_back(now, id, rest);
             state.waits_for_end(id, waker, woken);
         });
-        self.flight = Flight::Refused { len, sent };
     }
 }
 
