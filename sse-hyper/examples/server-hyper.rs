@@ -7,14 +7,16 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::str;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, Event, HubConfig, PublishError};
 use sse_hyper::{Refusal, SseBody};
@@ -37,10 +39,20 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/", listener.local_addr()?);
-    // Without it small events wait for the acknowledgement of those before.
-    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    axum::serve(listener, app).await?;
-    Ok(())
+    let mut http = http1::Builder::new();
+    // Within 30 seconds a head has to be there. Small events are written from one buffer.
+    http.timer(TokioTimer::new()).writev(false);
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            // No file descriptors are left; some come back when clients go.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // Without it small events wait for the acknowledgement of those before.
+        let _ = socket.set_nodelay(true);
+        // `axum::serve` would do, and take 8 KiB more for each connection, as it speaks HTTP/2 as well.
+        tokio::spawn(http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(app.clone())));
+    }
 }
 
 async fn follow(

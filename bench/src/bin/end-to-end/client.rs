@@ -14,7 +14,7 @@ pub(crate) struct Client {
     request: Vec<u8>,
     /// The response head, until all of it is there.
     head: Vec<u8>,
-    chunks: Chunks,
+    body: Body,
     decoder: Decoder,
     pub(crate) stage: Stage,
     /// The number of the event that has to come next.
@@ -55,7 +55,7 @@ impl Client {
             socket: TcpStream::connect(address)?,
             request: request.into_bytes(),
             head: Vec::new(),
-            chunks: Chunks::Size(0),
+            body: Body::Size(0),
             decoder: Decoder::new(),
             stage: Stage::Asking,
             next,
@@ -110,11 +110,15 @@ impl Client {
             };
             let is_good = whole.starts_with(b"HTTP/1.1 200");
             self.stage = if is_good { Stage::Following } else { Stage::Gone };
+            let head = whole[..end].to_ascii_lowercase();
+            if !head.windows(CHUNKED.len()).any(|part| part == CHUNKED) {
+                self.body = Body::UntilClose;
+            }
             bytes = &whole[end + 4..];
         }
-        let Client { chunks, decoder, .. } = self;
-        chunks.push(bytes, |data| decoder.push(data));
-        if matches!(chunks, Chunks::End) {
+        let Client { body, decoder, .. } = self;
+        body.push(bytes, |data| decoder.push(data));
+        if matches!(body, Body::End) {
             self.stage = Stage::Gone;
         }
         while let Some(message) = self.decoder.next_message() {
@@ -148,8 +152,12 @@ pub(crate) fn is_early(error: &io::Error) -> bool {
     matches!(error.kind(), WouldBlock | Interrupted | NotConnected)
 }
 
-/// A body in chunks (RFC 9112, section 7.1), and what comes next of it.
-enum Chunks {
+/// What a head says of a body in chunks, in lower case.
+const CHUNKED: &[u8] = b"\r\ntransfer-encoding: chunked";
+
+/// A body in chunks (RFC 9112, section 7.1), and what comes next of it; or one that ends with its connection.
+enum Body {
+    UntilClose,
     /// Digits of a size, of which so much is known.
     Size(usize),
     /// So many bytes, and the line break behind them.
@@ -158,29 +166,30 @@ enum Chunks {
     End,
 }
 
-impl Chunks {
+impl Body {
     fn push(&mut self, mut bytes: &[u8], mut data: impl FnMut(&[u8])) {
         while let [first, rest @ ..] = bytes {
             match self {
-                Chunks::Size(size) => {
+                Body::Size(size) => {
                     if let Some(digit) = char::from(*first).to_digit(16) {
                         *size = *size * 16 + digit as usize;
                     } else if *first == b'\n' {
-                        *self = if *size == 0 { Chunks::End } else { Chunks::Data(*size + 2) };
+                        *self = if *size == 0 { Body::End } else { Body::Data(*size + 2) };
                     }
                     bytes = rest;
                 }
-                Chunks::Data(left) => {
+                Body::Data(left) => {
                     let now = bytes.len().min(*left);
                     let of_data = now.min(left.saturating_sub(2));
                     data(&bytes[..of_data]);
                     bytes = &bytes[now..];
                     *left -= now;
                     if *left == 0 {
-                        *self = Chunks::Size(0);
+                        *self = Body::Size(0);
                     }
                 }
-                Chunks::End => return,
+                Body::UntilClose => return data(bytes),
+                Body::End => return,
             }
         }
     }

@@ -238,8 +238,7 @@ impl Publisher {
                 Err(error) => return Err(error),
             }
         }
-        // An answer without a body: it is whole when its head is.
-        if self.is_waiting && self.answer.ends_with(b"\r\n\r\n") {
+        if self.is_waiting && is_whole(&self.answer) {
             if !self.answer.starts_with(b"HTTP/1.1 2") {
                 return Err(io::Error::other(String::from_utf8_lossy(&self.answer).into_owned()));
             }
@@ -259,4 +258,12 @@ impl Publisher {
         }
         Ok(())
     }
+}
+
+/// Whether an answer has come, with the body that its head tells of, if any.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(head) = answer.windows(4).position(|part| part == b"\r\n\r\n") else { return false };
+    let lines = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
+    let body = lines.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    answer.len() >= head + 4 + body.unwrap_or(0)
 }

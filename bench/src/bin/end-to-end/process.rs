@@ -45,27 +45,52 @@ impl Server {
         Ok(Server { child, address })
     }
 
+    /// It, and the processes that it started.
+    fn processes(&self) -> Vec<u32> {
+        let mut known = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(process) = known.get(next) {
+            let children = format!("/proc/{process}/task/{process}/children");
+            let children = std::fs::read_to_string(children).unwrap_or_default();
+            known.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            next += 1;
+        }
+        known
+    }
+
     /// For how long its threads have been on a processor, in the kernel or not.
     pub(crate) fn busy(&self) -> Option<Duration> {
         let mut nanos = 0u64;
-        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()? {
-            let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            nanos += stat.split_whitespace().next()?.parse::<u64>().ok()?;
+        for process in self.processes() {
+            for thread in std::fs::read_dir(format!("/proc/{process}/task")).ok()? {
+                let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+                nanos += stat.split_whitespace().next()?.parse::<u64>().ok()?;
+            }
         }
         Some(Duration::from_nanos(nanos))
     }
 
     /// Its share of physical memory, in bytes; without buffers that the kernel keeps for its sockets.
     pub(crate) fn memory(&self) -> Option<u64> {
-        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).ok()?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+        self.processes().into_iter().map(memory_of).sum()
     }
+}
+
+fn memory_of(process: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself.
+        #[cfg(target_os = "linux")]
+        for process in self.processes() {
+            let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+            let _ =
+                process.map(|process| rustix::process::kill_process(process, rustix::process::Signal::KILL));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
