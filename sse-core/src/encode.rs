@@ -173,6 +173,7 @@ impl Ends {
     const NONE: Ends = Ends { known: [0; Ends::MOST], len: 0 };
 
     fn push(&mut self, end: usize) {
+        // A text with lines beyond 4 GiB is refused before they would be written.
         if let (Some(known), Ok(end)) = (self.known.get_mut(self.len), u32::try_from(end)) {
             *known = end;
             self.len = self.len.saturating_add(1);
