@@ -1,20 +1,17 @@
 //! Bodies of hyper's responses.
 
-use std::convert::Infallible;
 use std::sync::mpsc::Sender;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Response;
 use axum::routing::get;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use sse_hyper::SseBody;
-use tokio::net::TcpListener;
 
-use super::{answer, stopped, tokio_runtime};
+use super::{answer, listen, service, stopped, tokio_runtime};
 use crate::{Desk, Listening, Setup, Stop};
 
 /// Under axum, over HTTP/1.1.
@@ -22,9 +19,7 @@ pub fn axum_body(setup: Setup, told: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_hyper::start("e", setup.hub.clone(), &TokioExecutor::new(), TokioTimer::new());
         let hub = hub.expect("the epoch is good");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let (listener, desk) = listen(&hub, &setup, &told).await;
         let app = Router::new().route("/sse/{channels}", get(subscribe)).with_state(desk);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
@@ -43,9 +38,7 @@ pub fn http2_body(setup: Setup, told: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_hyper::start("e", setup.hub.clone(), &TokioExecutor::new(), TokioTimer::new());
         let hub = hub.expect("the epoch is good");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let (listener, desk) = listen(&hub, &setup, &told).await;
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
@@ -53,13 +46,9 @@ pub fn http2_body(setup: Setup, told: Sender<Listening>, stop: Stop) {
                 accepted = listener.accept() => accepted.expect("a client"),
                 () = &mut stop => break,
             };
-            let desk = desk.clone();
-            let service = service_fn(move |request| {
-                let response = answer(&desk, &request);
-                async move { Ok::<_, Infallible>(response) }
-            });
             let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
-            let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
+            let connection =
+                builder.serve_connection(TokioIo::new(socket), service(desk.clone())).into_owned();
             tokio::spawn(graceful.watch(connection));
         }
         hub.shut_down();

@@ -1,19 +1,17 @@
 //! Bodies and attached sockets on smol, with hyper in front.
 
-use std::convert::Infallible;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use smol::net::TcpListener;
 use smol_hyper::rt::{FuturesIo, SmolExecutor, SmolTimer};
 use sse_async_std::Sockets;
 use sse_core::shared::{Framing, Outbound, SharedHub};
 use sse_hyper::Outcome;
 
-use super::{answer, stopped};
+use super::{service, stopped};
 use crate::{Desk, Listening, Setup, Stop};
 
 /// Bodies of hyper's responses.
@@ -29,14 +27,9 @@ pub fn body(setup: Setup, told: Sender<Listening>, stop: Stop) {
         let serving = async {
             loop {
                 let (socket, _) = listener.accept().await.expect("a client");
-                let desk = desk.clone();
-                let service = service_fn(move |request| {
-                    let response = answer(&desk, &request);
-                    async move { Ok::<_, Infallible>(response) }
-                });
                 let mut builder = http1::Builder::new();
                 builder.timer(SmolTimer::new());
-                let connection = builder.serve_connection(FuturesIo::new(socket), service);
+                let connection = builder.serve_connection(FuturesIo::new(socket), service(desk.clone()));
                 executor.spawn(async { drop(connection.await) }).detach();
             }
         };
@@ -88,13 +81,9 @@ pub(super) async fn requests<I>(socket: I, desk: Desk) -> Option<Stream<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let service = service_fn(move |request| {
-        let response = answer(&desk, &request);
-        async move { Ok::<_, Infallible>(response) }
-    });
     let mut builder = http1::Builder::new();
     builder.timer(SmolTimer::new());
-    match sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service).await {
+    match sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service(desk)).await {
         Ok(Outcome::Subscribed(stream)) => {
             let (outbound, framing) = (stream.outbound, stream.framing);
             Some(Stream { io: stream.io.into_inner(), outbound, framing })

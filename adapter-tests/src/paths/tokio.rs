@@ -1,6 +1,5 @@
 //! Streams, writers and attached sockets on tokio.
 
-use std::convert::Infallible;
 use std::sync::mpsc::Sender;
 
 use axum::Router;
@@ -9,25 +8,22 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sse_core::shared::{Framing, HEADERS};
 use sse_hyper::{Outcome, Refusal};
 use sse_tokio::{EventStream, Sockets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{answer, raw, stopped, tokio_runtime};
+use super::{listen, raw, service, stopped, tokio_runtime};
 use crate::{COME_BACK, Desk, Listening, Setup, Stop};
 
 /// A stream of bytes as the body of any framework; here it is axum's.
 pub fn stream(setup: Setup, told: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let (listener, desk) = listen(&hub, &setup, &told).await;
         let app = Router::new().route("/sse/{channels}", get(stream_body)).with_state(desk);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
@@ -52,9 +48,7 @@ async fn stream_body(State(desk): State<Desk>, request: Request) -> Response {
 pub fn transport(setup: Setup, told: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let (listener, desk) = listen(&hub, &setup, &told).await;
         let mut stop = std::pin::pin!(stopped(stop));
         let mut served = JoinSet::new();
         loop {
@@ -95,9 +89,7 @@ async fn serve(mut socket: TcpStream, desk: Desk) {
 pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let (listener, desk) = listen(&hub, &setup, &told).await;
         let sockets = Sockets::start().expect("a reactor");
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
@@ -117,13 +109,9 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
 }
 
 async fn requests(socket: TcpStream, desk: Desk, sockets: Sockets) {
-    let service = service_fn(move |request| {
-        let response = answer(&desk, &request);
-        async move { Ok::<_, Infallible>(response) }
-    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
-    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), service).await;
+    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), service(desk)).await;
     if let Ok(Outcome::Subscribed(stream)) = served {
         let socket = stream.io.into_inner();
         sockets.attach(socket, stream.outbound, stream.framing).expect("a socket");
