@@ -216,7 +216,7 @@ impl SharedHub {
     ///
     /// The hub's actions are the driver's to poll, and its bytes those of the [`Outbound`]: leave both alone. Nor is a
     /// connection to be [disconnected](Hub::disconnect) here, which is what dropping its [`Outbound`] does: one is ended by
-    /// [`Connection::close`].
+    /// [`Connection::close`](super::Connection::close).
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
