@@ -17,10 +17,8 @@ const AT_ONCE: usize = 32;
 const WARM_UP: usize = 200;
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let mut rows = Vec::new();
-    for program in &options.servers {
-        rows.push(row(program, options)?);
-    }
+    let rows: Vec<_> =
+        options.servers.iter().map(|program| row(program, options)).collect::<Result<_, _>>()?;
     let heading = format!("## Churn\n\n{} clients come, get the response head and go.", options.churn);
     let columns = ["server", "connects per second", "CPU µs per connect", "memory kept for each, bytes"];
     table::print(&heading, &columns, &rows);

@@ -14,10 +14,8 @@ const MISSED: usize = 100;
 const AT_ONCE: usize = 32;
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let mut rows = Vec::new();
-    for program in &options.servers {
-        rows.push(row(program, options)?);
-    }
+    let rows: Vec<_> =
+        options.servers.iter().map(|program| row(program, options)).collect::<Result<_, _>>()?;
     let heading = format!(
         "## Replay\n\n{} clients come back, each with {MISSED} events of {} bytes missed. A read of the client's is a \
          write of the server's, or several at once.",
