@@ -11,8 +11,17 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use clocked::{Count, World};
-use sse_core::shared::{Framing, Line, Lines, Serve, Socket, Turn};
+use sse_core::shared::{Connection, Framing, Line, Lines, Outbound, Serve, Socket, Turn};
 use sse_core::{ChannelConfig, CloseReason, Event};
+
+/// A connection that is closed when it has said "bye".
+fn closing(w: &World) -> (Outbound, Connection) {
+    let outbound = w.connect();
+    let handle = outbound.handle();
+    handle.try_send(&Event::new().data("bye")).unwrap();
+    handle.close();
+    (outbound, handle)
+}
 
 /// A transport that takes so many bytes in each write, and then none until it is given more of these numbers.
 #[derive(Clone, Default)]
@@ -177,10 +186,7 @@ fn t3_a_peer_that_takes_nothing_is_closed_though_the_line_holds_its_bytes() {
 #[test]
 fn d8_a_connection_is_closed_when_its_last_byte_was_taken_and_not_before() {
     let mut w = World::new();
-    let outbound = w.connect();
-    let handle = outbound.handle();
-    handle.try_send(&Event::new().data("bye")).unwrap();
-    handle.close();
+    let (outbound, handle) = closing(&w);
     let mut line = Line::new(outbound, Framing::Chunked);
     let mut wire = Wire::taking([14]);
     assert_eq!(write(&mut line, &mut wire), Poll::Pending);
@@ -212,10 +218,7 @@ fn an_idle_line_ends_with_a_mark() {
 #[test]
 fn what_a_transport_buffers_is_not_taken_before_it_is_flushed() {
     let mut w = World::new();
-    let outbound = w.connect();
-    let handle = outbound.handle();
-    handle.try_send(&Event::new().data("bye")).unwrap();
-    handle.close();
+    let (outbound, handle) = closing(&w);
     let wire = Wire::taking([1000, 1000, 1000]);
     wire.0.lock().unwrap().is_buffering = true;
     let mut serve = pin!(Serve::new(outbound, Framing::Chunked, wire.clone()));
@@ -339,10 +342,7 @@ fn one_line_alone_wakes_its_loop() {
 fn a_line_that_is_refused_looks_again_when_its_connection_has_ended_meanwhile() {
     for is_at_mark in [false, true] {
         let mut w = World::new();
-        let outbound = w.connect();
-        let handle = outbound.handle();
-        handle.try_send(&Event::new().data("bye")).unwrap();
-        handle.close();
+        let (outbound, _handle) = closing(&w);
         let mut line = Line::new(outbound, Framing::Chunked);
         if is_at_mark {
             assert_eq!(write(&mut line, &mut Wire::taking([1000])), Poll::Pending);

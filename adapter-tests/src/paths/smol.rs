@@ -21,9 +21,7 @@ pub fn body(setup: Setup, told: Sender<Listening>, stop: Stop) {
         sse_hyper::start("e", setup.hub.clone(), &SmolExecutor::new(executor.clone()), SmolTimer::new());
     let hub = hub.expect("the epoch is good");
     smol::block_on(executor.run(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let (listener, desk) = listen(&hub, &setup, &told).await;
         let serving = async {
             loop {
                 let (socket, _) = listener.accept().await.expect("a client");
@@ -48,9 +46,7 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
     let (sockets, serving) = Sockets::drive();
     executor.spawn(serving).detach();
     smol::block_on(executor.run(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let (listener, desk) = listen(&hub, &setup, &told).await;
         let accepting = async {
             loop {
                 let (socket, _) = listener.accept().await.expect("a client");
@@ -67,6 +63,13 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
         futures_lite::future::or(accepting, stopped(stop)).await;
         until_ended(&hub).await;
     }));
+}
+
+/// Opens the desk of a server on smol, and listens for it.
+async fn listen(hub: &SharedHub, setup: &Setup, told: &Sender<Listening>) -> (TcpListener, Desk) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    (listener, Desk::open(hub.clone(), setup, port, told))
 }
 
 /// A socket that became a stream.
