@@ -96,11 +96,6 @@ impl Line {
         Line { outbound, framing, flight: Flight::Landed }
     }
 
-    /// The connection.
-    pub fn outbound(&self) -> &Outbound {
-        &self.outbound
-    }
-
     /// Writes what is due together, by `write`, which is given contiguous bytes where that can be. True when all of it was
     /// written: ask again. False when the connection ended: write what [`end_mark`](Line::end_mark) says and close the
     /// transport. Pending when nothing is due or the transport is full, and the waker is woken when that changes.
