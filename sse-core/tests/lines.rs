@@ -289,6 +289,54 @@ fn one_loop_serves_many_and_ends_with_the_last() {
     assert!(wires[599].0.lock().unwrap().is_shut_down, "X6");
 }
 
+/// More than a look has room for, of more lines than are looked at together, and of two hubs by turns; every third
+/// transport stops in the middle.
+#[test]
+fn lines_of_several_hubs_in_one_loop_get_all_that_is_theirs() {
+    let mut worlds = [World::new(), World::new()];
+    let (lines, attach) = Lines::new();
+    let mut looped = Loop { lines, count: Arc::default() };
+    let channels = worlds.each_ref().map(|w| w.hub.open("a", ChannelConfig::default()).unwrap());
+    let wires: Vec<Wire> = (0..150)
+        .map(|number| {
+            let outbound = worlds[number % 2].connect();
+            outbound.subscribe(&channels[number % 2]).unwrap();
+            let wire = Wire::taking(if number % 3 == 0 { vec![9_000; 3] } else { vec![usize::MAX; 20] });
+            attach.attach(wire.clone(), outbound, Framing::UntilClose);
+            wire
+        })
+        .collect();
+    looped.turn();
+    let mut sent = [String::new(), String::new()];
+    for number in 1..=12 {
+        for (hub, sent) in sent.iter_mut().enumerate() {
+            let data = format!("{hub}{number:02}").repeat(2_500);
+            channels[hub].publish(&Event::new().data(&data)).unwrap();
+            *sent += &format!("id: e-{number}\ndata: {data}\n\n");
+        }
+    }
+    for w in &mut worlds {
+        w.drive();
+    }
+    looped.turn();
+    for (number, wire) in wires.iter().enumerate() {
+        if number % 3 == 0 {
+            let begun = wire.text();
+            assert!((20_000..30_000).contains(&begun.len()), "line {number}: {} bytes", begun.len());
+            assert!(sent[number % 2].starts_with(&begun), "line {number}");
+            wire.takes([usize::MAX; 20]);
+            looped.lines.wake(number);
+        }
+    }
+    looped.turn();
+    for (number, wire) in wires.iter().enumerate() {
+        assert!(wire.text() == sent[number % 2], "line {number}: {} bytes", wire.text().len());
+    }
+    for w in &worlds {
+        assert_eq!(w.hub.stats().delivered, 75 * 12);
+    }
+}
+
 #[test]
 fn x7_what_a_client_still_sends_is_dropped_within_a_bound() {
     let w = World::new();

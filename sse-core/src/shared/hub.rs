@@ -228,6 +228,11 @@ impl SharedHub {
         self.with_state(|state, now| work(&mut state.hub, now))
     }
 
+    /// Whether this is a handle on the same hub.
+    pub(super) fn is(&self, other: &SharedHub) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Does work under the lock, and then wakes the driver if there is something for it to do.
     pub(super) fn with_state<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = (self.shared.clock)();

@@ -6,11 +6,11 @@ use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
-use crate::CloseReason;
 use crate::hub::Transmit;
+use crate::{CloseReason, Instant};
 
-use super::outbound::LARGE_FRAME;
-use super::{Framing, Outbound};
+use super::outbound::{LARGE_FRAME, Woken};
+use super::{Framing, Outbound, SharedHub, State};
 
 /// How many bytes are put together for one write, unless a single frame has more.
 const WRITE_BYTES: usize = 16 * 1024;
@@ -77,15 +77,15 @@ impl Flight {
 }
 
 /// What is written next.
-enum Load {
+pub(super) enum Load {
     /// Nothing is due. The waker is kept.
     Nothing,
     /// The connection ended.
     Ended,
     /// Only the mark of the end, of which so many bytes are written.
     Mark { sent: usize },
-    /// A chunk, framed, is in the scratch buffer.
-    Copied { len: usize },
+    /// A chunk, framed, is in the scratch buffer from `at` on.
+    Copied { len: usize, at: usize },
     /// A frame, or the rest of a chunk, that is not copied.
     Shared { len: usize, sent: usize, rest: Bytes },
 }
@@ -115,19 +115,38 @@ impl Line {
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut Vec<u8>,
+        write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<bool>> {
+        scratch.clear();
+        let load =
+            self.hub().with_woken(|state, now, woken| self.load(state, now, woken, cx.waker(), scratch));
+        self.send(cx, load, scratch, write)
+    }
+
+    /// Writes what was loaded: the second half of [`poll_write`](Line::poll_write), without the lock.
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        load: Load,
+        scratch: &[u8],
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<bool>> {
-        let (len, rest, mut sent) = match self.load(cx.waker(), scratch) {
+        if self.flight == Flight::Taken {
+            // The hub heard of it when this was loaded.
+            self.flight = Flight::Landed;
+        }
+        let (len, rest, mut sent, copied) = match load {
             Load::Nothing => return Poll::Pending,
             Load::Ended => return Poll::Ready(Ok(false)),
             Load::Mark { sent } => return self.poll_mark(cx, sent, write),
-            Load::Copied { len } => (len, None, 0),
-            Load::Shared { len, sent, rest } => (len, Some(rest), sent),
+            Load::Copied { len, at } => (len, None, 0, scratch.get(at..).unwrap_or_default()),
+            Load::Shared { len, sent, rest } => (len, Some(rest), sent, Default::default()),
         };
         let frame = Chunk::new(self.framing, len);
+        let copied = copied.get(..frame.total()).unwrap_or_default();
         while sent < frame.total() {
             let written = match &rest {
-                None => write(cx, &[IoSlice::new(scratch.get(sent..).unwrap_or_default())]),
+                None => write(cx, &[IoSlice::new(copied.get(sent..).unwrap_or_default())]),
                 Some(rest) => frame.slices(rest, sent, |slices| write(cx, slices)),
             };
             match written {
@@ -137,7 +156,7 @@ impl Line {
                 Poll::Pending => {
                     let rest = match rest {
                         Some(rest) => frame.unsent_of(rest, sent),
-                        None => Bytes::copy_from_slice(frame.unsent_in(scratch, sent)),
+                        None => Bytes::copy_from_slice(frame.unsent_in(copied, sent)),
                     };
                     self.flight = Flight::refused(len, sent)?;
                     self.put_back(cx.waker(), rest);
@@ -147,6 +166,11 @@ impl Line {
         }
         self.flight = Flight::Taken;
         Poll::Ready(Ok(true))
+    }
+
+    /// The hub of the connection.
+    pub(super) fn hub(&self) -> &SharedHub {
+        self.outbound.hub()
     }
 
     /// Waits for the end of the connection, as [`Outbound::poll_ended`].
@@ -181,56 +205,58 @@ impl Line {
         self.flight = Flight::Marking { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
         if sent < MARK.len() {
             let id = self.outbound.id();
-            self.outbound.hub().with_woken(|state, _, woken| state.waits_for_end(id, cx.waker(), woken));
+            self.hub().with_woken(|state, _, woken| state.waits_for_end(id, cx.waker(), woken));
             return Poll::Pending;
         }
         Poll::Ready(Ok(true))
     }
 
-    /// Notes what was taken of the last write, and finds what is due.
-    fn load(&mut self, waker: &Waker, scratch: &mut Vec<u8>) -> Load {
-        let (id, framing, flight) = (self.outbound.id(), self.framing, self.flight);
-        let load = self.outbound.hub().with_woken(|state, now, woken| {
-            let is_ending = framing == Framing::Chunked && state.hub.is_ending(id);
-            let mut window = state.hub.transmit(now, id);
-            match flight {
-                Flight::Taken if is_ending && window.remaining() == 1 => return Load::Mark { sent: 0 },
-                Flight::Marking { sent } if usize::from(sent) < MARK.len() && window.has_remaining() => {
-                    return Load::Mark { sent: sent.into() };
-                }
-                Flight::Taken | Flight::Marking { .. } => window.advance(1),
-                Flight::Landed | Flight::Refused { .. } => {}
+    /// Notes what was taken of the last write, and finds what is due: the first half of
+    /// [`poll_write`](Line::poll_write), under the lock of the hub. What is copied goes behind what is in `scratch`.
+    pub(super) fn load(
+        &self,
+        state: &mut State,
+        now: Instant,
+        woken: &mut Woken,
+        waker: &Waker,
+        scratch: &mut Vec<u8>,
+    ) -> Load {
+        let id = self.outbound.id();
+        let is_ending = self.framing == Framing::Chunked && state.hub.is_ending(id);
+        let mut window = state.hub.transmit(now, id);
+        match self.flight {
+            Flight::Taken if is_ending && window.remaining() == 1 => return Load::Mark { sent: 0 },
+            Flight::Marking { sent } if usize::from(sent) < MARK.len() && window.has_remaining() => {
+                return Load::Mark { sent: sent.into() };
             }
-            if !window.has_remaining() {
-                drop(window);
-                state.made_room(id, woken);
-                let waits = state.hub.is_open(id) && state.waits(id, waker, woken);
-                return if waits { Load::Nothing } else { Load::Ended };
-            }
-            let load = match flight {
-                Flight::Refused { len, sent } => {
-                    Load::Shared { len: len as usize, sent: sent as usize, rest: share(&mut window) }
-                }
-                _ if window.chunk().len() >= LARGE_FRAME => {
-                    let rest = share(&mut window);
-                    Load::Shared { len: rest.len(), sent: 0, rest }
-                }
-                _ => Load::Copied { len: copy(&mut window, framing, scratch) },
-            };
+            Flight::Taken | Flight::Marking { .. } => window.advance(1),
+            Flight::Landed | Flight::Refused { .. } => {}
+        }
+        if !window.has_remaining() {
             drop(window);
             state.made_room(id, woken);
-            load
-        });
-        if self.flight == Flight::Taken {
-            self.flight = Flight::Landed;
+            let waits = state.hub.is_open(id) && state.waits(id, waker, woken);
+            return if waits { Load::Nothing } else { Load::Ended };
         }
+        let load = match self.flight {
+            Flight::Refused { len, sent } => {
+                Load::Shared { len: len as usize, sent: sent as usize, rest: share(&mut window) }
+            }
+            _ if window.chunk().len() >= LARGE_FRAME => {
+                let rest = share(&mut window);
+                Load::Shared { len: rest.len(), sent: 0, rest }
+            }
+            _ => copy(&mut window, self.framing, scratch),
+        };
+        drop(window);
+        state.made_room(id, woken);
         load
     }
 
     /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
     fn put_back(&mut self, waker: &Waker, rest: Bytes) {
         let id = self.outbound.id();
-        self.outbound.hub().with_woken(|state, now, woken| {
+        self.hub().with_woken(|state, now, woken| {
             // Where the connection ended meanwhile, the next look at it says so.
             state.hub.put_back(now, id, rest);
             state.waits_for_end(id, waker, woken);
@@ -245,12 +271,10 @@ fn share(window: &mut Transmit<'_>) -> Bytes {
     frame
 }
 
-/// Copies what goes into one write, framed, and takes it out but for its last byte. Returns how many bytes it is
-/// without the framing.
-fn copy(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> usize {
-    let len = window.together(WRITE_BYTES);
+/// Copies what goes into one write, framed, behind what is in `scratch`, and takes it out but for its last byte.
+fn copy(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> Load {
+    let (len, at) = (window.together(WRITE_BYTES), scratch.len());
     let frame = Chunk::new(framing, len);
-    scratch.clear();
     scratch.extend_from_slice(frame.head());
     let mut left = len.saturating_sub(1);
     while left > 0 {
@@ -263,7 +287,7 @@ fn copy(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> u
     }
     scratch.extend_from_slice(window.chunk().get(..1).unwrap_or_default());
     scratch.extend_from_slice(frame.tail());
-    len
+    Load::Copied { len, at }
 }
 
 /// Of a chunk's size.

@@ -5,12 +5,19 @@ use std::io;
 use std::task::{Context, Wake, Waker};
 use std::vec::Vec;
 
-use super::socket::{Served, Wired};
+use super::line::Load;
+use super::socket::{Served, WRITES_PER_LOOK, Wired};
 use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
-use super::{Framing, Outbound, Socket, Turn};
+use super::{Framing, Line, Outbound, Socket, Turn};
 
 /// How many lines one turn looks at: then the task yields.
 const LOOKS_PER_TURN: usize = 256;
+
+/// How many lines are looked at together.
+const LOOKS_AT_ONCE: usize = 64;
+
+/// When so many bytes were copied for lines that are looked at together, these are written first.
+const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// The connections of one loop, each a [`Line`](super::Line) on a [`Socket`]. An adapter owns it in a task and calls
 /// [`turn`](Lines::turn) when it is woken.
@@ -25,6 +32,8 @@ pub struct Lines<S> {
     /// Those to be looked at, found out in this task.
     due: VecDeque<u32>,
     desk: Arc<Desk<S>>,
+    /// Empty between two turns, as the scratch buffer is.
+    looks: Vec<Look>,
     scratch: Vec<u8>,
 }
 
@@ -37,6 +46,16 @@ pub struct Attach<S> {
 struct Slot<S> {
     wired: Wired<S>,
     bell: std::sync::Arc<Bell<S>>,
+}
+
+/// A line that is looked at.
+struct Look {
+    index: u32,
+    waker: Waker,
+    has_more_to_read: bool,
+    writes: usize,
+    /// What was found for it and is not written yet.
+    load: Option<Load>,
 }
 
 /// What other threads leave for the loop.
@@ -72,6 +91,7 @@ impl<S: Socket + Send + 'static> Lines<S> {
             len: 0,
             due: VecDeque::new(),
             desk: Arc::clone(&desk),
+            looks: Vec::new(),
             scratch: Vec::new(),
         };
         (lines, Attach { desk })
@@ -99,9 +119,8 @@ impl<S: Socket + Send + 'static> Lines<S> {
         for (socket, outbound, framing) in arrived {
             self.insert(socket, outbound, framing, &mut register);
         }
-        for _ in 0..LOOKS_PER_TURN {
-            let Some(index) = self.due.pop_front() else { break };
-            self.look(index);
+        for _ in 0..LOOKS_PER_TURN / LOOKS_AT_ONCE {
+            self.look_at_some();
         }
         if !self.due.is_empty() {
             Turn::Again
@@ -165,14 +184,77 @@ impl<S: Socket + Send + 'static> Lines<S> {
         self.due.push_back(short);
     }
 
-    /// Reads and writes what there is for one line.
-    fn look(&mut self, index: u32) {
-        let Some(Some(slot)) = self.slots.get_mut(index as usize) else { return };
+    /// Looks at some lines together, step by step: first all are read from, then what is due to them is found out under
+    /// one turn of the lock, then it is written. The code and the data of a step stay in the nearest cache this way; after
+    /// each write they would have to be fetched again.
+    fn look_at_some(&mut self) {
+        let mut looks = core::mem::take(&mut self.looks);
+        for _ in 0..LOOKS_AT_ONCE {
+            let Some(index) = self.due.pop_front() else { break };
+            looks.extend(self.begin(index));
+        }
+        while !looks.is_empty() {
+            self.scratch.clear();
+            self.load(&mut looks);
+            looks.retain_mut(|look| self.send(look));
+        }
+        self.looks = looks;
+    }
+
+    /// Begins to look at a line; `None` when the look is over with that.
+    fn begin(&mut self, index: u32) -> Option<Look> {
+        let slot = self.slots.get_mut(index as usize)?.as_mut()?;
         // From here on it may ring again.
         slot.bell.has_rung.store(false, Ordering::Release);
         // Made for each look: one that is kept is more memory than this is time.
         let waker = Waker::from(std::sync::Arc::clone(&slot.bell));
-        match slot.wired.serve(&mut Context::from_waker(&waker), &mut self.scratch) {
+        match slot.wired.begin(&mut Context::from_waker(&waker)) {
+            Ok(has_more_to_read) => Some(Look { index, waker, has_more_to_read, writes: 0, load: None }),
+            Err(served) => {
+                self.served(index, served);
+                None
+            }
+        }
+    }
+
+    /// Finds out what is due, as long as there is room for it: with one turn of the lock for all that are of one hub.
+    fn load(&mut self, looks: &mut [Look]) {
+        let (slots, scratch) = (&self.slots, &mut self.scratch);
+        let line = |look: &Look| Some(&slots.get(look.index as usize)?.as_ref()?.wired.line);
+        let mut looks = looks.iter_mut().peekable();
+        while let Some(hub) = looks.peek().and_then(|look| line(look)).map(Line::hub)
+            && scratch.len() < SCRATCH_BYTES
+        {
+            hub.with_woken(|state, now, woken| {
+                while scratch.len() < SCRATCH_BYTES
+                    && let Some(look) =
+                        looks.next_if(|look| line(look).is_some_and(|line| line.hub().is(hub)))
+                {
+                    look.load = line(look).map(|line| line.load(state, now, woken, &look.waker, scratch));
+                }
+            });
+        }
+    }
+
+    /// Writes what was found for a line; false when the look at it is over.
+    fn send(&mut self, look: &mut Look) -> bool {
+        let Some(Some(slot)) = self.slots.get_mut(look.index as usize) else { return false };
+        let Some(load) = look.load.take() else { return true };
+        let cx = &mut Context::from_waker(&look.waker);
+        let written = slot.wired.send(cx, load, &self.scratch);
+        look.writes = look.writes.saturating_add(1);
+        let served = match slot.wired.wrote(cx, written, look.has_more_to_read) {
+            None if look.writes < WRITES_PER_LOOK => return true,
+            None => Served::Part,
+            Some(served) => served,
+        };
+        self.served(look.index, served);
+        false
+    }
+
+    /// What follows from a look that is over.
+    fn served(&mut self, index: u32, served: Served) {
+        match served {
             Served::All => {}
             Served::Part => self.wake(index as usize),
             Served::Ended | Served::Gone | Served::Failed(_) => self.remove(index),

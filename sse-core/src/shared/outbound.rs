@@ -111,7 +111,7 @@ impl State {
         let Some(seat) = self.seats.get_mut(id) else { return false };
         match &mut seat.waker {
             Some(known) if known.will_wake(waker) => {}
-            known => dropped.replaced = known.replace(waker.clone()),
+            known => dropped.replaced.extend(known.replace(waker.clone())),
         }
         true
     }
@@ -137,7 +137,7 @@ impl State {
 pub(super) struct Woken {
     pub(super) wakers: Vec<Waker>,
     /// Dropping a waker may run code of an executor.
-    replaced: Option<Waker>,
+    replaced: Vec<Waker>,
 }
 
 impl SharedHub {

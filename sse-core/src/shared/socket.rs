@@ -8,11 +8,11 @@ use std::vec::Vec;
 
 use crate::CloseReason;
 
-use super::line::Line;
+use super::line::{Line, Load};
 use super::{Framing, Outbound};
 
 /// How many writes one look at a connection may make: then the others take their turns.
-const WRITES_PER_LOOK: usize = 4;
+pub(super) const WRITES_PER_LOOK: usize = 4;
 
 /// How many reads one look may make.
 const READS_PER_LOOK: usize = 4;
@@ -85,39 +85,73 @@ impl<S: Socket> Wired<S> {
     }
 
     /// Reads and writes what there is, up to a bound.
-    pub(super) fn serve(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Served {
-        let has_more_to_read = match self.drop_unread(cx) {
-            Ok(Some(has_more)) => has_more,
-            Ok(None) => return Served::Gone,
-            Err(error) => return Served::Failed(error),
+    fn serve(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Served {
+        let has_more_to_read = match self.begin(cx) {
+            Ok(has_more_to_read) => has_more_to_read,
+            Err(served) => return served,
         };
         for _ in 0..WRITES_PER_LOOK {
-            match self.poll_write(cx, scratch) {
-                Poll::Pending if has_more_to_read => return Served::Part,
-                Poll::Pending => return Served::All,
-                Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => {
-                    self.end(cx);
-                    return Served::Ended;
-                }
-                Poll::Ready(Err(error)) => return Served::Failed(error),
+            let socket = &mut self.socket;
+            let written = self.line.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
+            let written = self.flush(cx, written);
+            if let Some(served) = self.wrote(cx, written, has_more_to_read) {
+                return served;
             }
         }
         Served::Part
     }
 
-    /// What was written counts as taken when it was flushed, too: before, the hub waits with the end.
-    fn poll_write(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Poll<io::Result<bool>> {
-        if self.is_flushing {
-            if self.socket.poll_flush(cx)?.is_pending() {
-                return self.line.poll_ended(cx).map(|_| Ok(false));
-            }
-            self.is_flushing = false;
-        }
+    /// Begins a look: drops what the peer sent, and flushes what was written. It says whether there is more to read, or
+    /// what else there is to do when the look is over with that.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> Result<bool, Served> {
+        let has_more_to_read = match self.drop_unread(cx) {
+            Ok(Some(has_more)) => has_more,
+            Ok(None) => return Err(Served::Gone),
+            Err(error) => return Err(Served::Failed(error)),
+        };
+        let flushed = if self.is_flushing { self.poll_flush(cx) } else { Poll::Ready(Ok(true)) };
+        self.wrote(cx, flushed, has_more_to_read).map_or(Ok(has_more_to_read), Err)
+    }
+
+    /// Writes what [`Line::load`] found, as [`Line::poll_write`] does.
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        load: Load,
+        scratch: &[u8],
+    ) -> Poll<io::Result<bool>> {
         let socket = &mut self.socket;
-        let written = self.line.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
-        self.is_flushing = matches!(written, Poll::Ready(Ok(true)));
-        written
+        let written = self.line.send(cx, load, scratch, |cx, slices| socket.poll_write(cx, slices));
+        self.flush(cx, written)
+    }
+
+    /// What follows from a write; `None` when there may be more to write.
+    pub(super) fn wrote(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<bool>>,
+        has_more_to_read: bool,
+    ) -> Option<Served> {
+        Some(match written {
+            Poll::Ready(Ok(true)) => return None,
+            Poll::Ready(Ok(false)) => {
+                self.end(cx);
+                Served::Ended
+            }
+            Poll::Ready(Err(error)) => Served::Failed(error),
+            Poll::Pending if has_more_to_read => Served::Part,
+            Poll::Pending => Served::All,
+        })
+    }
+
+    /// What was written counts as taken when it was flushed, too: before, the hub waits with the end.
+    fn flush(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<bool>>) -> Poll<io::Result<bool>> {
+        if matches!(written, Poll::Ready(Ok(true))) { self.poll_flush(cx) } else { written }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.is_flushing = self.socket.poll_flush(cx)?.is_pending();
+        if self.is_flushing { self.line.poll_ended(cx).map(|_| Ok(false)) } else { Poll::Ready(Ok(true)) }
     }
 
     /// Drops what the peer sent, and says whether there may be more of it; `None` at its end.
