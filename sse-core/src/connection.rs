@@ -198,6 +198,14 @@ impl Connection {
         }
     }
 
+    /// Notes that nothing is left of what it was named for: it waits for being named again.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        if self.wake == Wake::Named {
+            self.wake = Wake::Idle;
+        }
+    }
+
     /// Whether it still takes sends and subscriptions.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {

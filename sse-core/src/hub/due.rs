@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::channel::Channel;
 use crate::connection::{Channels, Connection, Key, Rank};
 use crate::frame::Frame;
 use crate::history::Entry;
 use crate::id::{ConnectionId, Position};
-use crate::subscription::Place;
+use crate::subscription::{Place, Subscription};
 use crate::time::Instant;
 
 /// Something that is due.
@@ -116,33 +117,56 @@ pub(super) fn has_all(connection: &Connection, channels: &Channels, position: Po
     connection.own_frame(0).is_none() && channels.at(subscription.channel).is_some_and(|c| c.last <= position)
 }
 
-/// All that is due to a connection, where that is one item and known without a walk, and when it has lost nothing: the
-/// newest event, the rest of one, or a ping, for a reader that follows one open channel, took all before and has no
-/// frames of its own.
+/// What is due to a connection, as far as it is known without a walk: to a reader that follows one open channel, is
+/// open itself, and has no frames of its own. That is the newest event where it took all before, and where it took that,
+/// too, the rest of a frame, a ping, or nothing.
 #[inline]
-pub(super) fn only_item(id: ConnectionId, connection: &Connection, channels: &Channels) -> Option<Only> {
-    let [subscription] = connection.subscriptions.as_slice() else { return None };
-    let channel = channels.at(subscription.channel).filter(|channel| !channel.is_closed)?;
-    if !connection.is_open() || connection.own_frame(0).is_some() {
-        return None;
+pub(super) fn glance(id: ConnectionId, connection: &Connection, channels: &Channels) -> Glance {
+    let [subscription] = connection.subscriptions.as_slice() else { return Glance::Unknown };
+    let Some(channel) = channels.at(subscription.channel) else { return Glance::Unknown };
+    if channel.is_closed || !connection.is_open() || connection.own_frame(0).is_some() {
+        return Glance::Unknown;
     }
+    let has_all = channel.last <= connection.position && channel.last == subscription.stands;
     if !connection.has_front() {
-        let (place, entry) = subscription.newest(channel, connection.position)?;
-        let only = Only { item: Item::Event(place), since: entry.at, bytes: entry.frame.len() };
-        return (entry.except != Some(id)).then_some(only);
-    }
-    if channel.last > connection.position || channel.last != subscription.stands {
-        return None;
+        return if has_all { Glance::Nothing } else { newest(id, connection, subscription, channel) };
     }
     match (&connection.progress, connection.ping.due_since.get()) {
+        _ if !has_all => Glance::Unknown,
         (None, Some(since)) if connection.front_is_ping() => {
-            Some(Only { item: Item::Ping, since, bytes: PING.len() })
+            Glance::One(Only { item: Item::Ping, since, bytes: PING.len() })
         }
         (Some(rest), None) => {
-            Some(Only { item: Item::Progress, since: connection.taken_at, bytes: rest.len() })
+            Glance::One(Only { item: Item::Progress, since: connection.taken_at, bytes: rest.len() })
         }
-        _ => None,
+        _ => Glance::Unknown,
     }
+}
+
+/// Whether the newest event is all that is due to a reader.
+#[inline]
+fn newest(
+    id: ConnectionId,
+    connection: &Connection,
+    subscription: &Subscription,
+    channel: &Channel,
+) -> Glance {
+    match subscription.newest(channel, connection.position) {
+        Some((place, entry)) if entry.except != Some(id) => {
+            Glance::One(Only { item: Item::Event(place), since: entry.at, bytes: entry.frame.len() })
+        }
+        _ => Glance::Unknown,
+    }
+}
+
+/// What [`glance`] says.
+pub(super) enum Glance {
+    /// Nothing is due, and there is nothing to find out.
+    Nothing,
+    /// One item is due, and nothing was lost.
+    One(Only),
+    /// A walk tells.
+    Unknown,
 }
 
 /// All that is due to a connection, when that is one item.

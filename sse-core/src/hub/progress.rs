@@ -10,7 +10,7 @@ use crate::stats::CloseReason;
 use crate::subscription::Place;
 use crate::time::Instant;
 
-use super::due::{self, Cursor, Item, Only};
+use super::due::{self, Cursor, Glance, Item, Only};
 use super::{Action, Hub, position_frame, reset_frame};
 
 /// Room in the line for connections that are gone.
@@ -25,14 +25,18 @@ impl Hub {
 
     /// Whether a connection has bytes due, or something to find out about what it has lost.
     pub(super) fn is_due(&self, index: u32) -> bool {
-        self.first_item(index).is_some() || self.has_loss(index)
+        match self.glance(index) {
+            Glance::Nothing => false,
+            Glance::One(_) => true,
+            Glance::Unknown => self.first_item(index).is_some() || self.has_loss(index),
+        }
     }
 
-    /// All that is due to a connection, where that is one item and known without a walk.
+    /// What is due to a connection, as far as it is known without a walk.
     #[inline]
-    pub(super) fn only_item(&self, index: u32) -> Option<Only> {
-        let (id, connection) = self.connections.entry(index)?;
-        due::only_item(id, connection, &self.channels)
+    pub(super) fn glance(&self, index: u32) -> Glance {
+        let Some((id, connection)) = self.connections.entry(index) else { return Glance::Unknown };
+        due::glance(id, connection, &self.channels)
     }
 
     /// Whether a connection has something to find out about what it has lost.
@@ -99,10 +103,18 @@ impl Hub {
 
     /// Names a connection if something is due to it; else finds out whether it is done.
     pub(super) fn name_if_due(&mut self, index: u32) -> bool {
-        let only = self.only_item(index);
-        let first = if only.is_some() { None } else { self.first_item(index) };
-        let is_due = only.is_some() || first.is_some() || self.has_loss(index);
-        let since = only.map(|only| only.since).or_else(|| self.due_since(index, first?)).unwrap_or(self.now);
+        let (is_due, since) = match self.glance(index) {
+            Glance::Nothing => (false, None),
+            Glance::One(Only { since, .. }) => (true, Some(since)),
+            Glance::Unknown => {
+                let first = self.first_item(index);
+                (
+                    first.is_some() || self.has_loss(index),
+                    first.and_then(|first| self.due_since(index, first)),
+                )
+            }
+        };
+        let since = since.unwrap_or(self.now);
         if let Some(connection) = self.connections.at_mut(index) {
             connection.wake = if is_due { Wake::Named } else { Wake::Idle };
             connection.due_since = Some(since).into();
@@ -199,13 +211,11 @@ impl Hub {
         }
     }
 
-    /// Takes the item of [`only_item`](Hub::only_item), whole: nothing is due then, and there is nothing to find out.
+    /// Takes the one item of a [`glance`](Hub::glance), whole: nothing is due then, and there is nothing to find out.
     pub(super) fn take_only_item(&mut self, index: u32, item: Item) {
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.taken_at = self.now;
-        if connection.wake == Wake::Named {
-            connection.wake = Wake::Idle;
-        }
+        connection.rest();
         match item {
             Item::Event(place) => connection.move_to(&mut self.channels, place.position),
             Item::Ping => {
@@ -221,9 +231,7 @@ impl Hub {
         self.drop_drained(index);
         let is_due = self.is_due(index);
         let Some(connection) = self.connections.at_mut(index) else { return };
-        if connection.wake == Wake::Named {
-            connection.wake = Wake::Idle;
-        }
+        connection.rest();
         if is_due {
             self.wake(index);
         } else {

@@ -8,7 +8,7 @@ use crate::id::ConnectionId;
 use crate::time::Instant;
 
 use super::Hub;
-use super::due::{self, Cursor, Item, Only};
+use super::due::{self, Cursor, Glance, Item, Only};
 
 /// A window has at most so many bytes, unless its first frame alone has more.
 pub const MAX_WINDOW_BYTES: usize = 64 * 1024;
@@ -44,22 +44,21 @@ impl Hub {
     /// ```
     pub fn transmit(&mut self, now: Instant, connection: ConnectionId) -> Transmit<'_> {
         let now = self.observe(now);
-        if let Some(index) = self.connections.index(connection) {
-            if let Some(Only { item, bytes, .. }) = self.only_item(index) {
-                let (index, first) = (Some(index), Some(item));
-                return Transmit {
-                    hub: self,
-                    now,
-                    index,
-                    opening: None,
-                    first,
-                    is_only: true,
-                    remaining: bytes,
-                };
+        let Some(index) = self.connections.index(connection) else { return Transmit::known(self, now, None) };
+        match self.glance(index) {
+            Glance::Unknown => {
+                self.resolve_losses(index);
+                Transmit::new(self, now, connection)
             }
-            self.resolve_losses(index);
+            Glance::One(only) => Transmit::known(self, now, Some((index, only))),
+            Glance::Nothing => {
+                // What it was named for is gone, if it was.
+                if let Some(connection) = self.connections.at_mut(index) {
+                    connection.rest();
+                }
+                Transmit::known(self, now, None)
+            }
         }
-        Transmit::new(self, now, connection)
     }
 }
 
@@ -80,6 +79,13 @@ pub struct Transmit<'a> {
 }
 
 impl<'a> Transmit<'a> {
+    /// A window of one item, which is all that is due, or an empty one.
+    fn known(hub: &'a mut Hub, now: Instant, only: Option<(u32, Only)>) -> Transmit<'a> {
+        let index = only.as_ref().map(|(index, _)| *index);
+        let (first, remaining) = only.map_or((None, 0), |(_, only)| (Some(only.item), only.bytes));
+        Transmit { hub, now, index, opening: None, first, is_only: true, remaining }
+    }
+
     fn new(hub: &'a mut Hub, now: Instant, connection: ConnectionId) -> Transmit<'a> {
         let index = hub.connections.index(connection);
         let opening = index.and_then(|index| hub.opening_frame(index));
