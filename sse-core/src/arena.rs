@@ -22,6 +22,9 @@ pub(crate) struct Arena<K, T> {
     key: PhantomData<K>,
 }
 
+/// The highest bit of an index is free for other use.
+const MOST_SLOTS: u32 = 1 << 31;
+
 enum Slot<T> {
     Occupied {
         generation: NonZeroU32,
@@ -49,7 +52,7 @@ impl<K: Key, T> Arena<K, T> {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// Puts a value in; `None`, and the value back, only when four billion slots are taken.
+    /// Puts a value in; it is given back only when two billion slots are taken.
     pub(crate) fn insert(&mut self, value: T) -> Result<K, T> {
         let (index, generation) = match self.vacant {
             Some(index) => match self.slots.get(index as usize) {
@@ -60,7 +63,7 @@ impl<K: Key, T> Arena<K, T> {
                 _ => return Err(value),
             },
             None => match u32::try_from(self.slots.len()) {
-                Ok(index) if index < u32::MAX => {
+                Ok(index) if index < MOST_SLOTS => {
                     self.slots.push(Slot::Retired);
                     (index, self.first_generation)
                 }

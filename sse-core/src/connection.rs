@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use core::hint::black_box;
 use core::num::NonZeroU64;
 use core::time::Duration;
 
@@ -204,6 +205,16 @@ impl Connection {
         if self.wake == Wake::Named {
             self.wake = Wake::Idle;
         }
+    }
+
+    /// Reads something of each of its cache lines, so that it is fetched from memory.
+    pub(crate) fn fetch(&self) {
+        black_box((
+            self.progress.is_some(),
+            self.subscriptions.as_slice().len(),
+            self.own.is_some(),
+            self.stage,
+        ));
     }
 
     /// Whether it still takes sends and subscriptions.

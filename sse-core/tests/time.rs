@@ -341,3 +341,55 @@ fn t4_five_thousand_deadlines_at_one_instant_are_all_met() {
     assert_eq!(w.pass(secs(10)).len(), 5_000);
     assert_eq!(w.hub.poll_timeout(), None);
 }
+
+#[test]
+fn t4_quiet_connections_share_one_wake_up_in_each_stall_time() {
+    let mut w = World::new();
+    for _ in 0..3_000 {
+        without_pings(&mut w);
+        w.now = w.now.saturating_add(Duration::from_millis(1));
+    }
+    let end = w.now.saturating_add(secs(3_600));
+    let mut instants = std::collections::BTreeSet::new();
+    while let Some(at) = w.hub.poll_timeout().filter(|at| *at <= end) {
+        w.now = at;
+        instants.insert(at);
+        assert_eq!(w.actions(), []);
+    }
+    assert!(instants.len() <= 122, "{}", instants.len());
+}
+
+/// Many more than one call looks at, due at any time between two rounds.
+#[test]
+fn t3_whoever_stalls_among_thousands_is_found_at_the_instant() {
+    let mut w = World::new();
+    let all: Vec<ConnectionId> = (0..5_000).map(|_| without_pings(&mut w)).collect();
+    let mut stalled = Vec::new();
+    for second in 1..100 {
+        stalled.extend(w.pass(secs(1)));
+        let c = all[second * 50];
+        w.send(c, "x");
+        assert_eq!(w.actions(), [Action::Transmit(c)]);
+        let expected: Vec<_> =
+            (31..=second).map(|second| (all[(second - 30) * 50], CloseReason::Stalled)).collect();
+        assert_eq!(ends(&stalled), expected, "after {second} seconds");
+    }
+}
+
+#[test]
+fn t3_a_connection_stalls_also_where_nobody_asked_for_actions() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.pass(secs(7));
+    let c = without_pings(&mut w);
+    w.subscribe(a, c);
+    w.actions();
+    w.pass(secs(40));
+    w.publish(a, "1");
+    let due = w.now;
+    for late in [30_000_000_000 - 1, 30_000_000_000] {
+        assert!(w.hub.is_open(c));
+        w.hub.handle_timeout(Instant::from_nanos(due.as_nanos() + late));
+    }
+    assert!(!w.hub.is_open(c));
+}

@@ -48,6 +48,7 @@ impl Hub {
         let id = self.connections.insert(connection).map_err(|_| refused)?;
         self.stats.opened = self.stats.opened.saturating_add(1);
         if let Some(index) = self.connections.index(id) {
+            self.begin_rounds();
             self.arm(index);
             self.wake(index);
         }

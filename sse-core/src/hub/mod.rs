@@ -14,6 +14,7 @@ mod progress;
 mod publish;
 mod refusal;
 mod snapshot;
+mod timers;
 mod transmit;
 
 use alloc::boxed::Box;
@@ -46,6 +47,7 @@ pub(crate) use snapshot::Lag;
 pub use transmit::{MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, Transmit};
 
 use drain::Draining;
+use timers::Rounds;
 
 /// Connections, channels, and what has to be done about them: the whole of Server-Sent Events but the I/O.
 ///
@@ -66,6 +68,9 @@ pub struct Hub {
     channels: Channels,
     names: HashMap<Box<str>, ChannelId>,
     deadlines: Deadlines,
+    rounds: Rounds,
+    /// How many of the connections were fetched from memory whose deadlines come next.
+    fetched: usize,
     /// Actions that wait to be polled, but for those that say that there are bytes.
     notices: VecDeque<Action>,
     /// Channels whose members have to be looked at because something was published or the channel closed.
@@ -106,6 +111,8 @@ impl Hub {
             channels: Arena::new(),
             names: HashMap::new(),
             deadlines: Deadlines::default(),
+            rounds: Rounds::default(),
+            fetched: 0,
             notices: VecDeque::new(),
             sweeps: VecDeque::new(),
             wakes: VecDeque::new(),

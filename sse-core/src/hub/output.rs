@@ -1,19 +1,13 @@
-//! What has to be done: actions, and the instants at which to ask again.
+//! What has to be done: actions, and the sweeps over members that find them.
 
-use crate::config::OnTimeout;
-use crate::connection::{Stage, Wake};
-use crate::deadline::Timer;
+use crate::connection::Wake;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::stats::CloseReason;
-use crate::time::{Instant, MaybeInstant};
 
 use super::Hub;
 
 /// How many members one [`Hub::poll_action`] visits at most, and how many connections that wait in line.
 const VISITS_PER_POLL: usize = 256;
-
-/// How many deadlines one [`Hub::handle_timeout`] handles at most.
-const DEADLINES_PER_CALL: usize = 1024;
 
 /// What the embedder has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,141 +95,6 @@ impl Hub {
         self.release_queues();
         // Some that only had the rest to take may have been ended.
         self.next_notice()
-    }
-
-    /// When to call [`handle_timeout`](Hub::handle_timeout) and [`poll_action`](Hub::poll_action) next: not in the
-    /// future while anything is pending, `None` when nothing will ever be (D2).
-    ///
-    /// # Cost
-    ///
-    /// The first of a sorted set: no look at any connection.
-    ///
-    /// ```
-    /// # use sse_core::{ConnectionConfig, Hub, HubConfig, Instant};
-    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
-    /// assert_eq!(hub.poll_timeout(), None);
-    /// let connection = hub.connect(Instant::ORIGIN, ConnectionConfig::default()).unwrap();
-    /// assert_eq!(hub.poll_timeout(), Some(Instant::ORIGIN), "an action waits to be polled");
-    /// hub.poll_action();
-    /// assert!(hub.poll_timeout() > Some(Instant::ORIGIN), "a ping, later");
-    /// ```
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.notices.is_empty() || !self.wakes.is_empty() || !self.sweeps.is_empty() {
-            return Some(self.now);
-        }
-        self.deadlines.first().into_iter().chain(self.next_drain()).min()
-    }
-
-    /// Does what is due by `now`: pings, timeouts, stalls, empty channels. Before its time it does nothing (D4).
-    ///
-    /// # Cost
-    ///
-    /// O(log n) for each deadline that has come; at most 1,024 of them in one call, then
-    /// [`poll_timeout`](Hub::poll_timeout) still names the next.
-    ///
-    /// ```
-    /// # use sse_core::{Action, ConnectionConfig, Hub, HubConfig, Instant};
-    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
-    /// let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
-    /// let connection = hub.connect(Instant::ORIGIN, config).unwrap();
-    /// assert_eq!(hub.poll_action(), None);
-    /// hub.handle_timeout(Instant::from_millis(50_000));
-    /// assert_eq!(hub.poll_action(), Some(Action::Transmit(connection)));
-    /// assert_eq!(bytes::Buf::chunk(&hub.transmit(Instant::from_millis(50_000), connection)), b":\n\n");
-    /// ```
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let now = self.observe(now);
-        self.drain_due();
-        for _ in 0..DEADLINES_PER_CALL {
-            match self.deadlines.pop(now) {
-                Some(Timer::Connection(index)) => self.connection_deadline(index),
-                Some(Timer::Channel(index)) => self.channel_deadline(index),
-                None => return,
-            }
-        }
-    }
-
-    /// Has the hub look at a connection when it could have something to do next.
-    pub(super) fn arm(&mut self, index: u32) {
-        let (now, stall) = (self.now, self.config.stall);
-        let Some(connection) = self.connections.at_mut(index) else { return };
-        let stall_check = stall.and_then(|stall| now.checked_add(stall));
-        let next =
-            [connection.expires.get(), connection.ping.next.get(), stall_check].into_iter().flatten().min();
-        self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), next);
-    }
-
-    fn connection_deadline(&mut self, index: u32) {
-        let now = self.now;
-        let Some(connection) = self.connections.at_mut(index) else { return };
-        connection.armed.spent();
-        if connection.expires.has_come(now) && !self.outlives(index) {
-            return;
-        }
-        let is_due = self.is_due(index);
-        let waiting_since = if is_due { self.waiting_since(index) } else { None };
-        let stalled_at =
-            waiting_since.zip(self.config.stall).and_then(|(since, stall)| since.checked_add(stall));
-        if stalled_at.is_some_and(|at| at <= now) {
-            return self.end(index, CloseReason::Stalled);
-        }
-        self.ping(index, is_due);
-        self.arm(index);
-        if let Some(connection) = self.connections.at_mut(index) {
-            self.deadlines.set_by(&mut connection.armed, Timer::Connection(index), stalled_at);
-        }
-    }
-
-    /// Whether a connection lives on although its time is over.
-    fn outlives(&mut self, index: u32) -> bool {
-        let Some(id) = self.connections.key(index) else { return false };
-        let Some(connection) = self.connections.at_mut(index) else { return false };
-        connection.expires = MaybeInstant::NONE;
-        match (connection.stage, connection.on_timeout) {
-            (Stage::Open, OnTimeout::Report) => {
-                self.notices.push_back(Action::TimedOut(id));
-                true
-            }
-            (Stage::Open, OnTimeout::Close) => {
-                self.end(index, CloseReason::TimedOut);
-                false
-            }
-            (Stage::Closing(_) | Stage::Ending(_), _) => {
-                self.end(index, CloseReason::Stalled);
-                false
-            }
-        }
-    }
-
-    /// Makes a ping due if the connection was silent for its interval and nothing else is due (T1).
-    fn ping(&mut self, index: u32, is_due: bool) {
-        let now = self.now;
-        let Some(connection) = self.connections.at_mut(index) else { return };
-        if !connection.ping.next.has_come(now) {
-            return;
-        }
-        match connection.ping.after(connection.taken_at) {
-            Some(due_at) if due_at > now => connection.ping.next = Some(due_at).into(),
-            _ => {
-                connection.ping.next = connection.ping.after(now).into();
-                if !is_due && connection.is_open() {
-                    connection.ping.due_since = Some(now).into();
-                    self.wake(index);
-                }
-            }
-        }
-    }
-
-    fn channel_deadline(&mut self, index: u32) {
-        let now = self.now;
-        let Some(channel) = self.channels.at_mut(index) else { return };
-        channel.armed.spent();
-        let freed = channel.history.expire_measured(now);
-        self.stats.history_bytes = self.stats.history_bytes.saturating_sub(freed);
-        if channel.empty_until().is_some_and(|until| until <= now) {
-            return self.end_channel(index, ChannelCloseReason::Empty);
-        }
-        self.arm_channel(index);
     }
 
     /// Visits members of channels that wait for it, until one has to be named or the turn is over.
