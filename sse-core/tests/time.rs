@@ -393,3 +393,19 @@ fn t3_a_connection_stalls_also_where_nobody_asked_for_actions() {
     }
     assert!(!w.hub.is_open(c));
 }
+
+#[test]
+fn t3_a_connection_whose_life_is_over_too_is_closed_for_that() {
+    let mut w = World::new();
+    let c = w.connect_with(ConnectionConfig {
+        timeout: Some(secs(30)),
+        ping: None,
+        ..ConnectionConfig::default()
+    });
+    let stalled = w.connect_with(ConnectionConfig { ping: None, ..ConnectionConfig::default() });
+    w.actions();
+    w.now = w.now.saturating_add(secs(30));
+    let mut closed = ends(&w.actions());
+    closed.extend(ends(&w.pass(secs(0))));
+    assert_eq!(closed, [(c, CloseReason::TimedOut), (stalled, CloseReason::Stalled)]);
+}

@@ -73,7 +73,6 @@ impl Hub {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.observe(now);
         self.drain_due();
-        self.go_round();
         for _ in 0..DEADLINES_PER_CALL {
             match self.deadlines.pop(now) {
                 Some(Timer::Connection(index)) => {
@@ -81,7 +80,8 @@ impl Hub {
                     self.connection_deadline(index);
                 }
                 Some(Timer::Channel(index)) => self.channel_deadline(index),
-                None => return,
+                // Whose life is over is not closed because it stalls.
+                None => return self.go_round(),
             }
         }
     }
