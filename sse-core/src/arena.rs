@@ -124,6 +124,14 @@ impl<K: Key, T> Arena<K, T> {
     }
 
     #[inline]
+    pub(crate) fn entry_mut(&mut self, index: u32) -> Option<(K, &mut T)> {
+        match self.slots.get_mut(index as usize)? {
+            Slot::Occupied { generation, value } => Some((K::new(index, *generation), value)),
+            _ => None,
+        }
+    }
+
+    #[inline]
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
         match self.slots.get(index as usize)? {
             Slot::Occupied { value, .. } => Some(value),
@@ -139,8 +147,13 @@ impl<K: Key, T> Arena<K, T> {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: K) -> Option<&T> {
-        self.at(self.index(key)?)
+        let (index, wanted) = key.parts();
+        match self.slots.get(index as usize)? {
+            Slot::Occupied { generation, value } if *generation == wanted => Some(value),
+            _ => None,
+        }
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = K> + '_ {

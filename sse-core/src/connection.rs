@@ -199,6 +199,13 @@ impl Connection {
         }
     }
 
+    /// Notes that the driver is told of bytes that are due since then.
+    #[inline]
+    pub(crate) fn name(&mut self, due_since: Instant) {
+        self.wake = Wake::Named;
+        self.due_since = Some(due_since).into();
+    }
+
     /// Notes that nothing is left of what it was named for: it waits for being named again.
     #[inline]
     pub(crate) fn rest(&mut self) {

@@ -146,7 +146,7 @@ impl Subscription {
     }
 
     /// The newest event, if it is all that is left for a reader that has come to `position` and has lost nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn newest<'a>(&self, channel: &'a Channel, position: Position) -> Option<(Place, &'a Entry)> {
         let reader = self.reader(position);
         if position.max(self.from) < self.replay_to || channel.backlog.has_lost_after(reader.max(self.stands))

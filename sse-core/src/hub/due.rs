@@ -120,7 +120,7 @@ pub(super) fn has_all(connection: &Connection, channels: &Channels, position: Po
 /// What is due to a connection, as far as it is known without a walk: to a reader that follows one open channel, is
 /// open itself, and has no frames of its own. That is the newest event where it took all before, and where it took that,
 /// too, the rest of a frame, a ping, or nothing.
-#[inline]
+#[inline(always)]
 pub(super) fn glance(id: ConnectionId, connection: &Connection, channels: &Channels) -> Glance {
     let [subscription] = connection.subscriptions.as_slice() else { return Glance::Unknown };
     let Some(channel) = channels.at(subscription.channel) else { return Glance::Unknown };
@@ -144,7 +144,7 @@ pub(super) fn glance(id: ConnectionId, connection: &Connection, channels: &Chann
 }
 
 /// Whether the newest event is all that is due to a reader.
-#[inline]
+#[inline(always)]
 fn newest(
     id: ConnectionId,
     connection: &Connection,

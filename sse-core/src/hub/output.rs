@@ -87,7 +87,7 @@ impl Hub {
             let Some(connection) = self.wakes.pop_front() else { break };
             if let Some(index) = self.connections.index(connection)
                 && self.connections.at(index).is_some_and(|state| state.wake == Wake::Queued)
-                && self.name_if_due(index)
+                && self.name_if_due(index).is_some()
             {
                 return Some(Action::Transmit(connection));
             }
@@ -130,9 +130,8 @@ impl Hub {
         if is_taken_along {
             self.begin_close(member, CloseReason::ChannelClosed);
         }
-        let (id, connection) = self.connections.entry(member)?;
-        match connection.wake {
-            Wake::Idle => self.name_if_due(member).then_some(id),
+        match self.connections.at(member)?.wake {
+            Wake::Idle => self.name_if_due(member),
             // The driver has it, or will: it finds out itself.
             Wake::Named | Wake::Queued => {
                 self.wake(member);

@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes};
 use crate::config::LagPolicy;
 use crate::connection::{Opening, Stage, Wake};
 use crate::frame::Frame;
-use crate::id::Position;
+use crate::id::{ConnectionId, Position};
 use crate::stats::CloseReason;
 use crate::subscription::Place;
 use crate::time::Instant;
@@ -102,10 +102,14 @@ impl Hub {
     }
 
     /// Names a connection if something is due to it; else finds out whether it is done.
-    pub(super) fn name_if_due(&mut self, index: u32) -> bool {
-        let (is_due, since) = match self.glance(index) {
+    pub(super) fn name_if_due(&mut self, index: u32) -> Option<ConnectionId> {
+        let (id, connection) = self.connections.entry_mut(index)?;
+        let (is_due, since) = match due::glance(id, connection, &self.channels) {
+            Glance::One(Only { since, .. }) => {
+                connection.name(since);
+                return Some(id);
+            }
             Glance::Nothing => (false, None),
-            Glance::One(Only { since, .. }) => (true, Some(since)),
             Glance::Unknown => {
                 let first = self.first_item(index);
                 (
@@ -114,15 +118,15 @@ impl Hub {
                 )
             }
         };
-        let since = since.unwrap_or(self.now);
-        if let Some(connection) = self.connections.at_mut(index) {
-            connection.wake = if is_due { Wake::Named } else { Wake::Idle };
-            connection.due_since = Some(since).into();
+        let now = self.now;
+        let connection = self.connections.at_mut(index)?;
+        if is_due {
+            connection.name(since.unwrap_or(now));
+            return Some(id);
         }
-        if !is_due {
-            self.settle_idle(index);
-        }
-        is_due
+        connection.wake = Wake::Idle;
+        self.settle_idle(index);
+        None
     }
 
     /// Settles a connection if nothing is due to it.

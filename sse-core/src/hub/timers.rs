@@ -73,6 +73,7 @@ impl Hub {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.observe(now);
         self.drain_due();
+        let mut went_round = false;
         for _ in 0..DEADLINES_PER_CALL {
             match self.deadlines.pop(now) {
                 Some(Timer::Connection(index)) => {
@@ -80,8 +81,12 @@ impl Hub {
                     self.connection_deadline(index);
                 }
                 Some(Timer::Channel(index)) => self.channel_deadline(index),
-                // Whose life is over is not closed because it stalls.
-                None => return self.go_round(),
+                // Not before: whose life is over is not closed because it stalls.
+                None if !went_round => {
+                    self.go_round();
+                    went_round = true;
+                }
+                None => return,
             }
         }
     }

@@ -44,12 +44,10 @@ impl Hub {
     /// ```
     pub fn transmit(&mut self, now: Instant, connection: ConnectionId) -> Transmit<'_> {
         let now = self.observe(now);
-        let Some(index) = self.connections.index(connection) else { return Transmit::known(self, now, None) };
+        let Some(index) = self.connections.index(connection) else {
+            return Transmit::known(self, now, None);
+        };
         match self.glance(index) {
-            Glance::Unknown => {
-                self.resolve_losses(index);
-                Transmit::new(self, now, connection)
-            }
             Glance::One(only) => Transmit::known(self, now, Some((index, only))),
             Glance::Nothing => {
                 // What it was named for is gone, if it was.
@@ -57,6 +55,10 @@ impl Hub {
                     connection.rest();
                 }
                 Transmit::known(self, now, None)
+            }
+            Glance::Unknown => {
+                self.resolve_losses(index);
+                Transmit::new(self, now, connection)
             }
         }
     }
