@@ -206,3 +206,19 @@ fn h7_leaving_a_channel_while_closing_keeps_the_resets_of_the_others() {
     w.hub.unsubscribe(w.now, b, c);
     assert_eq!(w.take(c), "id: e-1\nevent: reset\ndata: \n\n");
 }
+
+#[test]
+fn h7_a_late_subscription_has_no_part_in_what_a_connection_begins_with() {
+    let mut w = World::new();
+    let history = keeping(1);
+    let (on_gap, on_lag) = (GapPolicy::Live, LagPolicy::Skip);
+    let a = w.open_with("a", ChannelConfig { on_gap, on_lag, history, ..narrow() });
+    let b = w.open("b");
+    let c = w.connect_after("who knows");
+    assert_eq!(w.subscribe(a, c), Resume::Unknown);
+    w.publish_all(a, 1..=3);
+    assert_eq!(w.due(c), 29 + 17, "a reset, since the loss was found out, and the third");
+    assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(3), events: 0 });
+    let resets = "id: e-3\nevent: reset\ndata: \n\nid: e-2\nevent: reset\ndata: \n\n";
+    assert_eq!(w.take(c), format!("{resets}id: e-3\ndata: 3\n\n"));
+}

@@ -279,6 +279,8 @@ impl Hub {
         let Some(connection) = self.connections.at_mut(index) else { return };
         connection.push_reset(now, through, reset);
         connection.is_planning = false;
+        // Nor does a late subscription give it an opening that it does not have.
+        connection.is_starting = connection.opening(&self.channels).is_some();
         let channel =
             connection.subscriptions.as_slice().get(number).map(|subscription| subscription.channel);
         self.read_on(index, number, through);

@@ -206,7 +206,7 @@ impl World {
             }
             owed.channels.retain(|known| *known != channel);
             // The event of its end may have come for another channel afterwards.
-            owed.is_optional |= connection.end.is_some();
+            owed.is_optional |= connection.end.is_some() || connection.may_close;
         }
         connection.owed.retain(|_, owed| owed.is_optional || !owed.channels.is_empty());
         let resets = |channel: ChannelId| {

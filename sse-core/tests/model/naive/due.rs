@@ -134,7 +134,7 @@ impl Model {
     }
 
     /// The block that a connection begins with.
-    fn opening(&self, conn: usize) -> Option<Vec<u8>> {
+    pub(super) fn opening(&self, conn: usize) -> Option<Vec<u8>> {
         let c = &self.conns[conn];
         match &c.asked {
             _ if !c.is_starting => None,

@@ -208,6 +208,7 @@ impl Model {
             let now = self.now;
             self.conns[conn].push_reset(now, through, reset(through));
             self.conns[conn].is_planning = false;
+            self.conns[conn].is_starting = self.opening(conn).is_some();
             self.read_on(conn, number, through);
             let connection = self.conns[conn].id;
             self.notices.push(Action::Lagged { connection, channel: id, lost_through: through.into() });
