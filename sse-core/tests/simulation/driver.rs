@@ -196,8 +196,12 @@ impl World {
         assert_eq!(remaining, shown.len() - taken.len());
         drop(window);
         let has_lagged = self.servers[server].hub.stats().lagged > lagged;
+        let taken_nothing = taken.is_empty();
         self.has_taken(client, &shown, taken, has_lagged);
+        // Of one that has ended, with the action that says so still to be polled, what was known stands.
+        let has_ended = taken_nothing && !self.servers[server].hub.is_open(id);
         if remaining == 0
+            && !has_ended
             && let Some(connection) = &mut self.clients[client].connection
         {
             (connection.is_named, connection.idle_since) = (false, self.now);
