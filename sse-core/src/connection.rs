@@ -199,6 +199,15 @@ impl Connection {
         }
     }
 
+    /// Lets go of an event at a position that it stays before, in the channels from which that is not due to it.
+    pub(crate) fn pass(&mut self, channels: &mut Channels, position: Position) {
+        for subscription in self.subscriptions.as_mut_slice() {
+            if let Some(channel) = channels.at_mut(subscription.channel) {
+                subscription.pass(channel, position);
+            }
+        }
+    }
+
     /// Notes that the driver is told of bytes that are due since then.
     #[inline]
     pub(crate) fn name(&mut self, due_since: Instant) {

@@ -117,7 +117,18 @@ impl Subscription {
     /// Moves it in the backlog when its connection has come to `position`, unless it has fallen.
     #[inline]
     pub(crate) fn move_to(&mut self, channel: &mut Channel, position: Position) {
-        let reader = self.reader(position);
+        self.stand_at(channel, self.reader(position));
+    }
+
+    /// Moves it in the backlog alone, past what is not due to it up to `position`.
+    pub(crate) fn pass(&mut self, channel: &mut Channel, position: Position) {
+        if position <= self.from {
+            self.stand_at(channel, self.reader(position));
+        }
+    }
+
+    #[inline]
+    fn stand_at(&mut self, channel: &mut Channel, reader: Position) {
         let stands = reader.min(channel.last);
         if stands > self.stands && !channel.backlog.has_lost_after(reader) {
             channel.backlog.advance(self.stands, stands);

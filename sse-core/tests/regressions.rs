@@ -222,3 +222,20 @@ fn h7_a_late_subscription_has_no_part_in_what_a_connection_begins_with() {
     let resets = "id: e-3\nevent: reset\ndata: \n\nid: e-2\nevent: reset\ndata: \n\n";
     assert_eq!(w.take(c), format!("{resets}id: e-3\ndata: 3\n\n"));
 }
+
+#[test]
+fn o4_an_event_that_is_not_due_from_one_channel_is_due_from_the_next() {
+    let mut w = World::fed(0);
+    let (old, other) = (w.open("old"), w.open("other"));
+    w.feed(other, 5);
+    let new = w.open("new");
+    let c = w.connect_after("e-2");
+    assert_eq!(w.subscribe(new, c), Resume::Gap { lost_through: Position::new(5), events: 0 });
+    w.subscribe(old, c);
+    w.take(c);
+    for channel in [new, old] {
+        w.feed(channel, 5);
+        w.actions();
+    }
+    assert_eq!(w.data(c), ["5"]);
+}

@@ -145,16 +145,24 @@ impl Hub {
             Stage::Closing(reason) | Stage::Ending(reason) => return self.end(index, reason),
         }
         let Some(id) = self.connections.key(index) else { return };
+        let settled = self.settled();
         while let Some(connection) = self.connections.at(index) {
             let position = connection.position;
             let next = due::next_read(id, connection, &self.channels, position);
-            // Without a next one it stays, and passes what it has from another channel (O4).
-            let position = next.map_or(position, |(place, _)| place.position);
-            if let Some(connection) = self.connections.at_mut(index) {
-                connection.move_to(&mut self.channels, position);
-            }
-            if next.is_none() {
-                break;
+            let next = next.map(|(place, _)| place.position);
+            let Some(connection) = self.connections.at_mut(index) else { break };
+            match next {
+                Some(next) if next <= settled => connection.move_to(&mut self.channels, next),
+                // It may still come for another channel, and be due from there (O4).
+                Some(next) => {
+                    connection.pass(&mut self.channels, next);
+                    break;
+                }
+                // It stays, and passes what it has from another channel.
+                None => {
+                    connection.move_to(&mut self.channels, position);
+                    break;
+                }
             }
         }
         self.drop_drained(index);
@@ -266,7 +274,7 @@ impl Hub {
             if connection.is_open() && !channel.is_closed {
                 return None;
             }
-            let next = subscription.next(channel, connection.position);
+            let next = subscription.next(channel, connection.position.max(subscription.from));
             let is_drained = next.is_none_or(|place| !connection.wants(place.position))
                 && subscription.loss(channel, connection.position, connection.end()).is_none();
             is_drained.then(|| (number, channel.takes_connections()))

@@ -150,9 +150,22 @@ impl Model {
             Stage::Closing { reason, .. } | Stage::Ending { reason } => return self.end(conn, reason),
         }
         let c = &self.conns[conn];
-        let passed = c.subs.iter().flat_map(|sub| self.readable(sub, c.position));
-        let position = passed.map(|(event, _)| event.position).max().unwrap_or(0).max(c.position);
+        let readable = c.subs.iter().flat_map(|sub| self.readable(sub, c.position));
+        let positions: Vec<u64> = readable.map(|(event, _)| event.position).collect();
+        let is_settled = |position: &u64| *position <= self.settled();
+        let passed = positions.iter().copied().filter(is_settled).max().unwrap_or(0);
+        let position = passed.max(c.position);
         self.move_to(conn, position);
+        // What may still come for another channel may be due from there (O4): these channels alone let go of it.
+        if let Some(newest) = positions.into_iter().max() {
+            for sub in &mut self.conns[conn].subs {
+                if newest <= sub.from {
+                    let reader = sub.reader(newest).min(self.chans[sub.chan].last);
+                    sub.stands = sub.stands.max(reader);
+                    sub.passed = sub.passed.max(newest.min(self.chans[sub.chan].last));
+                }
+            }
+        }
         self.drop_drained(conn);
     }
 
@@ -185,7 +198,8 @@ impl Model {
         }
         c.subs.iter().position(|sub| {
             let ends = self.chans[sub.chan].state != State::Open || !c.is_open();
-            let has_more = self.readable(sub, c.position).iter().any(|(event, _)| c.wants(event.position));
+            let more = self.readable(sub, c.position.max(sub.from));
+            let has_more = more.iter().any(|(event, _)| c.wants(event.position));
             ends && !has_more && self.loss(conn, sub).is_none()
         })
     }
