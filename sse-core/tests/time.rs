@@ -409,3 +409,16 @@ fn t3_a_connection_whose_life_is_over_too_is_closed_for_that() {
     closed.extend(ends(&w.pass(secs(0))));
     assert_eq!(closed, [(c, CloseReason::TimedOut), (stalled, CloseReason::Stalled)]);
 }
+
+#[test]
+fn t3_a_ping_that_was_given_up_does_not_count() {
+    let mut w = World::new();
+    let c = w.connect();
+    let (_, named) = w.sleep();
+    assert_eq!(named, [Action::Transmit(c)]);
+    assert!(w.hub.set_ping(w.now, c, None));
+    assert_eq!(ends(&w.pass(secs(60))), []);
+    w.send(c, "x");
+    assert_eq!(ends(&w.pass(secs(30) - NANO)), []);
+    assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
+}

@@ -176,9 +176,12 @@ impl Hub {
         let Some(index) = self.connections.index(connection) else { return false };
         let random = scramble(self.config.seed, connection.index() as u64);
         let Some(state) = self.connections.at_mut(index) else { return false };
-        let is_first = state.ping.is_first();
+        let (is_first, was_due) = (state.ping.is_first(), state.ping.due_since.get().is_some());
         state.ping.set(now, interval, if is_first { random } else { 0 });
         self.arm(index);
+        if was_due {
+            self.count_from_the_next(index);
+        }
         true
     }
 

@@ -68,6 +68,15 @@ impl Hub {
         }
     }
 
+    /// What was due first to a connection was given up: its stall time counts from what is due now, if anything (T3).
+    pub(super) fn count_from_the_next(&mut self, index: u32) {
+        let since = self.first_item(index).and_then(|first| self.due_since(index, first));
+        let is_due = self.is_due(index);
+        if let Some(connection) = self.connections.at_mut(index).filter(|_| since.is_some() || !is_due) {
+            connection.due_since = since.into();
+        }
+    }
+
     /// The frame that a connection begins with.
     pub(super) fn opening_frame(&self, index: u32) -> Option<Frame> {
         Some(match self.connections.at(index)?.opening(&self.channels)? {

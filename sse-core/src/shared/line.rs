@@ -222,7 +222,8 @@ impl Line {
         scratch: &mut Vec<u8>,
     ) -> Load {
         let id = self.outbound.id();
-        let is_ending = self.framing == Framing::Chunked && state.hub.is_ending(id);
+        let may_be_marked = self.framing == Framing::Chunked && self.flight == Flight::Taken;
+        let is_ending = may_be_marked && state.hub.is_ending(id);
         let mut window = state.hub.transmit(now, id);
         match self.flight {
             Flight::Taken if is_ending && window.remaining() == 1 => return Load::Mark { sent: 0 },
