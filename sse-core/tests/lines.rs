@@ -2,17 +2,17 @@
 #![cfg(feature = "std")]
 
 mod clocked;
+mod transport;
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use clocked::{Count, World};
 use sse_core::shared::{Connection, Framing, Line, Lines, Outbound, Serve, Socket, Turn};
 use sse_core::{ChannelConfig, CloseReason, Event};
+use transport::Wire;
 
 /// A connection that is closed when it has said "bye".
 fn closing(w: &World) -> (Outbound, Connection) {
@@ -21,69 +21,6 @@ fn closing(w: &World) -> (Outbound, Connection) {
     handle.try_send(&Event::new().data("bye")).unwrap();
     handle.close();
     (outbound, handle)
-}
-
-/// A transport that takes so many bytes in each write, and then none until it is given more of these numbers.
-#[derive(Clone, Default)]
-struct Wire(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    takes: VecDeque<usize>,
-    is_buffering: bool,
-    peer_sends: VecDeque<usize>,
-    peer_is_gone: bool,
-    wire: Vec<u8>,
-    writes: usize,
-    is_shut_down: bool,
-}
-
-impl Wire {
-    fn taking(takes: impl IntoIterator<Item = usize>) -> Wire {
-        let wire = Wire::default();
-        wire.0.lock().unwrap().takes.extend(takes);
-        wire
-    }
-
-    fn takes(&self, takes: impl IntoIterator<Item = usize>) {
-        self.0.lock().unwrap().takes.extend(takes);
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().wire.clone()).unwrap()
-    }
-
-    fn writes(&self) -> usize {
-        self.0.lock().unwrap().writes
-    }
-}
-
-impl Socket for Wire {
-    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut state = self.0.lock().unwrap();
-        if state.peer_is_gone {
-            return Poll::Ready(Ok(0));
-        }
-        state.peer_sends.pop_front().map_or(Poll::Pending, |count| Poll::Ready(Ok(count.min(buffer.len()))))
-    }
-
-    fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let mut state = self.0.lock().unwrap();
-        let Some(most) = state.takes.pop_front() else { return Poll::Pending };
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(most).collect();
-        state.wire.extend_from_slice(&bytes);
-        state.writes += 1;
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.lock().unwrap().is_buffering { Poll::Pending } else { Poll::Ready(Ok(())) }
-    }
-
-    fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.lock().unwrap().is_shut_down = true;
-        Poll::Ready(Ok(()))
-    }
 }
 
 /// Writes until the line waits or its connection ended.

@@ -1,9 +1,9 @@
-//! Pings, timeouts, stalls and the one deadline: T1 to T4.
+//! Pings, timeouts and stalls: T1 to T3.
 mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{World, ends, keeping, quiet, secs};
+use common::{World, ends, keeping, secs, with_life, without_pings};
 use sse_core::{
     Action, ChannelConfig, CloseReason, ConnectionConfig, ConnectionId, HistoryConfig, HubConfig, Instant,
     OnTimeout, Start,
@@ -11,20 +11,12 @@ use sse_core::{
 
 const NANO: Duration = Duration::from_nanos(1);
 
-fn without_pings(w: &mut World) -> ConnectionId {
-    w.connect_with(ConnectionConfig { ping: None, ..quiet() })
-}
-
 /// A connection that had its first ping, after which the interval is exact.
 fn pinged(w: &mut World) -> ConnectionId {
     let c = w.connect();
     w.sleep();
     assert_eq!(w.take(c), ":\n\n");
     c
-}
-
-fn with_life(w: &mut World, timeout: Duration, on_timeout: OnTimeout) -> ConnectionId {
-    w.connect_with(ConnectionConfig { timeout: Some(timeout), on_timeout, ..quiet() })
 }
 
 #[test]
@@ -302,61 +294,6 @@ fn t3_close_ends_at_once_what_has_nothing_due() {
     assert!(w.hub.close(w.now, c));
     assert_eq!(w.actions(), [Action::Close { connection: c, reason: CloseReason::Requested }]);
     assert!(!w.hub.close(w.now, c));
-}
-
-#[test]
-fn t4_deliveries_move_no_timer() {
-    let mut w = World::new();
-    let a = w.open("a");
-    let c = w.follow(a);
-    w.actions();
-    let deadline = w.hub.poll_timeout();
-    for _ in 0..20 {
-        w.now = w.now.saturating_add(secs(1));
-        w.publish(a, "1");
-        assert_eq!(w.actions(), [Action::Transmit(c)]);
-        w.data(c);
-        assert_eq!(w.hub.poll_timeout(), deadline);
-    }
-}
-
-#[test]
-fn t4_there_is_one_deadline_and_it_is_the_earliest() {
-    let mut w = World::new();
-    for life in [30, 10, 20] {
-        with_life(&mut w, secs(life), OnTimeout::Close);
-    }
-    w.actions();
-    assert_eq!(w.hub.poll_timeout(), Some(Instant::from_millis(10_000)));
-    w.pass(secs(10));
-    assert_eq!(w.hub.poll_timeout(), Some(Instant::from_millis(20_000)));
-}
-
-#[test]
-fn t4_five_thousand_deadlines_at_one_instant_are_all_met() {
-    let mut w = World::new();
-    for _ in 0..5_000 {
-        with_life(&mut w, secs(10), OnTimeout::Close);
-    }
-    assert_eq!(w.pass(secs(10)).len(), 5_000);
-    assert_eq!(w.hub.poll_timeout(), None);
-}
-
-#[test]
-fn t4_quiet_connections_share_one_wake_up_in_each_stall_time() {
-    let mut w = World::new();
-    for _ in 0..3_000 {
-        without_pings(&mut w);
-        w.now = w.now.saturating_add(Duration::from_millis(1));
-    }
-    let end = w.now.saturating_add(secs(3_600));
-    let mut instants = std::collections::BTreeSet::new();
-    while let Some(at) = w.hub.poll_timeout().filter(|at| *at <= end) {
-        w.now = at;
-        instants.insert(at);
-        assert_eq!(w.actions(), []);
-    }
-    assert!(instants.len() <= 122, "{}", instants.len());
 }
 
 /// Many more than one call looks at, due at any time between two rounds.

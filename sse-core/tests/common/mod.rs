@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Buf;
 use sse_core::{
     Action, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, Decoder, Event, Frame,
-    HistoryConfig, Hub, HubConfig, Instant, LastEventId, Message, Position, Positions, PublishOptions,
-    Published, Resume,
+    HistoryConfig, Hub, HubConfig, Instant, LastEventId, Message, OnTimeout, Position, Positions,
+    PublishOptions, Published, Resume,
 };
 
 /// A hub with the epoch `e`, and the clock that drives it.
@@ -234,4 +234,12 @@ pub(crate) fn keeping(events: usize) -> HistoryConfig {
 
 pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+pub(crate) fn without_pings(w: &mut World) -> ConnectionId {
+    w.connect_with(ConnectionConfig { ping: None, ..quiet() })
+}
+
+pub(crate) fn with_life(w: &mut World, timeout: Duration, on_timeout: OnTimeout) -> ConnectionId {
+    w.connect_with(ConnectionConfig { timeout: Some(timeout), on_timeout, ..quiet() })
 }

@@ -1,0 +1,64 @@
+//! The one deadline of a hub, however many timers it has: T4.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use common::{World, secs, with_life, without_pings};
+use sse_core::{Action, Instant, OnTimeout};
+
+#[test]
+fn t4_deliveries_move_no_timer() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.actions();
+    let deadline = w.hub.poll_timeout();
+    for _ in 0..20 {
+        w.now = w.now.saturating_add(secs(1));
+        w.publish(a, "1");
+        assert_eq!(w.actions(), [Action::Transmit(c)]);
+        w.data(c);
+        assert_eq!(w.hub.poll_timeout(), deadline);
+    }
+}
+
+#[test]
+fn t4_there_is_one_deadline_and_it_is_the_earliest() {
+    let mut w = World::new();
+    for life in [30, 10, 20] {
+        with_life(&mut w, secs(life), OnTimeout::Close);
+    }
+    w.actions();
+    assert_eq!(w.hub.poll_timeout(), Some(Instant::from_millis(10_000)));
+    w.pass(secs(10));
+    assert_eq!(w.hub.poll_timeout(), Some(Instant::from_millis(20_000)));
+}
+
+#[test]
+fn t4_five_thousand_deadlines_at_one_instant_are_all_met() {
+    let mut w = World::new();
+    for _ in 0..5_000 {
+        with_life(&mut w, secs(10), OnTimeout::Close);
+    }
+    assert_eq!(w.pass(secs(10)).len(), 5_000);
+    assert_eq!(w.hub.poll_timeout(), None);
+}
+
+#[test]
+fn t4_quiet_connections_share_one_wake_up_in_each_stall_time() {
+    let mut w = World::new();
+    for _ in 0..3_000 {
+        without_pings(&mut w);
+        w.now = w.now.saturating_add(Duration::from_millis(1));
+    }
+    let end = w.now.saturating_add(secs(3_600));
+    let mut instants = BTreeSet::new();
+    while let Some(at) = w.hub.poll_timeout().filter(|at| *at <= end) {
+        w.now = at;
+        instants.insert(at);
+        assert_eq!(w.actions(), []);
+    }
+    assert!(instants.len() <= 122, "{}", instants.len());
+}

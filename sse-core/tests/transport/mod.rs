@@ -1,0 +1,71 @@
+//! A transport of a test's own, which takes as much as it is told to.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use sse_core::shared::Socket;
+
+/// A transport that takes so many bytes in each write, and then none until it is given more of these numbers.
+#[derive(Clone, Default)]
+pub(crate) struct Wire(pub(crate) Arc<Mutex<State>>);
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) takes: VecDeque<usize>,
+    pub(crate) is_buffering: bool,
+    pub(crate) peer_sends: VecDeque<usize>,
+    pub(crate) peer_is_gone: bool,
+    pub(crate) wire: Vec<u8>,
+    pub(crate) writes: usize,
+    pub(crate) is_shut_down: bool,
+}
+
+impl Wire {
+    pub(crate) fn taking(takes: impl IntoIterator<Item = usize>) -> Wire {
+        let wire = Wire::default();
+        wire.0.lock().unwrap().takes.extend(takes);
+        wire
+    }
+
+    pub(crate) fn takes(&self, takes: impl IntoIterator<Item = usize>) {
+        self.0.lock().unwrap().takes.extend(takes);
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().wire.clone()).unwrap()
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.0.lock().unwrap().writes
+    }
+}
+
+impl Socket for Wire {
+    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.lock().unwrap();
+        if state.peer_is_gone {
+            return Poll::Ready(Ok(0));
+        }
+        state.peer_sends.pop_front().map_or(Poll::Pending, |count| Poll::Ready(Ok(count.min(buffer.len()))))
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.lock().unwrap();
+        let Some(most) = state.takes.pop_front() else { return Poll::Pending };
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(most).collect();
+        state.wire.extend_from_slice(&bytes);
+        state.writes += 1;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.0.lock().unwrap().is_buffering { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().unwrap().is_shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+}
