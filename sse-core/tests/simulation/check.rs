@@ -206,7 +206,9 @@ fn check_idle(server: &mut Server, connection: &mut Connection) {
     assert!(connection.closing_since.is_none() && !connection.must_close, "{id} has to be closed");
     connection.owed.retain(|_, owed| {
         assert!(owed.is_optional || !owed.is_replayable, "event {} is due to {id}", owed.number);
-        server.missed_live_only += u64::from(!owed.is_optional);
+        // Planned anew, it is owed again what it has missed before.
+        let is_missed = !owed.is_optional && connection.missed.insert(owed.number);
+        server.missed_live_only += u64::from(is_missed);
         false
     });
 }

@@ -79,6 +79,8 @@ pub(crate) struct Connection {
     /// Channels, by name, that it still has to subscribe to.
     pub(crate) pending: Vec<usize>,
     pub(crate) owed: BTreeMap<u64, Owed>,
+    /// Live-only events that it was owed and did not get.
+    pub(crate) missed: BTreeSet<usize>,
     pub(crate) directs: VecDeque<Direct>,
     pub(crate) opening: Opening,
     /// How often its start was planned.
@@ -148,6 +150,7 @@ impl Connection {
             subscriptions: Vec::new(),
             pending: Vec::new(),
             owed: BTreeMap::new(),
+            missed: BTreeSet::new(),
             directs: VecDeque::new(),
             opening: Opening::None,
             plans: 0,
