@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::{World, ends, keeping, secs, with_life, without_pings};
 use sse_core::{
     Action, ChannelConfig, CloseReason, ConnectionConfig, ConnectionId, HistoryConfig, HubConfig, Instant,
-    OnTimeout, Start,
+    OnTimeout, Resume, Start,
 };
 
 const NANO: Duration = Duration::from_nanos(1);
@@ -357,5 +357,24 @@ fn t3_a_ping_that_was_given_up_does_not_count() {
     assert_eq!(ends(&w.pass(secs(60))), []);
     w.send(c, "x");
     assert_eq!(ends(&w.pass(secs(30) - NANO)), []);
+    assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
+}
+
+#[test]
+fn t3_after_a_ping_was_given_up_the_oldest_of_what_is_left_counts() {
+    let mut w = World::new();
+    let [a, b] = ["a", "b"].map(|name| w.open(name));
+    let c = w.connect_after("gone-1");
+    w.subscribe(a, c);
+    w.actions();
+    assert_eq!(w.take(c).lines().count(), 4, "a reset");
+    let (_, named) = w.sleep();
+    assert_eq!(named, [Action::Transmit(c)], "for a ping");
+    w.publish(a, "1");
+    assert_eq!(ends(&w.pass(secs(10))), []);
+    // Of a reset, which stands before the event.
+    assert!(matches!(w.subscribe(b, c), Resume::Gap { .. }));
+    assert!(w.hub.set_ping(w.now, c, None));
+    assert_eq!(ends(&w.pass(secs(20) - NANO)), []);
     assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
 }

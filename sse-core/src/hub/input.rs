@@ -180,7 +180,7 @@ impl Hub {
         state.ping.set(now, interval, if is_first { random } else { 0 });
         self.arm(index);
         if was_due {
-            self.count_from_the_next(index);
+            self.count_from_what_is_left(index);
         }
         true
     }

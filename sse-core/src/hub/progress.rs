@@ -68,12 +68,16 @@ impl Hub {
         }
     }
 
-    /// What was due first to a connection was given up: its stall time counts from what is due now, if anything (T3).
-    pub(super) fn count_from_the_next(&mut self, index: u32) {
-        let since = self.first_item(index).and_then(|first| self.due_since(index, first));
+    /// Something that was due to a connection was given up: its stall time counts from the oldest that is left (T3). That
+    /// need not be the first in order: a reset stands before the events that it was put in front of.
+    pub(super) fn count_from_what_is_left(&mut self, index: u32) {
+        let Some((id, connection)) = self.connections.entry(index) else { return };
+        let mut items = Cursor::new(connection);
+        let items = core::iter::from_fn(|| items.next(id, connection, &self.channels));
+        let oldest = items.filter_map(|item| self.due_since(index, item)).min();
         let is_due = self.is_due(index);
-        if let Some(connection) = self.connections.at_mut(index).filter(|_| since.is_some() || !is_due) {
-            connection.due_since = since.into();
+        if let Some(connection) = self.connections.at_mut(index).filter(|_| oldest.is_some() || !is_due) {
+            connection.due_since = oldest.into();
         }
     }
 
