@@ -20,21 +20,21 @@ impl<'a> Line<'a> {
     const LONGEST_NAME: usize = 5;
 
     /// Reads a line that is given without its end.
+    #[inline(always)]
     pub(crate) fn parse(line: &'a [u8]) -> Self {
+        let value_of = |name: &[u8]| line.strip_prefix(name).and_then(value);
         if line.is_empty() {
-            return Self::Blank;
-        }
-        // Without a colon the whole line is the name; one that comes later than any known name makes no difference.
-        let colon = line.iter().take(Self::LONGEST_NAME.saturating_add(1)).position(|byte| *byte == b':');
-        let (name, value) = colon.and_then(|colon| line.split_at_checked(colon)).unwrap_or((line, b""));
-        let value = value.strip_prefix(b":").unwrap_or(value);
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        match name {
-            b"data" => Self::Data(value),
-            b"event" => Self::Event(value),
-            b"id" => Self::Id(value),
-            b"retry" => Self::Retry(value),
-            _ => Self::Ignored,
+            Self::Blank
+        } else if let Some(value) = value_of(b"data") {
+            Self::Data(value)
+        } else if let Some(value) = value_of(b"event") {
+            Self::Event(value)
+        } else if let Some(value) = value_of(b"id") {
+            Self::Id(value)
+        } else if let Some(value) = value_of(b"retry") {
+            Self::Retry(value)
+        } else {
+            Self::Ignored
         }
     }
 
@@ -42,6 +42,15 @@ impl<'a> Line<'a> {
     pub(super) fn parse_unfinished(line: &'a [u8]) -> Option<Self> {
         let is_named = line.len() > Self::LONGEST_NAME || line.contains(&b':');
         is_named.then(|| Self::parse(line))
+    }
+}
+
+/// What follows a field's name, if the name ends there; without a colon the whole line is the name.
+fn value(after_name: &[u8]) -> Option<&[u8]> {
+    match after_name {
+        [] => Some(b""),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        _ => None,
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Message {
 /// Each byte is searched once and copied at most a fixed number of times, however the stream is cut (C2). Once
 /// `next_message` has returned `None`, a decoder keeps the event that is not complete and the line that is not, together
 /// no more than the limit, in buffers of up to four times their size; the last event id; and up to 256 KiB of room for
-/// input. Comments and fields that nobody knows are not kept, whatever their length. What was pushed and not yet asked
+/// input and 1 KiB for an id. Comments and fields that nobody knows are not kept, whatever their length. What was pushed and not yet asked
 /// for stays in memory: a caller that only pushes keeps all it pushed.
 #[derive(Clone, Debug)]
 pub struct Decoder {
@@ -128,14 +128,15 @@ impl Decoder {
     /// for data of several lines.
     pub fn next_message(&mut self) -> Option<Result<Message, DecodeError>> {
         while let Some(line) = self.input.next_line() {
-            match Line::parse(line) {
+            let line = Line::parse(line);
+            match &line {
                 Line::Ignored => {}
                 Line::Blank => {
                     if let Some(message) = self.block.finish(&mut self.last_event_id) {
                         return Some(Ok(message));
                     }
                 }
-                line => {
+                Line::Data(_) | Line::Event(_) | Line::Id(_) | Line::Retry(_) => {
                     if self.block.add(&line, self.limit).is_none() {
                         return Some(Err(self.give_up()));
                     }
