@@ -321,6 +321,61 @@ fn one_line_alone_wakes_its_loop() {
     assert_eq!(wire.text(), "data: 1\n\n");
 }
 
+/// Whoever leaves a loop wakes its line once more, which by then may be another's.
+#[test]
+fn a_line_in_the_place_of_one_that_left_gets_its_bytes_once() {
+    let w = World::new();
+    let (lines, attach) = Lines::new();
+    let mut looped = Loop { lines, count: Arc::default() };
+    let [stays, leaves, comes] = [(); 3].map(|()| Wire::taking([1000; 10]));
+    for wire in [&stays, &leaves] {
+        attach.attach(wire.clone(), w.connect(), Framing::UntilClose);
+    }
+    looped.turn();
+    leaves.0.lock().unwrap().peer_is_gone = true;
+    looped.lines.wake(1);
+    looped.turn();
+    let outbound = w.connect();
+    outbound.handle().try_send(&Event::new().data("1")).unwrap();
+    attach.attach(comes.clone(), outbound, Framing::Chunked);
+    looped.turn();
+    assert_eq!(looped.lines.len(), 2);
+    assert_eq!(comes.text(), "9\r\ndata: 1\n\n\r\n");
+}
+
+#[test]
+fn a_socket_that_is_ready_again_wakes_its_line_or_has_a_reactor_for_it() {
+    for has_reactor in [false, true] {
+        let mut w = World::new();
+        let (lines, attach) = Lines::new();
+        let mut looped = Loop { lines, count: Arc::default() };
+        let outbound = w.connect();
+        let handle = outbound.handle();
+        let wire = Wire::default();
+        wire.0.lock().unwrap().has_reactor = has_reactor;
+        attach.attach(wire.clone(), outbound, Framing::UntilClose);
+        looped.turn();
+        for number in 1..=3 {
+            handle.try_send(&Event::new().data("x")).unwrap();
+            w.drive();
+            assert_eq!(looped.turn(), Turn::Sleep(None));
+            let refused = wire.0.lock().unwrap().refused.take().expect("it was written to");
+            wire.takes([1000]);
+            let reads = wire.0.lock().unwrap().reads;
+            for _ in 0..3 {
+                if has_reactor {
+                    looped.lines.wake(0);
+                } else {
+                    refused.wake_by_ref();
+                }
+            }
+            looped.turn();
+            assert_eq!(wire.text(), "data: x\n\n".repeat(number));
+            assert_eq!(wire.0.lock().unwrap().reads, reads + 1, "one look");
+        }
+    }
+}
+
 /// The hub ends a connection, and its driver says so, while a write is on its way that the transport then refuses: the
 /// transport may never have room again, and nothing else would have the line look.
 #[test]

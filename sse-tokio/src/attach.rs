@@ -93,6 +93,10 @@ struct Wire {
 }
 
 impl Socket for Wire {
+    fn wakes(&self) -> bool {
+        false
+    }
+
     fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         try_now(&mut self.can_read, || self.stream.read(buffer))
     }

@@ -1,12 +1,12 @@
 //! What one task per hub does: timers that have come, and wakers of those that something is due to.
 
 use std::task::{Context, Poll, Waker, ready};
-use std::vec::Vec;
 
 use crate::{Action, Instant};
 
 use super::observe::Notes;
 use super::sync::{Arc, Weak};
+use super::waking::Woken;
 use super::{Shared, Sleeping, State};
 
 /// How many actions one turn takes: then others get the lock and the thread. It is also how many are written to before
@@ -53,11 +53,10 @@ const ACTIONS_PER_TURN: usize = 64;
 /// thread.join().expect("it ends with the last handle");
 /// # Ok::<(), sse_core::ConfigError>(())
 /// ```
-#[derive(Debug)]
 pub struct Driver {
     shared: Weak<Shared>,
     /// Kept for the next turn, so that a turn allocates nothing.
-    wakers: Vec<Waker>,
+    woken: Woken,
     notes: Notes,
     /// What the timer is set for.
     set_for: Option<Instant>,
@@ -93,7 +92,7 @@ pub enum Turn {
 
 impl Driver {
     pub(super) fn new(shared: Weak<Shared>) -> Driver {
-        Driver { shared, wakers: Vec::new(), notes: Notes::default(), set_for: None }
+        Driver { shared, woken: Woken::default(), notes: Notes::default(), set_for: None }
     }
 
     /// Does what is due: a bounded number of actions, then it says how to go on. `waker` is woken when something
@@ -119,9 +118,7 @@ impl Driver {
             Turn::Sleep(until)
         };
         drop(state);
-        for waker in self.wakers.drain(..) {
-            waker.wake();
-        }
+        self.woken.wake();
         self.notes.tell();
         report.tell(&shared.clock);
         // Whoever dropped their handle meanwhile counted on this one: the driver must not be the last to know.
@@ -152,20 +149,20 @@ impl Driver {
 
     fn act(&mut self, state: &mut State, action: Action) {
         if let Action::Transmit(connection) = action {
-            let seat = state.seats.get_mut(connection);
-            return self.wakers.extend(seat.and_then(|seat| seat.waker.take()));
+            let sleeper = state.seats.get_mut(connection).and_then(|seat| seat.sleeper.take());
+            return sleeper.into_iter().for_each(|sleeper| self.woken.add(sleeper));
         }
         self.notes.add(state.observer.acted(&state.hub, action));
         match action {
-            Action::Close { connection, reason } => state.seats.close(connection, reason, &mut self.wakers),
+            Action::Close { connection, reason } => state.seats.close(connection, reason, &mut self.woken),
             Action::TimedOut(connection) => {
                 if let Some(seat) = state.seats.get_mut(connection) {
-                    seat.status().time_out(&mut self.wakers);
+                    seat.status().time_out(&mut self.woken.wakers);
                 }
             }
             Action::ChannelClosed { channel, reason } => {
                 if let Some(status) = state.channels.remove(&channel) {
-                    status.close(reason, &mut self.wakers);
+                    status.close(reason, &mut self.woken.wakers);
                 }
             }
             Action::Transmit(_) | Action::Lagged { .. } => {}
@@ -175,5 +172,11 @@ impl Driver {
     fn release(&self, shared: Arc<Shared>, turn: Turn) -> Turn {
         drop(shared);
         if self.shared.strong_count() == 0 { Turn::Done } else { turn }
+    }
+}
+
+impl core::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver").field("set_for", &self.set_for).finish_non_exhaustive()
     }
 }

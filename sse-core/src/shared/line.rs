@@ -1,7 +1,7 @@
 //! One connection on a transport that says how much of a write it took.
 
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
@@ -9,7 +9,8 @@ use bytes::{Buf, Bytes};
 use crate::hub::Transmit;
 use crate::{CloseReason, Instant};
 
-use super::outbound::{LARGE_FRAME, Woken};
+use super::outbound::LARGE_FRAME;
+use super::waking::{SleeperRef, Woken};
 use super::{Framing, Outbound, SharedHub, State};
 
 /// How many bytes are put together for one write, unless a single frame has more.
@@ -118,15 +119,16 @@ impl Line {
         write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<bool>> {
         scratch.clear();
-        let load =
-            self.hub().with_woken(|state, now, woken| self.load(state, now, woken, cx.waker(), scratch));
-        self.send(cx, load, scratch, write)
+        let sleeper = SleeperRef::Task(cx.waker());
+        let load = self.hub().with_woken(|state, now, woken| self.load(state, now, woken, sleeper, scratch));
+        self.send(cx, sleeper, load, scratch, write)
     }
 
     /// Writes what was loaded: the second half of [`poll_write`](Line::poll_write), without the lock.
     pub(super) fn send(
         &mut self,
         cx: &mut Context<'_>,
+        sleeper: SleeperRef<'_>,
         load: Load,
         scratch: &[u8],
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
@@ -138,7 +140,7 @@ impl Line {
         let (len, rest, mut sent, copied) = match load {
             Load::Nothing => return Poll::Pending,
             Load::Ended => return Poll::Ready(Ok(false)),
-            Load::Mark { sent } => return self.poll_mark(cx, sent, write),
+            Load::Mark { sent } => return self.poll_mark(cx, sleeper, sent, write),
             Load::Copied { len, at } => (len, None, 0, scratch.get(at..).unwrap_or_default()),
             Load::Shared { len, sent, rest } => (len, Some(rest), sent, Default::default()),
         };
@@ -159,7 +161,7 @@ impl Line {
                         None => Bytes::copy_from_slice(frame.unsent_in(copied, sent)),
                     };
                     self.flight = Flight::refused(len, sent)?;
-                    self.put_back(cx.waker(), rest);
+                    self.put_back(sleeper, rest);
                     return Poll::Pending;
                 }
             }
@@ -178,6 +180,11 @@ impl Line {
         self.outbound.poll_ended(cx)
     }
 
+    /// The same, for whoever is to be woken.
+    pub(super) fn poll_ended_for(&self, sleeper: SleeperRef<'_>) -> Poll<CloseReason> {
+        self.outbound.poll_ended_for(sleeper)
+    }
+
     /// What is still to be written when the connection ended, to say that the stream is complete. Nothing where that was
     /// written, where the end of the transport says it, or where a chunk was cut short.
     pub fn end_mark(&self) -> &'static [u8] {
@@ -191,6 +198,7 @@ impl Line {
     fn poll_mark(
         &mut self,
         cx: &mut Context<'_>,
+        sleeper: SleeperRef<'_>,
         mut sent: usize,
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<bool>> {
@@ -205,7 +213,7 @@ impl Line {
         self.flight = Flight::Marking { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
         if sent < MARK.len() {
             let id = self.outbound.id();
-            self.hub().with_woken(|state, _, woken| state.waits_for_end(id, cx.waker(), woken));
+            self.hub().with_woken(|state, _, woken| state.waits_for_end(id, sleeper, woken));
             return Poll::Pending;
         }
         Poll::Ready(Ok(true))
@@ -218,7 +226,7 @@ impl Line {
         state: &mut State,
         now: Instant,
         woken: &mut Woken,
-        waker: &Waker,
+        sleeper: SleeperRef<'_>,
         scratch: &mut Vec<u8>,
     ) -> Load {
         let id = self.outbound.id();
@@ -236,7 +244,7 @@ impl Line {
         if !window.has_remaining() {
             drop(window);
             state.made_room(id, woken);
-            let waits = state.hub.is_open(id) && state.waits(id, waker, woken);
+            let waits = state.hub.is_open(id) && state.waits(id, sleeper, woken);
             return if waits { Load::Nothing } else { Load::Ended };
         }
         let load = match self.flight {
@@ -255,12 +263,12 @@ impl Line {
     }
 
     /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
-    fn put_back(&mut self, waker: &Waker, rest: Bytes) {
+    fn put_back(&mut self, sleeper: SleeperRef<'_>, rest: Bytes) {
         let id = self.outbound.id();
         self.hub().with_woken(|state, now, woken| {
             // Where the connection ended meanwhile, the next look at it says so.
             state.hub.put_back(now, id, rest);
-            state.waits_for_end(id, waker, woken);
+            state.waits_for_end(id, sleeper, woken);
         });
     }
 }

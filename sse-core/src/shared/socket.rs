@@ -9,6 +9,7 @@ use std::vec::Vec;
 use crate::CloseReason;
 
 use super::line::{Line, Load};
+use super::waking::SleeperRef;
 use super::{Framing, Outbound};
 
 /// How many writes one look at a connection may make: then the others take their turns.
@@ -25,6 +26,12 @@ const MOST_UNREAD: u32 = 1024 * 1024;
 ///
 /// The adapters' `attach.rs` and `write.rs` are examples: each call is one of the transport.
 pub trait Socket {
+    /// Whether it wakes whom it was polled by when it is ready again. One of [`Lines`](super::Lines) need not, if its
+    /// adapter has a reactor of its own and calls [`Lines::wake`](super::Lines::wake): that saves a waker of 48 bytes.
+    fn wakes(&self) -> bool {
+        true
+    }
+
     /// Reads what the peer sent; zero bytes are its end. Where the transport cannot be read, it is pending for ever.
     ///
     /// # Errors
@@ -86,14 +93,15 @@ impl<S: Socket> Wired<S> {
 
     /// Reads and writes what there is, up to a bound.
     fn serve(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Served {
-        let has_more_to_read = match self.begin(cx) {
+        let sleeper = SleeperRef::Task(cx.waker());
+        let has_more_to_read = match self.begin(cx, sleeper) {
             Ok(has_more_to_read) => has_more_to_read,
             Err(served) => return served,
         };
         for _ in 0..WRITES_PER_LOOK {
             let socket = &mut self.socket;
             let written = self.line.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
-            let written = self.flush(cx, written);
+            let written = self.flush(cx, sleeper, written);
             if let Some(served) = self.wrote(cx, written, has_more_to_read) {
                 return served;
             }
@@ -103,13 +111,13 @@ impl<S: Socket> Wired<S> {
 
     /// Begins a look: drops what the peer sent, and flushes what was written. It says whether there is more to read, or
     /// what else there is to do when the look is over with that.
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> Result<bool, Served> {
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, sleeper: SleeperRef<'_>) -> Result<bool, Served> {
         let has_more_to_read = match self.drop_unread(cx) {
             Ok(Some(has_more)) => has_more,
             Ok(None) => return Err(Served::Gone),
             Err(error) => return Err(Served::Failed(error)),
         };
-        let flushed = if self.is_flushing { self.poll_flush(cx) } else { Poll::Ready(Ok(true)) };
+        let flushed = if self.is_flushing { self.poll_flush(cx, sleeper) } else { Poll::Ready(Ok(true)) };
         self.wrote(cx, flushed, has_more_to_read).map_or(Ok(has_more_to_read), Err)
     }
 
@@ -117,12 +125,13 @@ impl<S: Socket> Wired<S> {
     pub(super) fn send(
         &mut self,
         cx: &mut Context<'_>,
+        sleeper: SleeperRef<'_>,
         load: Load,
         scratch: &[u8],
     ) -> Poll<io::Result<bool>> {
         let socket = &mut self.socket;
-        let written = self.line.send(cx, load, scratch, |cx, slices| socket.poll_write(cx, slices));
-        self.flush(cx, written)
+        let written = self.line.send(cx, sleeper, load, scratch, |cx, slices| socket.poll_write(cx, slices));
+        self.flush(cx, sleeper, written)
     }
 
     /// What follows from a write; `None` when there may be more to write.
@@ -145,13 +154,21 @@ impl<S: Socket> Wired<S> {
     }
 
     /// What was written counts as taken when it was flushed, too: before, the hub waits with the end.
-    fn flush(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<bool>>) -> Poll<io::Result<bool>> {
-        if matches!(written, Poll::Ready(Ok(true))) { self.poll_flush(cx) } else { written }
+    fn flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        sleeper: SleeperRef<'_>,
+        written: Poll<io::Result<bool>>,
+    ) -> Poll<io::Result<bool>> {
+        if matches!(written, Poll::Ready(Ok(true))) { self.poll_flush(cx, sleeper) } else { written }
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, sleeper: SleeperRef<'_>) -> Poll<io::Result<bool>> {
         self.is_flushing = self.socket.poll_flush(cx)?.is_pending();
-        if self.is_flushing { self.line.poll_ended(cx).map(|_| Ok(false)) } else { Poll::Ready(Ok(true)) }
+        if !self.is_flushing {
+            return Poll::Ready(Ok(true));
+        }
+        self.line.poll_ended_for(sleeper).map(|_| Ok(false))
     }
 
     /// Drops what the peer sent, and says whether there may be more of it; `None` at its end.

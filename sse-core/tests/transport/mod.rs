@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use sse_core::shared::Socket;
 
@@ -20,6 +20,11 @@ pub(crate) struct State {
     pub(crate) wire: Vec<u8>,
     pub(crate) writes: usize,
     pub(crate) is_shut_down: bool,
+    pub(crate) reads: usize,
+    /// Whom it was polled by when it took nothing.
+    pub(crate) refused: Option<Waker>,
+    /// Whether its adapter says when it is ready.
+    pub(crate) has_reactor: bool,
 }
 
 impl Wire {
@@ -43,17 +48,25 @@ impl Wire {
 }
 
 impl Socket for Wire {
+    fn wakes(&self) -> bool {
+        !self.0.lock().unwrap().has_reactor
+    }
+
     fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock().unwrap();
+        state.reads += 1;
         if state.peer_is_gone {
             return Poll::Ready(Ok(0));
         }
         state.peer_sends.pop_front().map_or(Poll::Pending, |count| Poll::Ready(Ok(count.min(buffer.len()))))
     }
 
-    fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock().unwrap();
-        let Some(most) = state.takes.pop_front() else { return Poll::Pending };
+        let Some(most) = state.takes.pop_front() else {
+            state.refused = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(most).collect();
         state.wire.extend_from_slice(&bytes);
         state.writes += 1;
