@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use clocked::{Count, World};
-use sse_core::shared::{Fed, Outbound, TrySendError, Turn};
+use sse_core::shared::{Connection, Fed, Outbound, TrySendError, Turn};
 use sse_core::{
     ChannelCloseReason, ChannelConfig, CloseReason, ConnectionConfig, EncodeError, Event, Field, OnTimeout,
     SendError,
@@ -269,4 +269,80 @@ fn a_connection_is_fed_by_a_source_as_fast_as_it_is_read() {
     let mut broken = |_: &mut (), _: &mut Context<'_>| Poll::Ready(Some(Event::new().event("a\nb")));
     assert!(matches!(fed.poll_bytes(cx, &mut broken), Poll::Ready(Some(Err(TrySendError::Encode(_))))));
     assert_eq!(fed.poll_bytes(cx, &mut broken), Poll::Ready(None));
+}
+
+/// A connection that is to say "1" and "2", what it begins with, and its handle.
+fn beginning(w: &World) -> (Outbound, Connection) {
+    let mut stream = w.connect();
+    let handle = stream.handle();
+    for data in ["1", "2"] {
+        handle.try_send(&Event::new().data(data)).unwrap();
+    }
+    assert_eq!(stream.first_bytes().unwrap(), "data: 1\n\ndata: 2\n\n");
+    (stream, handle)
+}
+
+#[test]
+fn t3_first_bytes_are_due_until_they_are_taken() {
+    for are_taken in [false, true] {
+        let mut w = World::new();
+        let (mut stream, handle) = beginning(&w);
+        if are_taken {
+            stream.first_bytes_taken();
+            assert!(poll(&mut stream, Waker::noop()).is_pending());
+            assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (2, 18), "A3");
+        }
+        w.millis.store(30_000, Ordering::Relaxed);
+        w.drive();
+        assert_eq!(handle.is_open(), are_taken);
+        assert_eq!(w.hub.stats().closed.stalled, u64::from(!are_taken));
+        assert_eq!(stream.first_bytes(), None);
+    }
+}
+
+#[test]
+fn d8_a_connection_is_closed_when_its_first_bytes_were_taken_and_not_before() {
+    let mut w = World::new();
+    let (mut stream, handle) = beginning(&w);
+    handle.close();
+    w.drive();
+    assert_eq!(w.hub.stats().connections, 1);
+    stream.first_bytes_taken();
+    assert_eq!(w.hub.stats().connections, 0);
+    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(None));
+    // It is over: there is nothing to take.
+    stream.first_bytes_taken();
+}
+
+#[test]
+fn s2_first_bytes_make_room() {
+    let w = World::new();
+    let config =
+        ConnectionConfig { direct_bytes: 40, announce_position: false, ..ConnectionConfig::default() };
+    let mut stream = w.hub.connect(config).unwrap();
+    let handle = stream.handle();
+    let event = Event::new().data("12345678901234567890");
+    handle.try_send(&event).unwrap();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    let mut second = pin!(handle.send(&event));
+    assert!(second.as_mut().poll(cx).is_pending());
+    assert_eq!(stream.first_bytes().unwrap().len(), 28);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert_eq!(second.as_mut().poll(cx), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn x9_first_bytes_are_no_more_than_one_write() {
+    let w = World::new();
+    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    for sizes in [[9_000, 9_000], [20_000, 10]] {
+        let mut stream = w.connect();
+        stream.subscribe(&channel).unwrap();
+        let frames = sizes.map(|size| channel.publish(&Event::new().data("x".repeat(size))).unwrap().frame);
+        let first = stream.first_bytes();
+        let is_first = first.as_ref().is_some_and(|first| first.as_ptr() == frames[0].as_bytes().as_ptr());
+        assert_eq!(is_first, sizes[0] < 16_384, "without a copy, and not at all where it is larger");
+    }
 }

@@ -1,9 +1,11 @@
 //! A service around the application's, which looks at each finished response and takes a subscription out of it.
 
 use std::future::Future;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -94,7 +96,7 @@ fn outgoing<B>(mut response: Response<B>, asked: Asked, progress: &Progress) -> 
     let Some(outbound) = outbound else { return response.map(|body| Outgoing::Body { body }) };
     progress.subscribe(outbound, asked.framing());
     frame_head(&mut response, asked);
-    response.map(|_| Outgoing::Never { progress: progress.clone() })
+    response.map(|_| Outgoing::Stream { progress: progress.clone() })
 }
 
 /// How the body is framed is decided here, as whoever writes it is told, and not by a handler or hyper.
@@ -119,39 +121,77 @@ pin_project! {
     pub(crate) enum Outgoing<B> {
         /// The application's.
         Body { #[pin] body: B },
-        /// One that is never ready: its connection is taken out of hyper when its head is flushed.
-        Never { progress: Progress },
+        /// One that has the first bytes, and then is never ready: its connection is taken out of hyper when these are flushed.
+        Stream { progress: Progress },
     }
 }
 
 impl<B: Body> Body for Outgoing<B> {
-    type Data = B::Data;
+    type Data = Either<B::Data>;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
         match self.project() {
-            OutgoingProjection::Body { body } => body.poll_frame(cx),
-            OutgoingProjection::Never { progress } => {
-                progress.head_buffered();
-                Poll::Pending
+            OutgoingProjection::Body { body } => {
+                body.poll_frame(cx).map_ok(|frame| frame.map_data(Either::Body))
             }
+            OutgoingProjection::Stream { progress } => match progress.first_bytes() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(Either::First(bytes))))),
+                None => Poll::Pending,
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Outgoing::Body { body } => body.is_end_stream(),
-            Outgoing::Never { .. } => false,
+            Outgoing::Stream { .. } => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Outgoing::Body { body } => body.size_hint(),
-            Outgoing::Never { .. } => SizeHint::default(),
+            Outgoing::Stream { .. } => SizeHint::default(),
+        }
+    }
+}
+
+/// Bytes of the application's body, or the first ones of a stream.
+pub(crate) enum Either<D> {
+    Body(D),
+    First(Bytes),
+}
+
+impl<D: Buf> Buf for Either<D> {
+    fn remaining(&self) -> usize {
+        match self {
+            Either::Body(data) => data.remaining(),
+            Either::First(bytes) => bytes.remaining(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Either::Body(data) => data.chunk(),
+            Either::First(bytes) => bytes.chunk(),
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        match self {
+            Either::Body(data) => data.chunks_vectored(slices),
+            Either::First(bytes) => bytes.chunks_vectored(slices),
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Either::Body(data) => data.advance(count),
+            Either::First(bytes) => bytes.advance(count),
         }
     }
 }

@@ -49,8 +49,8 @@
 //!
 //! A stream that hyper writes costs what hyper's connections cost: about 11 KB, and a task that is woken for each
 //! delivery. [`serve_connection`] avoids both. hyper serves the requests of an HTTP/1 connection as ever, until a
-//! response is made by [`response`]; when its head is flushed hyper is dissolved, and the socket comes back with the
-//! connection and its framing, for one driver that writes to all of them.
+//! response is made by [`response`]. When its head and what is due at first are flushed, in one write, hyper is dissolved, and
+//! the socket comes back with the connection and its framing, for one driver that writes to all of them.
 //!
 //! ```
 //! # async fn accept<I, S>(socket: I, service: S) -> Result<(), hyper::Error>

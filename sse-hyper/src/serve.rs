@@ -20,7 +20,8 @@ use crate::watch::{Progress, Watch};
 
 /// Serves the requests on one HTTP/1 connection as hyper does, until the response to one is made by
 /// [`response`](crate::response): then, as soon as its head is flushed, the transport comes back together with the
-/// connection of the hub, for whoever writes to it directly (X7).
+/// connection of the hub, for whoever writes to it directly (X7). What is due by then, such as a replay, goes out with the
+/// head in one write, up to 16 KiB.
 ///
 /// A subscription's response is recognised by an extension. Where the transport must not be handed over hyper writes
 /// the body as ever, and the client sees no difference: to a `HEAD` request, with a status that is not 200, with a
@@ -55,10 +56,10 @@ use crate::watch::{Progress, Watch};
 /// let builder = http1::Builder::new();
 /// match sse_hyper::serve_connection(&builder, TokioIo::new(server), service).await? {
 ///     Outcome::Subscribed(subscribed) => {
-///         // The head is out. What the hub has for the client is the driver's to write from now on.
+///         // The head is out, and where the client begins. What comes is the driver's to write from now on.
 ///         let mut head = vec![0; 4096];
 ///         let count = client.read(&mut head).await?;
-///         assert!(head[..count].ends_with(b"\r\n\r\n"));
+///         assert!(head[..count].ends_with(b"\r\n\r\n9\r\nid: 1-0\n\n\r\n"));
 ///         assert_eq!(subscribed.unread, 0);
 ///     }
 ///     Outcome::Closed => panic!("it asked for a stream"),
@@ -87,11 +88,11 @@ where
 pub enum Outcome<I> {
     /// It is over: the peer or hyper closed it, or the hub ended a stream whose head was not taken.
     Closed,
-    /// The head of an event stream is out.
+    /// The head of an event stream is out, with what was due first.
     Subscribed(Subscribed<I>),
 }
 
-/// A transport on which the head of an event stream was written, and the connection whose bytes come next.
+/// A transport on which the head of an event stream was written with the first bytes, and the connection whose bytes come next.
 ///
 /// Dropping it disconnects and closes the transport.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ pub enum Outcome<I> {
 pub struct Subscribed<I> {
     /// The transport: all that hyper had for it is written and flushed.
     pub io: I,
-    /// The connection of the hub, of which no byte was taken.
+    /// The connection of the hub. What was due to it when its head was written, up to 16 KiB, went out with the head.
     pub outbound: Outbound,
     /// How the head says that the body is laid on the transport.
     pub framing: Framing,
@@ -146,7 +147,10 @@ where
         if !self.progress.is_flushed() {
             return None;
         }
-        let Waiting { outbound, framing, .. } = self.waiting.take()?;
+        let Waiting { mut outbound, framing, .. } = self.waiting.take()?;
+        if self.progress.has_begun() {
+            outbound.first_bytes_taken();
+        }
         let parts = self.connection.take()?.into_parts();
         Some(Subscribed { io: parts.io.io, outbound, framing, unread: parts.read_buf.len() })
     }

@@ -1,14 +1,15 @@
 //! How it is known that a response head has left hyper, which does not say so itself.
 //!
-//! The body of a subscription's response is one that is never ready. hyper asks it for the first time after the head
-//! was put in its write buffer, and flushes the transport only when that buffer is empty. So a flush that succeeds
-//! after the body was asked means that the head is out, and nothing but the head.
+//! The body of a subscription's response has what is due first, if that is not long, and then is never ready: so head and
+//! first events are one write. hyper asks it after the head was put in its write buffer, and flushes the transport only when
+//! that buffer is empty. So a flush that succeeds after the body was not ready means that these are out, and nothing else.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use sse_core::shared::{Framing, Outbound};
 
@@ -20,6 +21,8 @@ pub(crate) struct Progress(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     subscription: Option<(Outbound, Framing)>,
+    /// Bytes of the connection go out with the head.
+    has_begun: bool,
     head: Head,
 }
 
@@ -28,7 +31,7 @@ enum Head {
     /// Not yet made, or not yet in hyper's write buffer.
     #[default]
     Ahead,
-    /// In hyper's write buffer, or in the transport's.
+    /// In hyper's write buffer, or in the transport's, with the first bytes.
     Buffered,
     /// Taken by the transport.
     Flushed,
@@ -45,12 +48,24 @@ impl Progress {
         self.lock().subscription.take()
     }
 
-    /// The body was asked for bytes.
-    pub(crate) fn head_buffered(&self) {
+    /// The body is asked for bytes. There are some only once, and none when the head has waited for the transport before.
+    pub(crate) fn first_bytes(&self) -> Option<Bytes> {
         let mut state = self.lock();
+        if !state.has_begun
+            && let Some((outbound, _)) = &mut state.subscription
+            && let Some(bytes) = outbound.first_bytes()
+        {
+            state.has_begun = true;
+            return Some(bytes);
+        }
         if state.head == Head::Ahead {
             state.head = Head::Buffered;
         }
+        None
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.lock().has_begun
     }
 
     pub(crate) fn is_flushed(&self) -> bool {

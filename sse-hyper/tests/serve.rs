@@ -3,21 +3,16 @@
 mod app;
 mod wire;
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
-use app::{HEAD_1_0, HEAD_1_1, Served, chunk, get, hub, service, subscribed, write_due};
+use app::{HEAD_1_0, HEAD_1_1, OPENING, Served, chunk, get, hub, opened, service, subscribed, write_due};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Response, Version};
+use axum::http::Response;
 use axum::routing::get as route;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use sse_core::shared::{Framing, SharedHub};
-use sse_core::{CloseReason, ConnectionConfig, Event};
-use sse_hyper::{Outcome, SseBody};
+use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, Start};
+use sse_hyper::SseBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::{Manners, settle, wire};
 
@@ -54,7 +49,11 @@ impl Case {
         }
         let mut subscribed = subscribed(served).await;
         let context = format!("{:?}, {manners:?}", self.sent);
-        let expected = format!("{}{}", self.before, self.head);
+        let framed = |frames: &str| match self.framing {
+            Framing::Chunked => chunk(frames),
+            Framing::UntilClose => frames.to_owned(),
+        };
+        let expected = self.before.to_owned() + &self.head + &framed(OPENING);
         assert_eq!(peer.received(), expected, "{context}");
         assert_eq!((peer.buffered(), peer.is_closed()), (0, false), "{context}");
         assert_eq!(subscribed.framing, self.framing, "{context}");
@@ -67,9 +66,7 @@ impl Case {
 
         hub.channel("a").unwrap().publish(&Event::new().data("1")).unwrap();
         write_due(&mut subscribed).await;
-        let frames = "id: e-0\n\nid: e-1\ndata: 1\n\n";
-        let framed = if self.framing == Framing::Chunked { chunk(frames) } else { frames.to_owned() };
-        assert_eq!(peer.received(), expected + &framed, "{context}");
+        assert_eq!(peer.received(), expected + &framed("id: e-1\ndata: 1\n\n"), "{context}");
         assert_eq!(hub.stats().connections, 1, "{context}");
         drop(subscribed);
         assert_eq!((hub.stats().connections, peer.is_closed()), (0, true), "{context}");
@@ -83,8 +80,47 @@ impl Case {
 }
 
 #[tokio::test]
-async fn x7_the_transport_comes_back_when_exactly_the_head_is_out() {
+async fn x7_the_transport_comes_back_when_exactly_the_head_and_the_first_bytes_are_out() {
     Case::new(get("/sse")).check_all().await;
+}
+
+#[tokio::test]
+async fn x7_what_is_due_at_first_goes_out_with_the_head() {
+    // The last goes out by itself.
+    let sizes = [100, 15_000, 20_000];
+    let hub = hub();
+    let channel = hub.open("a", ChannelConfig { start: Start::All, ..Default::default() }).unwrap();
+    let frames = sizes.map(|size| {
+        let published = channel.publish(&Event::new().data("x".repeat(size))).unwrap();
+        String::from_utf8(published.frame.as_bytes().to_vec()).unwrap()
+    });
+    for manners in Manners::all().into_iter().filter(|manners| manners.at_once > 7) {
+        let (peer, io) = wire(manners);
+        let served = Served::new(io, service(&hub));
+        peer.send(get("/unannounced"));
+        let mut subscribed = subscribed(served).await;
+        let expected = HEAD_1_1.to_owned() + &chunk(&(frames[0].clone() + &frames[1]));
+        assert!(peer.received() == expected, "{manners:?}");
+        if manners.vectored {
+            assert_eq!(peer.writes(), 1);
+        }
+        write_due(&mut subscribed).await;
+        assert!(peer.received() == expected + &chunk(&frames[2]), "{manners:?}");
+    }
+}
+
+#[tokio::test]
+async fn x7_a_large_event_is_left_for_the_driver() {
+    let hub = hub();
+    let channel = hub.open("a", ChannelConfig { start: Start::All, ..Default::default() }).unwrap();
+    let published = channel.publish(&Event::new().data("x".repeat(20_000))).unwrap();
+    let (peer, io) = wire(Manners::GOOD);
+    peer.send(get("/unannounced"));
+    let mut subscribed = subscribed(Served::new(io, service(&hub))).await;
+    assert_eq!(peer.received(), HEAD_1_1);
+    write_due(&mut subscribed).await;
+    let frame = std::str::from_utf8(published.frame.as_bytes()).unwrap();
+    assert!(peer.received() == HEAD_1_1.to_owned() + &chunk(frame));
 }
 
 #[tokio::test]
@@ -151,7 +187,7 @@ async fn x7_a_head_is_not_kept_back_by_a_builder_that_flushes_late() {
     peer.send(get("/sse") + "rubbish");
     let served = Served::with(&builder, io, service(&hub()));
     assert_eq!(subscribed(served).await.unread, 7);
-    assert_eq!(peer.received(), HEAD_1_1);
+    assert_eq!(peer.received(), opened());
 }
 
 #[tokio::test]
@@ -169,7 +205,7 @@ async fn x7_a_transport_that_takes_nothing_is_not_handed_over() {
         assert!(!served.is_finished());
         peer.refuse(false);
         subscribed(served).await;
-        assert_eq!(peer.received(), HEAD_1_1);
+        assert_eq!(peer.received(), opened());
     }
 }
 
@@ -190,7 +226,7 @@ async fn x7_an_axum_router_hands_over() {
         let before = peer.received();
         peer.send(get("/sse"));
         let subscribed = subscribed(served).await;
-        assert_eq!(peer.received(), before + HEAD_1_1, "{manners:?}");
+        assert_eq!(peer.received(), before + &opened(), "{manners:?}");
         drop(subscribed);
     }
 }
@@ -209,7 +245,7 @@ async fn x7_a_tcp_socket_comes_back() {
     drop(socket);
     let mut received = String::new();
     client.read_to_string(&mut received).await.unwrap();
-    assert_eq!(received, format!("{HEAD_1_1}by hand"));
+    assert_eq!(received, opened() + "by hand");
 }
 
 #[tokio::test]
@@ -225,7 +261,7 @@ async fn x7_head_is_answered_by_hyper_and_its_connection_released() {
         let before = peer.received();
         peer.send(get("/sse"));
         let _subscribed = subscribed(served).await;
-        assert_eq!(peer.received(), before + HEAD_1_1, "{manners:?}");
+        assert_eq!(peer.received(), before + &opened(), "{manners:?}");
     }
 }
 
@@ -263,108 +299,6 @@ async fn x7_a_middleware_that_answers_something_else_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn x4_a_response_without_its_body_has_no_connection_and_without_its_head_it_has() {
-    let hub = hub();
-    for keep_body in [false, true] {
-        let stream = hub.connect(ConnectionConfig::default()).unwrap();
-        let handle = stream.handle();
-        let (head, body) = sse_hyper::response(Version::HTTP_11, stream).into_parts();
-        // The marker in the head alone holds nothing.
-        let kept = (Some(head).filter(|_| !keep_body), Some(body).filter(|_| keep_body));
-        assert_eq!(handle.is_open(), keep_body);
-        drop(kept);
-        assert!(!handle.is_open());
-    }
-}
-
-#[tokio::test]
-async fn x4_dropping_the_future_at_any_point_closes_and_disconnects() {
-    let mut polls = 0;
-    loop {
-        let hub = hub();
-        let (peer, io) = wire(Manners::WORST);
-        peer.send(get("/slow"));
-        let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
-        let mut cx = Context::from_waker(Waker::noop());
-        let outcome = (0..polls).map(|_| future.as_mut().poll(&mut cx)).find(Poll::is_ready);
-        drop(future);
-        let is_over = outcome.is_some();
-        assert_eq!(hub.stats().connections, usize::from(is_over), "after {polls} polls");
-        drop(outcome);
-        assert_eq!(hub.stats().connections, 0, "after {polls} polls");
-        assert!(peer.is_closed(), "after {polls} polls");
-        if is_over {
-            break;
-        }
-        polls += 1;
-        assert!(polls < 2_000, "it is never over");
-    }
-    assert!(polls > HEAD_1_1.len(), "each byte took a poll: {polls}");
-}
-
-#[tokio::test]
-async fn x4_a_peer_that_goes_while_its_request_is_handled_is_noticed() {
-    for manners in Manners::all() {
-        let hub = hub();
-        let (peer, io) = wire(manners);
-        let served = Served::new(io, service(&hub));
-        peer.send(get("/wait"));
-        settle("the handler runs", || hub.stats().connections == 1).await;
-        peer.finish();
-        assert!(served.outcome().await.unwrap_err().is_incomplete_message());
-        assert_eq!(hub.stats().connections, 0);
-        assert!(peer.is_closed());
-    }
-}
-
-#[tokio::test]
-async fn x4_a_peer_that_goes_before_it_took_the_head_is_noticed() {
-    let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    peer.refuse(true);
-    peer.send(get("/sse"));
-    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
-    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert_eq!(hub.stats().connections, 1);
-    peer.finish();
-    assert!(future.as_mut().await.unwrap_err().is_incomplete_message());
-    // The future is over, and still there.
-    assert_eq!((hub.stats().connections, peer.is_closed()), (0, true));
-}
-
-#[tokio::test(start_paused = true)]
-async fn t3_a_peer_that_does_not_take_the_head_has_the_stall_time() {
-    let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    peer.refuse(true);
-    peer.send(get("/sse"));
-    let start = tokio::time::Instant::now();
-    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
-    let outcome = tokio::time::timeout(Duration::from_secs(60), future.as_mut()).await;
-    assert!(matches!(outcome, Ok(Ok(Outcome::Closed))));
-    assert_eq!(start.elapsed().as_secs(), 30);
-    assert_eq!((hub.stats().connections, hub.stats().closed.stalled), (0, 1));
-    // The future is over, and still there.
-    assert!(peer.is_closed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn x6_a_head_that_is_not_taken_does_not_outlive_the_hub() {
-    let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    peer.refuse(true);
-    let served = Served::new(io, service(&hub));
-    // Nothing is due to it, so nothing has to be taken before it ends.
-    peer.send(get("/unannounced"));
-    settle("it is subscribed", || hub.stats().connections == 1).await;
-    let start = tokio::time::Instant::now();
-    hub.shut_down();
-    assert!(matches!(served.outcome().await, Ok(Outcome::Closed)));
-    assert_eq!(start.elapsed(), Duration::ZERO);
-    assert_eq!(hub.stats().closed.total(), 1);
-}
-
-#[tokio::test]
 async fn x7_a_connection_that_the_hub_ended_meanwhile_is_handed_over_all_the_same() {
     let hub = hub();
     let (peer, io) = wire(Manners::GOOD);
@@ -374,51 +308,4 @@ async fn x7_a_connection_that_the_hub_ended_meanwhile_is_handed_over_all_the_sam
     assert_eq!(subscribed.outbound.handle().closed().await, CloseReason::Requested);
     let end = std::future::poll_fn(|cx| subscribed.outbound.poll_bytes(cx)).await;
     assert_eq!((end, peer.received().as_str()), (None, HEAD_1_1));
-}
-
-#[tokio::test]
-async fn x6_a_graceful_shutdown_ends_an_idle_connection() {
-    for is_used in [false, true] {
-        let (peer, io) = wire(Manners::GOOD);
-        let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub())));
-        let mut cx = Context::from_waker(Waker::noop());
-        if is_used {
-            peer.send(get("/plain"));
-        }
-        assert!(future.as_mut().poll(&mut cx).is_pending());
-        assert_eq!(peer.received().ends_with("plain"), is_used);
-        future.as_mut().graceful_shutdown();
-        assert!(matches!(future.as_mut().poll(&mut cx), Poll::Ready(Ok(Outcome::Closed))));
-        assert!(peer.is_shut_down());
-        // Neither does anything once it is over.
-        future.as_mut().graceful_shutdown();
-        assert!(future.as_mut().poll(&mut cx).is_ready());
-    }
-}
-
-#[tokio::test]
-async fn x6_a_graceful_shutdown_lets_a_request_become_a_stream() {
-    let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    peer.send(get("/slow"));
-    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
-    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    future.as_mut().graceful_shutdown();
-    assert!(matches!(future.await.unwrap(), Outcome::Subscribed(_)));
-    assert_eq!(peer.received(), HEAD_1_1.replace("keep-alive", "keep-alive, close"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn x7_hypers_timeout_for_a_requests_head_holds() {
-    for sent in ["", "GET /sse HTTP/1.1\r\nho"] {
-        let (peer, io) = wire(Manners::GOOD);
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5));
-        let start = tokio::time::Instant::now();
-        let served = Served::with(&builder, io, service(&hub()));
-        peer.send(sent);
-        assert!(served.outcome().await.unwrap_err().is_timeout(), "{sent:?}");
-        assert_eq!(start.elapsed().as_secs(), 5);
-        assert!(peer.is_closed());
-    }
 }

@@ -9,12 +9,9 @@ use bytes::{Buf, Bytes};
 use crate::hub::Transmit;
 use crate::{CloseReason, Instant};
 
-use super::outbound::LARGE_FRAME;
+use super::outbound::{LARGE_FRAME, WRITE_BYTES, copy, share};
 use super::waking::{SleeperRef, Woken};
 use super::{Framing, Outbound, SharedHub, State};
-
-/// How many bytes are put together for one write, unless a single frame has more.
-const WRITE_BYTES: usize = 16 * 1024;
 
 /// A connection on a transport of its own: what is due is framed and written together (X9), and the hub hears how much
 /// of it the transport took. So the stall time counts what the peer takes, not what was buffered for it (T3).
@@ -255,7 +252,7 @@ impl Line {
                 let rest = share(&mut window);
                 Load::Shared { len: rest.len(), sent: 0, rest }
             }
-            _ => copy(&mut window, self.framing, scratch),
+            _ => copy_framed(&mut window, self.framing, scratch),
         };
         drop(window);
         state.made_room(id, woken);
@@ -273,28 +270,12 @@ impl Line {
     }
 }
 
-/// Takes the first frame of a window out, but for its last byte, without a copy.
-fn share(window: &mut Transmit<'_>) -> Bytes {
-    let frame = window.first_frame().unwrap_or_default();
-    window.advance(frame.len().saturating_sub(1));
-    frame
-}
-
 /// Copies what goes into one write, framed, behind what is in `scratch`, and takes it out but for its last byte.
-fn copy(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> Load {
+fn copy_framed(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> Load {
     let (len, at) = (window.together(WRITE_BYTES), scratch.len());
     let frame = Chunk::new(framing, len);
     scratch.extend_from_slice(frame.head());
-    let mut left = len.saturating_sub(1);
-    while left > 0 {
-        let chunk = window.chunk();
-        let part = chunk.get(..left).unwrap_or(chunk);
-        let count = part.len();
-        scratch.extend_from_slice(part);
-        window.advance(count);
-        left = left.saturating_sub(count);
-    }
-    scratch.extend_from_slice(window.chunk().get(..1).unwrap_or_default());
+    copy(window, len, scratch);
     scratch.extend_from_slice(frame.tail());
     Load::Copied { len, at }
 }

@@ -1,9 +1,11 @@
 //! The transport's end of a connection.
 
 use std::task::{Context, Poll};
+use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
+use crate::hub::Transmit;
 use crate::{CloseReason, ConnectionId, Resume, SubscribeError};
 
 use super::status::Status;
@@ -13,6 +15,9 @@ use super::{Channel, Connection, SharedHub};
 
 /// A frame at least this long goes out by itself, without a copy; shorter ones are put together (X9).
 pub(super) const LARGE_FRAME: usize = 8 * 1024;
+
+/// How many bytes are put together for one write, unless a single frame has more.
+pub(super) const WRITE_BYTES: usize = 16 * 1024;
 
 /// The bytes of one connection, for whoever writes them to its transport. Dropping it disconnects (X4).
 ///
@@ -89,6 +94,41 @@ impl Outbound {
         })
     }
 
+    /// The bytes that are due together, up to 16 KiB, for a transport that writes them behind the response head, in one go.
+    /// `None` when nothing is due, or a larger frame is first.
+    ///
+    /// The hub counts the last of them as due until [`first_bytes_taken`](Outbound::first_bytes_taken): so a peer that does not
+    /// take the head has the stall time (T3). Nothing else may be asked for bytes before.
+    pub fn first_bytes(&mut self) -> Option<Bytes> {
+        let id = self.id;
+        self.hub.with_woken(|state, now, woken| {
+            let mut window = state.hub.transmit(now, id);
+            let count = window.together(WRITE_BYTES);
+            if !(1..=WRITE_BYTES).contains(&count) {
+                return None;
+            }
+            let bytes = if window.chunk().len() == count {
+                share(&mut window)
+            } else {
+                let mut bytes = Vec::with_capacity(count);
+                copy(&mut window, count, &mut bytes);
+                bytes.into()
+            };
+            drop(window);
+            state.made_room(id, woken);
+            Some(bytes)
+        })
+    }
+
+    /// The transport took what [`first_bytes`](Outbound::first_bytes) gave it.
+    pub fn first_bytes_taken(&mut self) {
+        let id = self.id;
+        self.hub.with_woken(|state, now, woken| {
+            state.hub.transmit(now, id).advance(1);
+            state.made_room(id, woken);
+        });
+    }
+
     /// Waits for the end of the connection, whatever is due to it, and says why: for a transport that is busy with
     /// something else than its bytes. It is woken for bytes, too.
     pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
@@ -107,6 +147,27 @@ impl Outbound {
             Poll::Pending
         })
     }
+}
+
+/// Takes the first frame of a window out, but for its last byte, without a copy.
+pub(super) fn share(window: &mut Transmit<'_>) -> Bytes {
+    let frame = window.first_frame().unwrap_or_default();
+    window.advance(frame.len().saturating_sub(1));
+    frame
+}
+
+/// Copies the first bytes of a window behind what is in `into`, and takes them out but for the last.
+pub(super) fn copy(window: &mut Transmit<'_>, count: usize, into: &mut Vec<u8>) {
+    let mut left = count.saturating_sub(1);
+    while left > 0 {
+        let chunk = window.chunk();
+        let part = chunk.get(..left).unwrap_or(chunk);
+        let count = part.len();
+        into.extend_from_slice(part);
+        window.advance(count);
+        left = left.saturating_sub(count);
+    }
+    into.extend_from_slice(window.chunk().get(..1).unwrap_or_default());
 }
 
 impl Drop for Outbound {

@@ -1,4 +1,5 @@
 //! A service with one path for each thing that a handler or a middleware may do, and who serves it.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -28,6 +29,9 @@ pub(crate) const HEAD_1_1: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-s
 pub(crate) const HEAD_1_0: &str = "HTTP/1.0 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
     cache-control: no-store, no-transform\r\nx-accel-buffering: no\r\n\r\n";
 
+/// What a stream begins with.
+pub(crate) const OPENING: &str = "id: e-0\n\n";
+
 pub(crate) fn hub() -> SharedHub {
     sse_hyper::start("e", HubConfig::default(), &TokioExecutor::new(), TokioTimer::new()).unwrap()
 }
@@ -44,6 +48,11 @@ pub(crate) fn get(path: &str) -> String {
 
 pub(crate) fn chunk(bytes: &str) -> String {
     format!("{:X}\r\n{bytes}\r\n", bytes.len())
+}
+
+/// What a subscriber gets at first, in one go.
+pub(crate) fn opened() -> String {
+    HEAD_1_1.to_owned() + &chunk(OPENING)
 }
 
 /// The service.

@@ -1,4 +1,5 @@
 //! A transport in memory with manners as bad as a transport may have, and the peer at its other end.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -57,6 +58,7 @@ struct State {
     finished: bool,
     buffered: VecDeque<u8>,
     received: Vec<u8>,
+    writes: usize,
     refuses: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -90,6 +92,11 @@ impl Peer {
         let mut state = self.lock();
         state.refuses = refuses;
         wake(&mut state.writer);
+    }
+
+    /// How many writes took bytes.
+    pub(crate) fn writes(&self) -> usize {
+        self.lock().writes
     }
 
     pub(crate) fn received(&self) -> String {
@@ -150,6 +157,7 @@ impl Wire {
             return Poll::Pending;
         }
         let bytes: Vec<u8> = slices.flatten().copied().take(self.manners.at_once).collect();
+        state.writes += 1;
         if self.manners.buffers {
             state.buffered.extend(&bytes);
         } else {

@@ -1,0 +1,165 @@
+//! The socket path, where it ends before the hand-over: X4, T3 and X6.
+
+mod app;
+mod wire;
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use app::{HEAD_1_1, Served, get, hub, opened, service};
+use axum::http::Version;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
+use sse_core::ConnectionConfig;
+use sse_hyper::Outcome;
+use wire::{Manners, settle, wire};
+
+#[tokio::test]
+async fn x4_a_response_without_its_body_has_no_connection_and_without_its_head_it_has() {
+    let hub = hub();
+    for keep_body in [false, true] {
+        let stream = hub.connect(ConnectionConfig::default()).unwrap();
+        let handle = stream.handle();
+        let (head, body) = sse_hyper::response(Version::HTTP_11, stream).into_parts();
+        // The marker in the head alone holds nothing.
+        let kept = (Some(head).filter(|_| !keep_body), Some(body).filter(|_| keep_body));
+        assert_eq!(handle.is_open(), keep_body);
+        drop(kept);
+        assert!(!handle.is_open());
+    }
+}
+
+#[tokio::test]
+async fn x4_dropping_the_future_at_any_point_closes_and_disconnects() {
+    let mut polls = 0;
+    loop {
+        let hub = hub();
+        let (peer, io) = wire(Manners::WORST);
+        peer.send(get("/slow"));
+        let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+        let mut cx = Context::from_waker(Waker::noop());
+        let outcome = (0..polls).map(|_| future.as_mut().poll(&mut cx)).find(Poll::is_ready);
+        drop(future);
+        let is_over = outcome.is_some();
+        assert_eq!(hub.stats().connections, usize::from(is_over), "after {polls} polls");
+        drop(outcome);
+        assert_eq!(hub.stats().connections, 0, "after {polls} polls");
+        assert!(peer.is_closed(), "after {polls} polls");
+        if is_over {
+            break;
+        }
+        polls += 1;
+        assert!(polls < 2_000, "it is never over");
+    }
+    assert!(polls > HEAD_1_1.len(), "each byte took a poll: {polls}");
+}
+
+#[tokio::test]
+async fn x4_a_peer_that_goes_while_its_request_is_handled_is_noticed() {
+    for manners in Manners::all() {
+        let hub = hub();
+        let (peer, io) = wire(manners);
+        let served = Served::new(io, service(&hub));
+        peer.send(get("/wait"));
+        settle("the handler runs", || hub.stats().connections == 1).await;
+        peer.finish();
+        assert!(served.outcome().await.unwrap_err().is_incomplete_message());
+        assert_eq!(hub.stats().connections, 0);
+        assert!(peer.is_closed());
+    }
+}
+
+#[tokio::test]
+async fn x4_a_peer_that_goes_before_it_took_the_head_is_noticed() {
+    let hub = hub();
+    let (peer, io) = wire(Manners::GOOD);
+    peer.refuse(true);
+    peer.send(get("/sse"));
+    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(hub.stats().connections, 1);
+    peer.finish();
+    assert!(future.as_mut().await.unwrap_err().is_incomplete_message());
+    // The future is over, and still there.
+    assert_eq!((hub.stats().connections, peer.is_closed()), (0, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn t3_a_peer_that_does_not_take_the_head_has_the_stall_time() {
+    let hub = hub();
+    let (peer, io) = wire(Manners::GOOD);
+    peer.refuse(true);
+    peer.send(get("/sse"));
+    let start = tokio::time::Instant::now();
+    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    let outcome = tokio::time::timeout(Duration::from_secs(60), future.as_mut()).await;
+    assert!(matches!(outcome, Ok(Ok(Outcome::Closed))));
+    assert_eq!(start.elapsed().as_secs(), 30);
+    assert_eq!((hub.stats().connections, hub.stats().closed.stalled), (0, 1));
+    // The future is over, and still there.
+    assert!(peer.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn x6_a_head_that_is_not_taken_does_not_outlive_the_hub() {
+    let hub = hub();
+    let (peer, io) = wire(Manners::GOOD);
+    peer.refuse(true);
+    let served = Served::new(io, service(&hub));
+    // Nothing is due to it, so nothing has to be taken before it ends.
+    peer.send(get("/unannounced"));
+    settle("it is subscribed", || hub.stats().connections == 1).await;
+    let start = tokio::time::Instant::now();
+    hub.shut_down();
+    assert!(matches!(served.outcome().await, Ok(Outcome::Closed)));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(hub.stats().closed.total(), 1);
+}
+
+#[tokio::test]
+async fn x6_a_graceful_shutdown_ends_an_idle_connection() {
+    for is_used in [false, true] {
+        let (peer, io) = wire(Manners::GOOD);
+        let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub())));
+        let mut cx = Context::from_waker(Waker::noop());
+        if is_used {
+            peer.send(get("/plain"));
+        }
+        assert!(future.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(peer.received().ends_with("plain"), is_used);
+        future.as_mut().graceful_shutdown();
+        assert!(matches!(future.as_mut().poll(&mut cx), Poll::Ready(Ok(Outcome::Closed))));
+        assert!(peer.is_shut_down());
+        // Neither does anything once it is over.
+        future.as_mut().graceful_shutdown();
+        assert!(future.as_mut().poll(&mut cx).is_ready());
+    }
+}
+
+#[tokio::test]
+async fn x6_a_graceful_shutdown_lets_a_request_become_a_stream() {
+    let hub = hub();
+    let (peer, io) = wire(Manners::GOOD);
+    peer.send(get("/slow"));
+    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    future.as_mut().graceful_shutdown();
+    assert!(matches!(future.await.unwrap(), Outcome::Subscribed(_)));
+    assert_eq!(peer.received(), opened().replace("keep-alive", "keep-alive, close"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn x7_hypers_timeout_for_a_requests_head_holds() {
+    for sent in ["", "GET /sse HTTP/1.1\r\nho"] {
+        let (peer, io) = wire(Manners::GOOD);
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5));
+        let start = tokio::time::Instant::now();
+        let served = Served::with(&builder, io, service(&hub()));
+        peer.send(sent);
+        assert!(served.outcome().await.unwrap_err().is_timeout(), "{sent:?}");
+        assert_eq!(start.elapsed().as_secs(), 5);
+        assert!(peer.is_closed());
+    }
+}
