@@ -171,6 +171,7 @@ impl<'a> Event<'a> {
     ///
     /// O(bytes), near the speed of copying them, and one allocation of the frame's exact size (E5). Each line of data
     /// takes 6 bytes more than its text, so data of nothing but line breaks grows sevenfold.
+    #[inline]
     pub fn encode(&self) -> Result<Frame, EncodeError> {
         encode::encode(self, self.id.as_deref().map(Id::Given))
     }
