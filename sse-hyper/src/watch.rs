@@ -48,10 +48,12 @@ impl Progress {
         self.lock().subscription.take()
     }
 
-    /// The body is asked for bytes. There are some only once, and none when the head has waited for the transport before.
+    /// The body is asked for bytes. There are some only the first time: hyper asks again after a flush that succeeded, and
+    /// what it got then would be lost with it at the hand-over.
     pub(crate) fn first_bytes(&self) -> Option<Bytes> {
         let mut state = self.lock();
-        if !state.has_begun
+        if state.head == Head::Ahead
+            && !state.has_begun
             && let Some((outbound, _)) = &mut state.subscription
             && let Some(bytes) = outbound.first_bytes()
         {

@@ -105,6 +105,8 @@ impl Block {
             mem::swap(last_event_id, &mut self.id);
             self.id.clear();
             self.id.shrink_to(KEPT_ID_BYTES);
+            // A longer one may have stood there before in the same block.
+            last_event_id.shrink_to(KEPT_ID_BYTES);
         }
         let event = mem::take(&mut self.event);
         if !mem::take(&mut self.has_data) {
@@ -128,4 +130,19 @@ fn text(value: &[u8], room: usize) -> Option<Cow<'_, str>> {
         Err(_) => String::from_utf8_lossy(value),
     };
     (text.len() <= room).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Decoder;
+
+    #[test]
+    fn c2_an_id_that_another_replaced_in_its_block_leaves_no_room_behind() {
+        let mut decoder = Decoder::new();
+        decoder.push(b"id: ");
+        decoder.push(&[b'x'; 1 << 20]);
+        decoder.push(b"\nid: 1\ndata: a\n\n");
+        assert_eq!(decoder.next_message().unwrap().unwrap().id, "1");
+        assert!(decoder.last_event_id.capacity() <= super::KEPT_ID_BYTES);
+    }
 }

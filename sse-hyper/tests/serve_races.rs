@@ -1,0 +1,112 @@
+//! What is published while a head is on its way, at the hand-over of the socket path: X7.
+
+mod app;
+mod wire;
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use app::{HEAD_1_1, chunk, get, hub, service};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use sse_core::Event;
+use sse_core::shared::SharedHub;
+use sse_hyper::Outcome;
+use wire::{Manners, Peer, Wire, wire};
+
+/// Another thread publishes just after the head was flushed; then the peer takes nothing more for a while.
+struct Racing {
+    wire: Wire,
+    hub: SharedHub,
+    peer: Peer,
+    refuses: bool,
+    done: bool,
+}
+
+impl Read for Racing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        b: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_read(cx, b)
+    }
+}
+
+impl Write for Racing {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, b: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(cx, b)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        b: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write_vectored(cx, b)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.wire).poll_flush(cx);
+        if result.is_ready() && !self.done && !self.peer.received().is_empty() {
+            self.done = true;
+            self.hub.channel("a").unwrap().publish(&Event::new().data("1")).unwrap();
+            self.peer.refuse(self.refuses);
+        }
+        result
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}
+
+async fn race(manners: Manners, refuses: bool) {
+    let hub = hub();
+    let (peer, io) = wire(manners);
+    let io = Racing { wire: io, hub: hub.clone(), peer: peer.clone(), refuses, done: false };
+    peer.send(get("/unannounced"));
+    let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut polls = 0;
+    let mut subscribed = loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(Ok(Outcome::Subscribed(subscribed))) => break subscribed,
+            Poll::Ready(other) => panic!("{:?}", other.is_ok()),
+            Poll::Pending => peer.refuse(false),
+        }
+        polls += 1;
+        assert!(polls < 100_000);
+    };
+    // The peer takes again, and the driver writes what is due.
+    peer.refuse(false);
+    let due = subscribed.outbound.poll_bytes(&mut cx);
+    let due = match due {
+        Poll::Ready(Some(bytes)) => chunk(std::str::from_utf8(&bytes).unwrap()),
+        _ => String::new(),
+    };
+    let got = peer.received() + &due;
+    assert_eq!(
+        got,
+        HEAD_1_1.to_owned() + &chunk("id: e-1\ndata: 1\n\n"),
+        "{manners:?}, refuses {refuses}, buffered {}",
+        peer.buffered()
+    );
+}
+
+#[tokio::test]
+async fn x7_nothing_is_lost_that_is_published_after_the_head_was_flushed_and_taken() {
+    race(Manners::GOOD, false).await;
+}
+
+#[tokio::test]
+async fn x7_nothing_is_lost_that_is_published_after_the_head_was_flushed_and_refused() {
+    race(Manners::GOOD, true).await;
+}
+
+#[tokio::test]
+async fn x7_nothing_is_lost_that_is_published_after_the_head_was_flushed_with_all_manners() {
+    for manners in Manners::all() {
+        race(manners, false).await;
+    }
+}
