@@ -196,6 +196,8 @@ where
     fn end(&mut self) {
         self.connection = None;
         self.waiting = None;
+        // Of a response that was made in the turn in which the transport failed.
+        drop(self.progress.take_subscription());
     }
 }
 

@@ -110,3 +110,37 @@ async fn x7_nothing_is_lost_that_is_published_after_the_head_was_flushed_with_al
         race(manners, false).await;
     }
 }
+
+/// Fails when it is written to.
+struct Broken(Wire);
+impl Read for Broken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        b: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, b)
+    }
+}
+impl Write for Broken {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn x4_a_transport_that_fails_at_once_leaves_no_connection() {
+    let hub = hub();
+    let (peer, io) = wire(Manners::GOOD);
+    peer.send(get("/sse"));
+    let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), Broken(io), service(&hub)));
+    let result = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(result, Poll::Ready(Err(_))));
+    assert_eq!(hub.stats().connections, 0, "the connection is over, as the future is");
+}

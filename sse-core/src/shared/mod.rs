@@ -61,8 +61,8 @@
 //!
 //! A call takes the hub's lock once; it is never held while bytes are written, a waker is called, or something waits.
 //! Publishing wakes the driver, if it sleeps, and the driver the connections, a bounded number in one turn. Beside what
-//! it costs in the hub, a connection costs 40 bytes and the waker of its task; a line of [`Lines`] has neither task nor
-//! waker. A status is made for those alone that a [`Connection`] was asked of.
+//! it costs in the hub, a connection costs 40 bytes and the waker of its task; a line of [`Lines`] has no task, and a
+//! waker only where its socket [wakes](Socket::wakes). A status is made for those alone that a [`Connection`] was asked of.
 //!
 //! # Panics
 //!

@@ -120,7 +120,8 @@ impl Outbound {
         })
     }
 
-    /// The transport took what [`first_bytes`](Outbound::first_bytes) gave it.
+    /// The transport took what [`first_bytes`](Outbound::first_bytes) gave it: to be called once for that, and not where it
+    /// gave nothing.
     pub fn first_bytes_taken(&mut self) {
         let id = self.id;
         self.hub.with_woken(|state, now, woken| {
