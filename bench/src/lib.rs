@@ -1,11 +1,15 @@
 //! What the benches share: a stopwatch, a table, and a hub with members.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a bench reads the clock")]
 
+mod attached;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant as Clock};
 
 use bytes::Buf;
 use sse_core::{Action, ChannelConfig, ChannelId, ConnectionConfig, Hub, HubConfig, Instant, Limits};
+
+pub use attached::AttachedHub;
 
 /// How many times each measurement is repeated; the quickest counts, since others share the machine.
 const ROUNDS: usize = 15;

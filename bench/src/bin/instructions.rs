@@ -1,10 +1,10 @@
 //! Does one thing a number of times, for a count of its instructions: `.ci/instructions` runs it under valgrind, once
 //! with `times` and once with twice as many, so that what comes before and after cancels out.
-//! usage: instructions encode|publish|deliver|ping times
+//! usage: instructions encode|publish|deliver|socket-set|ping times
 
 use std::hint::black_box;
 
-use sse_bench::{deliver, hub_with_members};
+use sse_bench::{AttachedHub, deliver, hub_with_members};
 use sse_core::{ConnectionConfig, Event, Instant};
 
 /// Members of the channel; each of `times` deliveries goes to one of them.
@@ -34,6 +34,12 @@ fn main() {
             for _ in 0..times / MEMBERS {
                 drop(hub.publish(Instant::ORIGIN, channel, &event));
                 deliver(&mut hub, Instant::ORIGIN);
+            }
+        }
+        "socket-set" => {
+            let mut hub = AttachedHub::new(MEMBERS);
+            for _ in 0..times / MEMBERS {
+                hub.broadcast(&event);
             }
         }
         "ping" => {
