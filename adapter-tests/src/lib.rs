@@ -126,7 +126,7 @@ impl Desk {
         let config = ConnectionConfig { last_event_id: asked.last_event_id, ..self.connection.clone() };
         let stream = self.hub.connect(config).ok()?;
         for name in path.strip_prefix("/sse/")?.split(',') {
-            let channel = self.hub.open(name, ChannelConfig::default()).ok()?;
+            let channel = self.hub.open_channel(name, ChannelConfig::default()).ok()?;
             stream.subscribe(&channel).ok()?;
         }
         let _ = self.tell.send(stream.handle());

@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
-use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Drain, Event, HubConfig, Limits, OnTimeout};
+use sse_core::{
+    ChannelConfig, CloseReason, ConnectionConfig, DrainConfig, Event, HubConfig, Limits, OnMaxLifetime,
+};
 
 use crate::client::Client;
 use crate::{COME_BACK, LONG, Path, Setup, until};
@@ -15,7 +17,7 @@ pub fn the_head_comes_first(path: Path) {
     let server = path.start(Setup::default());
     let client = Client::get(&server, "quiet", Some("e-0"));
     assert_eq!(client.status, 200);
-    for (name, value) in sse_core::shared::HEADERS {
+    for (name, value) in sse_core::adapter::HEADERS {
         assert_eq!(client.head.get(name).map(String::as_str), Some(value));
     }
     let keep_alive = client.head.get("connection").map(String::as_str);
@@ -86,7 +88,7 @@ pub fn pings_come_when_it_is_quiet(path: Path) {
 /// T2: a connection ends when its longest life is over.
 pub fn a_life_ends_when_its_time_is_over(path: Path) {
     let mut setup = Setup::default();
-    setup.connection.timeout = Some(Duration::from_millis(100));
+    setup.connection.max_lifetime = Some(Duration::from_millis(100));
     let server = path.start(setup);
     let mut client = Client::get(&server, "a", None);
     client.end();
@@ -96,13 +98,13 @@ pub fn a_life_ends_when_its_time_is_over(path: Path) {
 /// T2: the application is asked instead, and may extend the life or end it.
 pub fn the_application_may_extend_a_life(path: Path) {
     let mut setup = Setup::default();
-    setup.connection.timeout = Some(Duration::from_millis(50));
-    setup.connection.on_timeout = OnTimeout::Report;
+    setup.connection.max_lifetime = Some(Duration::from_millis(50));
+    setup.connection.on_max_lifetime = OnMaxLifetime::Report;
     let server = path.start(setup);
     let mut client = Client::get(&server, "a", None);
     let handle = server.opened.recv_timeout(LONG).expect("it was opened");
     block_on(handle.timed_out());
-    assert!(handle.set_timeout(Some(Duration::from_millis(50))));
+    assert!(handle.set_max_lifetime(Some(Duration::from_millis(50))));
     block_on(handle.timed_out());
     handle.try_send(&Event::new().data("your time is over")).expect("there is room");
     assert!(handle.close());
@@ -173,7 +175,7 @@ pub fn a_drain_asks_clients_to_come_back(path: Path) {
     let server = path.start(Setup::default());
     let mut clients: Vec<_> = (0..5).map(|_| Client::get(&server, "a", None)).collect();
     let retry = (Duration::from_secs(1), Duration::from_secs(2));
-    server.hub.drain(Drain {
+    server.hub.drain(DrainConfig {
         over: Duration::from_millis(100),
         within: Duration::from_secs(5),
         retry: Some(retry),
@@ -261,7 +263,7 @@ pub fn connects_and_disconnects_leave_nothing_behind(path: Path) {
     until("they are gone", || server.hub.stats().connections == 0);
     let stats = server.hub.stats();
     assert_eq!((stats.opened, stats.closed.total()), (rounds * 100, rounds * 100));
-    let channel = server.hub.open("a", ChannelConfig::default()).expect("there is room");
+    let channel = server.hub.open_channel("a", ChannelConfig::default()).expect("there is room");
     let held = channel.stats().expect("it is open");
     assert_eq!((held.members, held.backlog_frames), (0, 0));
 }

@@ -79,7 +79,7 @@ fn idle(members: usize, minutes: usize) {
 
 /// A connection with a ping and a timeout.
 fn armed() -> ConnectionConfig {
-    ConnectionConfig { timeout: Some(Duration::from_secs(24 * 60 * 60)), ..ConnectionConfig::default() }
+    ConnectionConfig { max_lifetime: Some(Duration::from_secs(24 * 60 * 60)), ..ConnectionConfig::default() }
 }
 
 fn per(time: Duration, count: usize) -> f64 {

@@ -4,15 +4,16 @@ use std::hint::black_box;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, Waker};
 
-use sse_core::shared::{Attach, Channel, Driver, Framing, Lines, SharedHub, Socket, Turn};
+use sse_core::adapter::{Driver, Framing, Socket, SocketSet, SocketSetHandle, Turn};
+use sse_core::shared::{Channel, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant};
 
 /// A hub with one channel, its driver, and a set of sockets that follow the channel.
 pub struct AttachedHub {
     channel: Channel,
     driver: Driver,
-    sockets: Lines<Sink>,
-    _attach: Attach<Sink>,
+    sockets: SocketSet<Sink>,
+    _attach: SocketSetHandle<Sink>,
 }
 
 impl AttachedHub {
@@ -24,8 +25,8 @@ impl AttachedHub {
     pub fn new(members: usize) -> AttachedHub {
         let (hub, driver) =
             SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN).expect("the epoch is allowed");
-        let channel = hub.open("a", ChannelConfig::default()).expect("there is room");
-        let (sockets, attach) = Lines::new();
+        let channel = hub.open_channel("a", ChannelConfig::default()).expect("there is room");
+        let (sockets, attach) = SocketSet::new();
         for _ in 0..members {
             let outbound = hub.connect(ConnectionConfig::default()).expect("there is room");
             outbound.subscribe(&channel).expect("there is room");
@@ -62,7 +63,7 @@ impl AttachedHub {
 struct Sink;
 
 impl Socket for Sink {
-    fn wakes(&self) -> bool {
+    fn registers_waker(&self) -> bool {
         false
     }
 

@@ -62,7 +62,7 @@ pub fn verdict(what: &str, measured: f64, target: &str, holds: bool) {
 pub fn hub_with_members(members: usize, config: &ConnectionConfig) -> (Hub, ChannelId) {
     let limits = Limits { connections: members, members, ..Limits::default() };
     let mut hub = Hub::new(HubConfig { limits, ..HubConfig::default() }).expect("the epoch is allowed");
-    let channel = hub.open(Instant::ORIGIN, "a", ChannelConfig::default()).expect("there is room");
+    let channel = hub.open_channel(Instant::ORIGIN, "a", ChannelConfig::default()).expect("there is room");
     for _ in 0..members {
         let connection = hub.connect(Instant::ORIGIN, config.clone()).expect("there is room");
         hub.subscribe(Instant::ORIGIN, channel, connection).expect("there is room");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use sse_core::{Event, Frame, MAX_ID_BYTES};
+use sse_core::{Event, Frame, LastEventId};
 
 #[path = "../../sse-core/tests/wire/naive.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -66,5 +66,5 @@ fuzz_target!(|input: Input<'_>| {
 
 /// What can come back in a `Last-Event-ID` header (E4).
 fn is_id(id: &str) -> bool {
-    id.len() <= MAX_ID_BYTES && id.trim() == id && !id.contains(char::is_control)
+    id.len() <= LastEventId::MAX_BYTES && id.trim() == id && !id.contains(char::is_control)
 }

@@ -32,7 +32,7 @@ fuzz_target!(|input: Input<'_>| {
         on_gap: [GapPolicy::Reset, GapPolicy::Kept, GapPolicy::Live][usize::from(input.policy % 3)],
         ..ChannelConfig::default()
     };
-    let channel = hub.open(now, "a", config).expect("there is room");
+    let channel = hub.open_channel(now, "a", config).expect("there is room");
     let claimed = LastEventId::new(input.value);
     for number in 0..input.published {
         let mut event = Event::new().data("x");

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_io::Async;
-use sse_core::shared::{Attach, Framing, Lines, Outbound, Socket, Turn};
+use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn};
+use sse_core::shared::Outbound;
 
 /// How often what a peer still sent is read before its socket is closed.
 const READS_AT_END: usize = 16;
@@ -24,7 +25,7 @@ const READS_AT_END: usize = 16;
 /// costs one write, and the peer's end is noticed without one.
 #[derive(Clone)]
 pub struct Sockets {
-    lines: Attach<Wire>,
+    lines: SocketSetHandle<Wire>,
 }
 
 impl Sockets {
@@ -47,7 +48,7 @@ impl Sockets {
     /// smol::spawn(task).detach();
     /// ```
     pub fn drive() -> (Sockets, DriveSockets) {
-        let (lines, attach) = Lines::new();
+        let (lines, attach) = SocketSet::new();
         (Sockets { lines: attach }, DriveSockets { lines })
     }
 
@@ -57,7 +58,7 @@ impl Sockets {
     /// # async fn attach(socket: smol::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
     /// use std::sync::Arc;
     ///
-    /// use sse_core::shared::Framing;
+    /// use sse_core::adapter::Framing;
     ///
     /// let (sockets, task) = sse_async_std::Sockets::drive();
     /// smol::spawn(task).detach();
@@ -184,7 +185,7 @@ fn try_when_ready(
 /// Dropping it closes the sockets that were attached.
 #[must_use = "futures do nothing unless polled"]
 pub struct DriveSockets {
-    lines: Lines<Wire>,
+    lines: SocketSet<Wire>,
 }
 
 impl Future for DriveSockets {
@@ -193,7 +194,7 @@ impl Future for DriveSockets {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.lines.turn(cx, |_, _| Ok(())) {
             Turn::Done => return Poll::Ready(()),
-            Turn::Again => cx.waker().wake_by_ref(),
+            Turn::Yield => cx.waker().wake_by_ref(),
             Turn::Sleep(_) => {}
         }
         Poll::Pending

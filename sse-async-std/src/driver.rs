@@ -6,13 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use sse_core::shared::{Driver, SharedHub, Timer, epoch_of};
+use sse_core::adapter::{DriveHub, Timer, epoch_of};
+use sse_core::shared::SharedHub;
 use sse_core::{ConfigError, HubConfig};
 
-/// Makes a hub, and runs its driver on a task of async-std.
+/// Creates a hub and spawns its driver on async-std's executor.
 ///
-/// The `epoch` is what this run of the server is called in event ids (H2): [`epoch_from_clock`] is a good one for a
-/// single server. The task ends when the last handle on the hub is dropped.
+/// The `epoch` names this run of the server in event ids (H2): [`epoch_from_clock`] suits a single server. The task ends
+/// when the last handle on the hub is dropped.
 ///
 /// # Errors
 ///
@@ -29,8 +30,7 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
     Ok(hub)
 }
 
-/// Makes a hub, and its driver as a future that is to be spawned on an executor of any kind: what `start`
-/// spawns.
+/// Creates a hub, and its driver as a future to spawn on an executor of any kind: what `start` spawns.
 ///
 /// # Errors
 ///
@@ -41,17 +41,17 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
 /// smol::spawn(task).detach();
 /// # Ok::<(), sse_core::ConfigError>(())
 /// ```
-pub fn drive(epoch: impl Into<String>, config: HubConfig) -> Result<(SharedHub, Drive), ConfigError> {
+pub fn drive(
+    epoch: impl Into<String>,
+    config: HubConfig,
+) -> Result<(SharedHub, DriveHub<HubTimer>), ConfigError> {
     let origin = Instant::now();
-    let now = move || {
-        let nanos = Instant::now().saturating_duration_since(origin).as_nanos();
-        sse_core::Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    };
-    let (hub, driver) = SharedHub::new(epoch, config, now)?;
-    Ok((hub, Drive { driver, alarm: Alarm { origin, timer: async_io::Timer::never() } }))
+    let clock = move || sse_core::Instant::ORIGIN.saturating_add(origin.elapsed());
+    let (hub, driver) = SharedHub::new(epoch, config, clock)?;
+    Ok((hub, DriveHub::new(driver, HubTimer { origin, timer: async_io::Timer::never() })))
 }
 
-/// An epoch that differs from run to run: the milliseconds since 1970, in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970, in base 36.
 ///
 /// ```
 /// assert!(sse_async_std::epoch_from_clock().len() <= 13);
@@ -60,43 +60,19 @@ pub fn epoch_from_clock() -> String {
     epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The task of one hub: it sleeps until the hub's next deadline, and on nothing else. It ends when the last handle on the
-/// hub is dropped. Made by [`drive`].
-///
-/// Without it nobody hears of events, and no deadline comes.
+/// The timer of a hub in the reactor that async-std and smol share.
 #[derive(Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub struct Drive {
-    driver: Driver,
-    alarm: Alarm,
-}
-
-impl Future for Drive {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Drive { driver, alarm } = &mut *self;
-        driver.poll_drive(cx, alarm)
-    }
-}
-
-#[derive(Debug)]
-struct Alarm {
+pub struct HubTimer {
     origin: Instant,
     timer: async_io::Timer,
 }
 
-impl Timer for Alarm {
+impl Timer for HubTimer {
     fn set(&mut self, at: sse_core::Instant) {
-        // An instant beyond what the clock can count is waited for as long as it can.
-        let at = self.origin.checked_add(Duration::from_nanos(at.as_nanos()));
-        self.timer.set_at(at.unwrap_or_else(|| Instant::now() + FAR));
+        self.timer.set_at(self.origin + Duration::from_nanos(at.as_nanos()));
     }
 
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.timer).poll(cx).map(|_| ())
     }
 }
-
-/// Longer than anybody waits, shorter than any clock ends.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -26,7 +26,8 @@
 //! # #[cfg(feature = "async-std")]
 //! use sse_async_std::Sockets;
 //! # #[cfg(feature = "async-std")]
-//! use sse_core::shared::{Framing, HEADERS, SharedHub};
+//! use sse_core::adapter::{Framing, HEADERS};
+//! use sse_core::shared::SharedHub;
 //! # #[cfg(feature = "async-std")]
 //! use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
 //!
@@ -48,7 +49,7 @@
 //!     socket.write_all(format!("{head}\r\n").as_bytes()).await?;
 //!
 //!     let outbound = hub.connect(ConnectionConfig::default())?;
-//!     outbound.subscribe(&hub.open("weather", ChannelConfig::default())?)?;
+//!     outbound.subscribe(&hub.open_channel("weather", ChannelConfig::default())?)?;
 //!     Ok(sockets.attach(socket, outbound, Framing::Chunked)?)
 //! }
 //!
@@ -67,7 +68,7 @@
 //!         });
 //!
 //!         accept(&hub, &sockets, listener.accept().await?.0).await?;
-//!         hub.open("weather", ChannelConfig::default())?.publish(&Event::new().data("sunny"))?;
+//!         hub.open_channel("weather", ChannelConfig::default())?.publish(&Event::new().data("sunny"))?;
 //!         assert_eq!(client.join().unwrap().as_deref(), Some("data: sunny"));
 //!         Ok(())
 //!     })
@@ -92,7 +93,7 @@
 //! - A peer that goes away is noticed when it goes, where its end can be read: by the framework, [`serve`] and
 //!   [`Sockets`].
 //! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 16 KiB that was begun. Who takes
-//!   nothing for the [stall time](sse_core::HubConfig::stall) is closed.
+//!   nothing for the [stall time](sse_core::HubConfig::stall_timeout) is closed.
 //! - Nothing here panics, but for what the reactor and the executor do when the system has no thread and no file
 //!   descriptor for them.
 
@@ -103,16 +104,13 @@
 
 mod attach;
 mod driver;
-mod publish;
 mod reader;
-mod stream;
 mod write;
 
 pub use attach::{DriveSockets, IntoSocket, Sockets};
 #[cfg(feature = "async-std")]
 pub use driver::start;
-pub use driver::{Drive, drive, epoch_from_clock};
-pub use publish::publish_all;
+pub use driver::{HubTimer, drive, epoch_from_clock};
 pub use reader::EventReader;
-pub use stream::{EventStream, FedStream};
+pub use sse_core::adapter::{DriveHub, EventStream, SourceStream, publish_all};
 pub use write::{serve, write_to};

@@ -11,12 +11,12 @@ use futures_io::{AsyncBufRead, AsyncRead};
 use sse_core::Event;
 use sse_core::shared::Outbound;
 
-use crate::{EventStream, FedStream};
+use crate::{EventStream, SourceStream};
 
 /// The bytes of a connection as a reader, for frameworks that take one as the body of a response, such as tide:
 /// `Body::from_reader(reader, None)`. Dropping it disconnects (X4).
 ///
-/// The response needs the fields of [`HEADERS`](sse_core::shared::HEADERS). A read gives what is due, and waits only while
+/// The response needs the fields of [`HEADERS`](sse_core::adapter::HEADERS). A read gives what is due, and waits only while
 /// nothing is; the end is the connection's. A reader of a connection never fails, one that is [fed](EventReader::from_events)
 /// does when its stream does.
 ///
@@ -63,7 +63,7 @@ impl EventReader {
     /// let body = EventReader::from_events(outbound, tokens());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn from_events<S>(outbound: Outbound, events: S) -> EventReader<FedStream<S>>
+    pub fn from_events<S>(outbound: Outbound, events: S) -> EventReader<SourceStream<S>>
     where
         S: Stream<Item = Event<'static>>,
     {

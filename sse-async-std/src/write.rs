@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use sse_core::CloseReason;
-use sse_core::shared::{Framing, Outbound, Serve, Socket};
+use sse_core::adapter::{Framing, ServeConnection, Socket};
+use sse_core::shared::Outbound;
 
 /// Writes a connection to a transport until it ended, and says why. Dropping the future disconnects (X4).
 ///
@@ -20,7 +21,7 @@ use sse_core::shared::{Framing, Outbound, Serve, Socket};
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> { smol::block_on(async {
-/// use sse_core::shared::Framing;
+/// use sse_core::adapter::Framing;
 /// use sse_core::{CloseReason, ConnectionConfig, HubConfig};
 ///
 /// let (hub, task) = sse_async_std::drive("1k9f2", HubConfig::default())?;
@@ -37,7 +38,7 @@ pub async fn write_to(
     framing: Framing,
     writer: impl AsyncWrite + Unpin,
 ) -> io::Result<CloseReason> {
-    Serve::new(outbound, framing, Transport { inner: writer, read: |_, _, _| Poll::Pending }).await
+    ServeConnection::new(outbound, framing, Transport { inner: writer, read: |_, _, _| Poll::Pending }).await
 }
 
 /// Drives a connection on a transport until it ended, or the peer went (X3), and says why. What the peer still sends is
@@ -53,7 +54,7 @@ pub async fn write_to(
 /// ```
 /// # #[cfg(not(unix))] fn main() {}
 /// # #[cfg(unix)] fn main() -> Result<(), Box<dyn std::error::Error>> { smol::block_on(async {
-/// # use sse_core::shared::Framing;
+/// # use sse_core::adapter::Framing;
 /// # use sse_core::{CloseReason, ConnectionConfig, HubConfig};
 /// let (hub, task) = sse_async_std::drive("1k9f2", HubConfig::default())?;
 /// smol::spawn(task).detach();
@@ -69,7 +70,7 @@ pub async fn serve(
     framing: Framing,
     transport: impl AsyncRead + AsyncWrite + Unpin,
 ) -> io::Result<CloseReason> {
-    Serve::new(outbound, framing, Transport { inner: transport, read }).await
+    ServeConnection::new(outbound, framing, Transport { inner: transport, read }).await
 }
 
 /// A transport, and how its peer is heard: one that is only written to never says anything.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use smol::future::FutureExt;
 use smol::io::AsyncReadExt;
 use sse_async_std::{EventReader, Sockets, serve};
-use sse_core::shared::{Framing, Outbound};
+use sse_core::adapter::Framing;
+use sse_core::shared::Outbound;
 use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig};
 
 const LONG: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ fn sockets_readers_and_clocks_work_on_smol() {
         let hub_task = executor.spawn(drive);
         let (sockets, drive) = Sockets::drive();
         let sockets_task = executor.spawn(drive);
-        let channel = hub.open("news", ChannelConfig::default()).unwrap();
+        let channel = hub.open_channel("news", ChannelConfig::default()).unwrap();
         let follow = || -> Outbound {
             let ping = Some(Duration::from_millis(40));
             let config = ConnectionConfig { ping, announce_position: false, ..Default::default() };

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use async_std::net::TcpListener;
 use async_std::task;
 use sse_async_std::Sockets;
-use sse_core::shared::{Channel, Framing, Outbound, SharedHub};
+use sse_core::adapter::Framing;
+use sse_core::shared::{Channel, Outbound, SharedHub};
 use sse_core::{BacklogConfig, ChannelConfig, CloseReason, ConnectionConfig, Decoder, Event, HubConfig};
 
 /// Longer than anything here takes.
@@ -37,7 +38,7 @@ impl Server {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let hub = sse_async_std::start("e", hub).unwrap();
-        let channel = hub.open("news", channel).unwrap();
+        let channel = hub.open_channel("news", channel).unwrap();
         let listener = task::block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         Server { hub, channel, sockets: Sockets::start(), listener, _alone }
     }
@@ -247,7 +248,7 @@ fn a_reader_that_pauses_gets_every_byte() {
 #[test]
 fn a_reader_that_does_not_read_is_bounded_and_delays_nobody() {
     const EVENTS: usize = 4000;
-    let hub = HubConfig { stall: Some(Duration::from_millis(1500)), ..Default::default() };
+    let hub = HubConfig { stall_timeout: Some(Duration::from_millis(1500)), ..Default::default() };
     let backlog = BacklogConfig { frames: NonZeroUsize::new(200).unwrap(), bytes: 2 << 20 };
     let history = sse_core::HistoryConfig { events: 10, ..Default::default() };
     let server = Server::with(hub, ChannelConfig { backlog, history, ..Default::default() });
@@ -312,7 +313,7 @@ fn thousands_that_come_and_go_leave_nothing_behind() {
             1 => {
                 server.hub.with(|hub, now| {
                     let all: Vec<_> = hub.members(server.channel.id()).collect();
-                    all.iter().for_each(|id| assert!(hub.close(now, *id)));
+                    all.iter().for_each(|id| assert!(hub.close_connection(now, *id)));
                 });
                 clients.iter_mut().for_each(Client::wait_for_end);
             }

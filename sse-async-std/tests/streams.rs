@@ -15,8 +15,11 @@ use async_std::task;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
-use sse_async_std::{Drive, EventReader, EventStream, FedStream, Sockets, publish_all, serve, write_to};
-use sse_core::shared::{Channel, Framing, Outbound, SharedHub, TrySendError};
+use sse_async_std::{
+    DriveHub, EventReader, EventStream, HubTimer, Sockets, SourceStream, publish_all, serve, write_to,
+};
+use sse_core::adapter::Framing;
+use sse_core::shared::{Channel, ConnectionSendError, Outbound, SharedHub};
 use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, LastEventId, PublishError};
 
 /// Longer than anything here takes.
@@ -24,7 +27,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 fn hub() -> (SharedHub, Channel) {
     let hub = sse_async_std::start("e", HubConfig::default()).unwrap();
-    let channel = hub.open("news", ChannelConfig::default()).unwrap();
+    let channel = hub.open_channel("news", ChannelConfig::default()).unwrap();
     (hub, channel)
 }
 
@@ -126,7 +129,7 @@ fn a_deadline_that_is_set_later_may_come_sooner() {
         let mut stream = EventStream::new(outbound);
         // The driver sleeps until the ping, in 50 seconds.
         task::sleep(Duration::from_millis(30)).await;
-        assert!(handle.set_timeout(Some(Duration::from_millis(20))));
+        assert!(handle.set_max_lifetime(Some(Duration::from_millis(20))));
         assert!(next(&mut stream).await.is_none());
         assert_eq!(soon(handle.closed()).await, CloseReason::TimedOut);
     });
@@ -274,13 +277,13 @@ fn a_fed_body_fails_with_an_event_that_cannot_be_sent() {
         let mut stream = EventStream::from_events(hub.connect(quiet()).unwrap(), wrong());
         assert_eq!(next(&mut stream).await.unwrap().unwrap(), "data: one\n\n");
         let error = next(&mut stream).await.unwrap().unwrap_err();
-        assert!(matches!(error, TrySendError::Encode(_)), "{error}");
+        assert!(matches!(error, ConnectionSendError::Encode(_)), "{error}");
         assert!(next(&mut stream).await.is_none());
 
         let mut reader = EventReader::from_events(hub.connect(quiet()).unwrap(), wrong());
         let mut text = String::new();
         let error = soon(reader.read_to_string(&mut text)).await.unwrap_err();
-        assert!(error.get_ref().is_some_and(|error| error.is::<TrySendError>()), "{error}");
+        assert!(error.get_ref().is_some_and(|error| error.is::<ConnectionSendError>()), "{error}");
     });
 }
 
@@ -415,11 +418,11 @@ fn bodies_can_be_given_to_frameworks() {
     fn reader<T: AsyncRead + AsyncBufRead>() {}
     body::<EventStream>();
     body::<EventReader>();
-    body::<FedStream<Source>>();
-    body::<EventReader<FedStream<Source>>>();
-    body::<Drive>();
+    body::<SourceStream<Source>>();
+    body::<EventReader<SourceStream<Source>>>();
+    body::<DriveHub<HubTimer>>();
     body::<Sockets>();
     stream::<EventStream, std::convert::Infallible>();
     reader::<EventReader>();
-    reader::<EventReader<FedStream<Source>>>();
+    reader::<EventReader<SourceStream<Source>>>();
 }

@@ -63,7 +63,7 @@ fn main() {
     };
     let mut hub = Hub::new(HubConfig::default()).expect("the default is good");
     let mut now = Instant::ORIGIN;
-    let channel = hub.open(now, "news", ChannelConfig::default()).expect("there is room");
+    let channel = hub.open_channel(now, "news", ChannelConfig::default()).expect("there is room");
     let mut browser = Browser {
         decoder: Decoder::new(),
         last_event_id: String::new(),

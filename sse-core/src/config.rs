@@ -4,20 +4,8 @@ use alloc::string::String;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 
-use crate::id::Position;
+use crate::id::{ConnectionId, Position};
 use crate::resume::LastEventId;
-
-/// The longest name a channel may have, in bytes.
-pub const MAX_NAME_BYTES: usize = 1024;
-
-/// How many frames may wait for one connection alone, beside the bound of their bytes (S2): each has a cost of its own.
-pub const MAX_DIRECT_FRAMES: usize = 4096;
-
-/// The shortest ping interval; a shorter one is taken as this.
-pub const MIN_PING: Duration = Duration::from_millis(1);
-
-/// The shortest stall time; a shorter one is taken as this.
-pub(crate) const MIN_STALL: Duration = Duration::from_millis(1);
 
 /// What holds for a whole hub.
 ///
@@ -27,8 +15,8 @@ pub(crate) const MIN_STALL: Duration = Duration::from_millis(1);
 /// use sse_core::{Hub, HubConfig, Limits};
 ///
 /// let limits = Limits { connections: 50_000, event_bytes: 64 << 10, ..Limits::default() };
-/// let stall = Some(Duration::from_secs(20));
-/// let hub = Hub::new(HubConfig { epoch: "1k9f2".into(), stall, limits, ..HubConfig::default() })?;
+/// let stall_timeout = Some(Duration::from_secs(20));
+/// let hub = Hub::new(HubConfig { epoch: "1k9f2".into(), stall_timeout, limits, ..HubConfig::default() })?;
 /// # Ok::<(), sse_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,25 +28,30 @@ pub struct HubConfig {
     /// default, `0`, is for tests. It must be allowed in an id (E4), and is at most 64 bytes long.
     pub epoch: String,
     /// Where positions come from (O4).
-    pub positions: Positions,
+    pub positions: PositionSource,
     /// What decides the spread of first pings (T1), so that the core draws no random numbers.
     pub seed: u64,
     /// How long a connection may take none of its due bytes before it is closed (T3). `None` waits for ever, except
     /// for a connection that is being closed, which is given 30 seconds.
     ///
     /// At least a millisecond. 30 seconds: longer than a mobile network's usual pause, shorter than most proxies' patience.
-    pub stall: Option<Duration>,
+    pub stall_timeout: Option<Duration>,
     /// What is refused, and when (A1).
     pub limits: Limits,
+}
+
+impl HubConfig {
+    /// The shortest stall timeout. A shorter one is raised to this.
+    pub const MIN_STALL_TIMEOUT: Duration = Duration::from_millis(1);
 }
 
 impl Default for HubConfig {
     fn default() -> Self {
         HubConfig {
             epoch: String::from("0"),
-            positions: Positions::Own { after: Position::ORIGIN },
+            positions: PositionSource::Local { after: Position::ORIGIN },
             seed: 0,
-            stall: Some(Duration::from_secs(30)),
+            stall_timeout: Some(Duration::from_secs(30)),
             limits: Limits::default(),
         }
     }
@@ -66,15 +59,16 @@ impl Default for HubConfig {
 
 /// Where the positions of a hub come from (O4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Positions {
+#[non_exhaustive]
+pub enum PositionSource {
     /// The hub makes them, one for each event: [`Hub::publish`](crate::Hub::publish).
-    Own {
+    Local {
         /// The position that the first event comes after.
         after: Position,
     },
     /// A broker makes them: [`Hub::publish_at`](crate::Hub::publish_at). Every node that is fed the same events
     /// under the same epoch gives them the same ids, so a client may come back to any node.
-    Fed {
+    External {
         /// What lies at or below this position is not replayed here.
         after: Position,
     },
@@ -98,6 +92,15 @@ pub struct Limits {
     pub history_bytes: usize,
 }
 
+impl Limits {
+    /// The longest name of a channel, in bytes.
+    pub const MAX_NAME_BYTES: usize = 1024;
+
+    /// The largest number of direct sends that may be pending for one connection, besides
+    /// [`ConnectionConfig::direct_bytes`] (S2): each frame costs memory of its own.
+    pub const MAX_DIRECT_FRAMES: usize = 4096;
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
@@ -116,7 +119,7 @@ impl Default for Limits {
 /// ```
 /// use std::time::Duration;
 ///
-/// use sse_core::{ChannelConfig, HistoryConfig, LagPolicy, OnClose, Start};
+/// use sse_core::{ChannelConfig, HistoryConfig, LagPolicy, OnClose, StartFrom};
 ///
 /// // A user's own: what happened in the last hour is kept, also for ten minutes without the user.
 /// let of_user = ChannelConfig {
@@ -126,9 +129,9 @@ impl Default for Limits {
 /// };
 /// // An answer that is made while it is read: all of it for who comes, and its end is the connection's.
 /// let of_answer =
-///     ChannelConfig { start: Start::All, on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
+///     ChannelConfig { start: StartFrom::All, on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
 /// // Prices: the newest counts, and who is slow goes on behind the loss.
-/// let of_prices = ChannelConfig { start: Start::Last(1), on_lag: LagPolicy::Skip, ..ChannelConfig::default() };
+/// let of_prices = ChannelConfig { start: StartFrom::Last(1), on_lag: LagPolicy::Skip, ..ChannelConfig::default() };
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelConfig {
@@ -137,9 +140,9 @@ pub struct ChannelConfig {
     /// What is kept for readers that are connected and behind (S1).
     pub backlog: BacklogConfig,
     /// Who gives ids to events that have none (H2).
-    pub ids: Ids,
+    pub ids: IdSource,
     /// Where a connection without a last event id starts (H8).
-    pub start: Start,
+    pub start: StartFrom,
     /// What a client gets whose last event id is too old or unknown (H6).
     pub on_gap: GapPolicy,
     /// What happens to a reader that falls out of the backlog where history does not help (S1).
@@ -184,7 +187,8 @@ impl Default for BacklogConfig {
 
 /// Who gives ids to the events of a channel that have none (H2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ids {
+#[non_exhaustive]
+pub enum IdSource {
     /// The hub: `<epoch>-<position>`, so that a client that comes back has missed nothing.
     #[default]
     Hub,
@@ -194,7 +198,8 @@ pub enum Ids {
 
 /// Where a connection without a last event id starts in a channel (H8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Start {
+#[non_exhaustive]
+pub enum StartFrom {
     /// With what is published from now on.
     #[default]
     Live,
@@ -206,6 +211,7 @@ pub enum Start {
 
 /// What a client gets whose last event id is older than what is kept, or unknown (H6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum GapPolicy {
     /// A frame `event: reset` where the loss ends, then what is kept after it (H7). After an unknown id one frame
     /// for the whole connection, then what is published from now on.
@@ -219,6 +225,7 @@ pub enum GapPolicy {
 
 /// What happens to a connected reader that has lost events for good (S1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LagPolicy {
     /// It is closed, comes back, and resumes by its last event id: a browser does so by itself.
     #[default]
@@ -230,6 +237,7 @@ pub enum LagPolicy {
 
 /// What the end of a channel means for the connections that follow it (K3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnClose {
     /// Their subscription ends; they stay.
     #[default]
@@ -248,7 +256,7 @@ pub enum OnClose {
 /// let config = ConnectionConfig {
 ///     last_event_id: LastEventId::new(b"1k9f2-7"), // the value of the header
 ///     ping: Some(Duration::from_secs(25)),
-///     timeout: Some(Duration::from_secs(1200)),
+///     max_lifetime: Some(Duration::from_secs(1200)),
 ///     ..ConnectionConfig::default()
 /// };
 /// ```
@@ -261,9 +269,9 @@ pub struct ConnectionConfig {
     /// 50 seconds, as in `sse-channels`: below the minute after which many proxies cut an idle connection.
     pub ping: Option<Duration>,
     /// The longest life of the connection (T2), if it has one.
-    pub timeout: Option<Duration>,
+    pub max_lifetime: Option<Duration>,
     /// What happens when that life is over.
-    pub on_timeout: OnTimeout,
+    pub on_max_lifetime: OnMaxLifetime,
     /// Whether a connection without a last event id starts with the block `id: <epoch>-<position>`, so that it
     /// resumes also when it left before its first event (H3).
     pub announce_position: bool,
@@ -271,13 +279,18 @@ pub struct ConnectionConfig {
     pub direct_bytes: usize,
 }
 
+impl ConnectionConfig {
+    /// The shortest ping interval. A shorter one is raised to this.
+    pub const MIN_PING: Duration = Duration::from_millis(1);
+}
+
 impl Default for ConnectionConfig {
     fn default() -> Self {
         ConnectionConfig {
             last_event_id: None,
             ping: Some(Duration::from_secs(50)),
-            timeout: None,
-            on_timeout: OnTimeout::Close,
+            max_lifetime: None,
+            on_max_lifetime: OnMaxLifetime::Close,
             announce_position: true,
             direct_bytes: 1 << 20,
         }
@@ -286,7 +299,8 @@ impl Default for ConnectionConfig {
 
 /// What happens when the life of a connection is over (T2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnTimeout {
+#[non_exhaustive]
+pub enum OnMaxLifetime {
     /// It is closed.
     #[default]
     Close,
@@ -300,5 +314,5 @@ pub struct PublishOptions {
     /// The one connection that does not get it, usually the one it came from.
     ///
     /// This holds for the connection, not for the client: after a reconnection the event comes with the replay.
-    pub except: Option<crate::ConnectionId>,
+    pub except: Option<ConnectionId>,
 }

@@ -31,7 +31,7 @@
 //! let mut socket: Vec<u8> = Vec::new();
 //!
 //! // A client asks for a stream. It was here before, and says what it saw last.
-//! let weather = hub.open(now, "weather", ChannelConfig::default())?;
+//! let weather = hub.open_channel(now, "weather", ChannelConfig::default())?;
 //! hub.publish(now, weather, &Event::new().data("sunny"))?;
 //! hub.publish(now, weather, &Event::new().data("cloudy"))?;
 //! let config = ConnectionConfig { last_event_id: Some("1k9f2-1".into()), ..ConnectionConfig::default() };
@@ -127,46 +127,34 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-mod arena;
-mod backlog;
-mod channel;
+#[cfg(feature = "std")]
+pub mod adapter;
 pub mod client;
 mod config;
-mod connection;
-mod deadline;
-mod decode;
-mod encode;
-mod error;
-mod event;
-mod frame;
-mod history;
 mod hub;
 mod id;
+mod mix;
 mod resume;
 #[cfg(feature = "std")]
 pub mod shared;
 mod stats;
-mod subscription;
 mod time;
+mod wire;
 
 pub use bytes;
 pub use config::{
-    BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, Ids, LagPolicy,
-    Limits, MAX_DIRECT_FRAMES, MAX_NAME_BYTES, MIN_PING, OnClose, OnTimeout, Positions, PublishOptions,
-    Start,
+    BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, IdSource, LagPolicy,
+    Limits, OnClose, OnMaxLifetime, PositionSource, PublishOptions, StartFrom,
 };
-pub use decode::{Decoder, Message};
-pub use error::{DecodeError, EncodeError, Field, FrameError, MAX_ID_BYTES};
-pub use event::Event;
-pub use frame::Frame;
 pub use hub::{
-    Action, ChannelCloseReason, ConfigError, ConnectError, ConnectionStats, Drain, Hub, MAX_WINDOW_BYTES,
-    MAX_WINDOW_FRAMES, OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
+    Action, ChannelCloseReason, ConfigError, ConnectError, ConnectionStats, DrainConfig, Hub, OpenError,
+    PublishError, Published, SendError, SubscribeError, Transmit,
 };
 pub use id::{ChannelId, ConnectionId, Position};
 pub use resume::{LastEventId, Resume};
-pub use stats::{ChannelStats, CloseReason, Closed, Stats};
+pub use stats::{ChannelStats, CloseCounts, CloseReason, Stats};
 pub use time::Instant;
+pub use wire::{DecodeError, Decoder, EncodeError, EncodeField, Event, Frame, FrameError, Message};
 
 /// The README's example is compiled with the tests.
 #[cfg(doctest)]

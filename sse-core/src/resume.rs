@@ -4,9 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt::Write;
 
-use crate::encode::check_id;
-use crate::error::{EncodeError, MAX_ID_BYTES};
 use crate::id::Position;
+use crate::wire::{EncodeError, MAX_ID_BYTES, check_id};
 
 /// The id that a client gave as the one of its last event.
 ///
@@ -23,6 +22,11 @@ use crate::id::Position;
 pub struct LastEventId(Option<Box<str>>);
 
 impl LastEventId {
+    /// The longest id in bytes (E4): it comes back in a request header, and servers and proxies bound those.
+    ///
+    /// 1,024 bytes stay far below the 8 KiB that common proxies allow a whole header line.
+    pub const MAX_BYTES: usize = MAX_ID_BYTES;
+
     /// Reads the value of a `Last-Event-ID` header, or of a parameter in its place. `None` when it is empty, which
     /// means that the client has none (WHATWG HTML 9.2.4).
     ///

@@ -15,7 +15,7 @@ pub struct Stats {
     /// Connections that were opened.
     pub opened: u64,
     /// Connections that ended, by reason.
-    pub closed: Closed,
+    pub closed: CloseCounts,
     /// Events that were published; one that went to several channels counts once.
     pub published: u64,
     /// Frames of which a connection took the last byte: events, direct sends, pings and the hub's own.
@@ -55,7 +55,7 @@ pub struct ChannelStats {
 /// How many connections ended for which [`CloseReason`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Closed {
+pub struct CloseCounts {
     /// The peer went.
     pub disconnected: u64,
     /// The server closed it.
@@ -72,7 +72,7 @@ pub struct Closed {
     pub shutting_down: u64,
 }
 
-impl Closed {
+impl CloseCounts {
     /// All ends together.
     pub fn total(&self) -> u64 {
         let all = [
@@ -120,7 +120,7 @@ impl Closed {
 pub enum CloseReason {
     /// The peer went: [`Hub::disconnect`](crate::Hub::disconnect).
     Disconnected,
-    /// The server closed it: [`Hub::close`](crate::Hub::close).
+    /// The server closed it: [`Hub::close_connection`](crate::Hub::close_connection).
     Requested,
     /// Its longest life was over (T2).
     TimedOut,

@@ -2,8 +2,8 @@
 mod common;
 use common::{World, data_frame, keeping, secs};
 use sse_core::{
-    ChannelConfig, CloseReason, ConnectError, ConnectionConfig, Event, HubConfig, Limits, MAX_NAME_BYTES,
-    OnClose, OpenError, PublishError, Resume, SubscribeError,
+    ChannelConfig, CloseReason, ConnectError, ConnectionConfig, Event, HubConfig, Limits, OnClose, OpenError,
+    PublishError, Resume, SubscribeError,
 };
 
 fn limited(limits: Limits) -> World {
@@ -28,7 +28,7 @@ fn a1_channels_are_limited_and_an_open_one_is_found_at_the_limit() {
     let mut w = limited(Limits { channels: 1, ..Limits::default() });
     let a = w.open("a");
     let refused = OpenError::TooManyChannels { limit: 1 };
-    assert_eq!(w.hub.open(w.now, "b", ChannelConfig::default()), Err(refused));
+    assert_eq!(w.hub.open_channel(w.now, "b", ChannelConfig::default()), Err(refused));
     assert_eq!(refused.to_string(), "1 channels are open, which is the limit");
     assert_eq!(w.open("a"), a);
     w.hub.close_channel(w.now, a);
@@ -38,9 +38,12 @@ fn a1_channels_are_limited_and_an_open_one_is_found_at_the_limit() {
 #[test]
 fn a1_names_are_limited() {
     let mut w = World::new();
-    w.open(&"x".repeat(MAX_NAME_BYTES));
-    let refused = OpenError::NameTooLong { bytes: MAX_NAME_BYTES + 1, limit: MAX_NAME_BYTES };
-    assert_eq!(w.hub.open(w.now, &"x".repeat(MAX_NAME_BYTES + 1), ChannelConfig::default()), Err(refused));
+    w.open(&"x".repeat(Limits::MAX_NAME_BYTES));
+    let refused = OpenError::NameTooLong { bytes: Limits::MAX_NAME_BYTES + 1, limit: Limits::MAX_NAME_BYTES };
+    assert_eq!(
+        w.hub.open_channel(w.now, &"x".repeat(Limits::MAX_NAME_BYTES + 1), ChannelConfig::default()),
+        Err(refused)
+    );
 }
 
 #[test]
@@ -146,10 +149,10 @@ fn a3_every_end_has_a_reason_and_is_counted_by_it() {
     w.publish_all(lossy, 2..=3);
     w.data(lagged);
     let timed_out = w.connect();
-    w.hub.set_timeout(w.now, timed_out, Some(secs(1)));
+    w.hub.set_max_lifetime(w.now, timed_out, Some(secs(1)));
     let _stalled = w.connect_with(ConnectionConfig::default());
     w.hub.disconnect(w.now, gone);
-    w.hub.close(w.now, asked);
+    w.hub.close_connection(w.now, asked);
     w.hub.close_channel(w.now, a);
     let mut reasons: Vec<_> = w.pass(secs(30));
     reasons.retain(|action| matches!(action, sse_core::Action::Close { .. }));

@@ -29,7 +29,7 @@ fn k1_a_channel_is_opened_on_demand_and_found_by_its_name() {
     let (a, b) = (w.open("a"), w.open(""));
     assert_ne!(a, b);
     assert_eq!((w.hub.channel("a"), w.hub.channel("")), (Some(a), Some(b)));
-    assert_eq!(w.hub.name(a), Some("a"));
+    assert_eq!(w.hub.channel_name(a), Some("a"));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn k1_a_closed_channels_name_names_it_no_longer() {
     let a = w.open("a");
     assert!(w.hub.close_channel(w.now, a));
     assert!(!w.hub.close_channel(w.now, a));
-    assert_eq!((w.hub.channel("a"), w.hub.name(a)), (None, None));
+    assert_eq!((w.hub.channel("a"), w.hub.channel_name(a)), (None, None));
     let again = w.open("a");
     assert_ne!(again, a);
     assert_eq!(w.actions(), [closed(a, ChannelCloseReason::Requested)]);
@@ -138,7 +138,7 @@ fn k3_what_was_published_before_is_still_delivered() {
     w.publish(b, "3");
     assert_eq!(w.actions(), [closed(a, ChannelCloseReason::Requested), Action::Transmit(c)]);
     assert_eq!(w.data(c), ["1", "bye", "3"]);
-    assert_eq!(w.hub.followed(c).collect::<Vec<_>>(), [b], "its subscription ended, it did not");
+    assert_eq!(w.hub.subscriptions(c).collect::<Vec<_>>(), [b], "its subscription ended, it did not");
     assert_eq!(w.hub.stats().channels, 2);
 }
 
@@ -166,7 +166,7 @@ fn k3_who_took_everything_before_is_let_go_by_the_sweep() {
     w.data(c);
     w.hub.close_channel(w.now, a);
     assert_eq!(w.actions(), [closed(a, ChannelCloseReason::Requested)]);
-    assert_eq!((w.hub.followed(c).count(), w.hub.stats().channels), (0, 0));
+    assert_eq!((w.hub.subscriptions(c).count(), w.hub.stats().channels), (0, 0));
 }
 
 #[test]

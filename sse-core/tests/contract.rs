@@ -2,9 +2,7 @@
 mod common;
 use bytes::Buf;
 use common::{World, data_frame, quiet, secs};
-use sse_core::{
-    Action, CloseReason, ConnectionConfig, Event, Instant, MAX_WINDOW_FRAMES, SendError, SubscribeError,
-};
+use sse_core::{Action, CloseReason, ConnectionConfig, Event, Instant, SendError, SubscribeError, Transmit};
 
 #[test]
 fn d1_nothing_has_to_be_drained_before_the_next_call() {
@@ -17,7 +15,7 @@ fn d1_nothing_has_to_be_drained_before_the_next_call() {
     w.hub.handle_timeout(w.now);
     w.hub.close_channel(w.now, a);
     let again = w.open("a");
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     w.hub.close_channel(w.now, again);
     assert_eq!(w.data(c), ["2"]);
     assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
@@ -41,7 +39,7 @@ fn d2_poll_timeout_is_not_in_the_future_while_anything_is_pending() {
     assert!(is_pending(&w), "a wake");
     w.actions();
     w.take(c);
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     assert!(is_pending(&w), "a notice");
     w.actions();
     assert_eq!(w.hub.poll_timeout(), None);
@@ -102,7 +100,7 @@ fn d3_a_window_that_is_used_up_names_the_connection_again_behind_the_others() {
     let mut w = World::new();
     let a = w.open("a");
     let (greedy, other) = (w.follow(a), w.connect());
-    for _ in 0..2 * MAX_WINDOW_FRAMES {
+    for _ in 0..2 * Transmit::MAX_FRAMES {
         w.publish(a, "x");
     }
     assert_eq!(w.actions(), [Action::Transmit(greedy)]);
@@ -173,15 +171,15 @@ fn d5_time_that_runs_backwards_is_the_latest_instant_seen() {
     let mut w = World::new();
     w.now = Instant::from_millis(100_000);
     let c = w.connect();
-    w.hub.set_timeout(w.now, c, Some(secs(10)));
+    w.hub.set_max_lifetime(w.now, c, Some(secs(10)));
     w.hub.handle_timeout(Instant::ORIGIN);
-    let a = w.hub.open(Instant::ORIGIN, "a", Default::default()).unwrap();
+    let a = w.hub.open_channel(Instant::ORIGIN, "a", Default::default()).unwrap();
     w.hub.subscribe(Instant::ORIGIN, a, c).unwrap();
     w.hub.publish(Instant::ORIGIN, a, &Event::new().data("1")).unwrap();
     assert_eq!(w.hub.poll_timeout(), Some(w.now));
     w.actions();
     assert_eq!(w.hub.transmit(Instant::ORIGIN, c).remaining(), 17);
-    let (late, _) = w.hub.origin(c).unwrap();
+    let (late, _) = w.hub.connection_origin(c).unwrap();
     assert_eq!(late, w.now);
     assert_eq!(common::ends(&w.pass(secs(10))), [(c, CloseReason::TimedOut)]);
 }
@@ -192,14 +190,14 @@ fn d5_nothing_panics_on_any_instant() {
     w.now = Instant::from_nanos(u64::MAX);
     let config = sse_core::ChannelConfig { empty_timeout: Some(secs(1)), ..Default::default() };
     let a = w.open_with("a", config);
-    let c = w.connect_with(ConnectionConfig { timeout: Some(secs(1)), ..Default::default() });
+    let c = w.connect_with(ConnectionConfig { max_lifetime: Some(secs(1)), ..Default::default() });
     w.subscribe(a, c);
     w.publish(a, "1");
     assert_eq!(w.pass(secs(1)), [Action::Transmit(c)]);
     assert_eq!(w.take(c), "id: e-0\n\nid: e-1\ndata: 1\n\n");
     w.hub.set_ping(w.now, c, Some(std::time::Duration::MAX));
-    w.hub.set_timeout(w.now, c, Some(std::time::Duration::MAX));
-    w.hub.close(w.now, c);
+    w.hub.set_max_lifetime(w.now, c, Some(std::time::Duration::MAX));
+    w.hub.close_connection(w.now, c);
     w.hub.handle_timeout(w.now);
     assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
 }
@@ -232,14 +230,19 @@ fn d6_an_id_that_is_no_longer_alive_never_names_another() {
     w.subscribe(new_a, new_c);
     w.publish(new_a, "1");
     assert!(a != new_a && c != new_c);
-    assert!(!w.hub.disconnect(w.now, c) && !w.hub.close(w.now, c) && !w.hub.close_channel(w.now, a));
-    assert!(!w.hub.set_ping(w.now, c, None) && !w.hub.set_timeout(w.now, c, None));
+    assert!(
+        !w.hub.disconnect(w.now, c) && !w.hub.close_connection(w.now, c) && !w.hub.close_channel(w.now, a)
+    );
+    assert!(!w.hub.set_ping(w.now, c, None) && !w.hub.set_max_lifetime(w.now, c, None));
     assert!(!w.hub.unsubscribe(w.now, a, new_c) && !w.hub.unsubscribe(w.now, new_a, c));
     assert_eq!(w.hub.send(w.now, c, &data_frame("x")), Err(SendError::UnknownConnection(c)));
     assert_eq!(w.hub.subscribe(w.now, new_a, c), Err(SubscribeError::UnknownConnection(c)));
     assert_eq!(w.hub.subscribe(w.now, a, new_c), Err(SubscribeError::UnknownChannel(a)));
-    assert_eq!((w.hub.name(a), w.hub.channel_stats(a), w.hub.origin(c)), (None, None, None));
-    assert_eq!((w.hub.members(a).count(), w.hub.followed(c).count(), w.due(c)), (0, 0, 0));
+    assert_eq!(
+        (w.hub.channel_name(a), w.hub.channel_stats(a), w.hub.connection_origin(c)),
+        (None, None, None)
+    );
+    assert_eq!((w.hub.members(a).count(), w.hub.subscriptions(c).count(), w.due(c)), (0, 0, 0));
     assert_eq!(w.data(new_c), ["1"]);
 }
 

@@ -5,12 +5,12 @@ mod common;
 use std::time::Duration;
 
 use common::World;
-use sse_core::{Action, CloseReason, ConnectError, ConnectionConfig, ConnectionId, Drain, Instant};
+use sse_core::{Action, CloseReason, ConnectError, ConnectionConfig, ConnectionId, DrainConfig, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn spread() -> Drain {
-    Drain { over: SECOND * 10, within: SECOND * 30, retry: Some((SECOND * 2, SECOND * 5)) }
+fn spread() -> DrainConfig {
+    DrainConfig { over: SECOND * 10, within: SECOND * 30, retry: Some((SECOND * 2, SECOND * 5)) }
 }
 
 /// Drives until nothing is left to do, with peers that read or do not; returns who was closed when, and what they read.
@@ -84,7 +84,7 @@ fn a2_it_is_over_at_the_deadline_although_peers_do_not_read() {
         w.connect();
     }
     let started = w.now;
-    w.hub.drain(w.now, Drain { within: SECOND * 12, ..spread() });
+    w.hub.drain(w.now, DrainConfig { within: SECOND * 12, ..spread() });
     let ended = drive(&mut w, false);
     assert_eq!(ended.len(), 10);
     for (connection, at, ..) in ended {
@@ -125,9 +125,9 @@ fn a2_a_second_drain_may_be_in_more_haste() {
     for _ in 0..10 {
         w.connect();
     }
-    w.hub.drain(w.now, Drain { over: SECOND * 3600, within: SECOND * 3600, retry: None });
+    w.hub.drain(w.now, DrainConfig { over: SECOND * 3600, within: SECOND * 3600, retry: None });
     w.hub.handle_timeout(w.now);
-    w.hub.drain(w.now, Drain { over: SECOND, within: SECOND * 2, retry: None });
+    w.hub.drain(w.now, DrainConfig { over: SECOND, within: SECOND * 2, retry: None });
     let ended = drive(&mut w, false);
     assert_eq!(ended.len(), 10);
     assert!(ended.iter().all(|(_, at, ..)| *at <= Instant::from_millis(2000)), "{ended:?}");

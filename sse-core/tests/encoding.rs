@@ -5,7 +5,7 @@ mod wire;
 use std::time::Duration;
 
 use serde_json::Value;
-use sse_core::{EncodeError, Event, Field, Frame, FrameError, MAX_ID_BYTES};
+use sse_core::{EncodeError, EncodeField, Event, Frame, FrameError, LastEventId};
 use wire::{Outcome, decode};
 
 fn bytes(event: Event<'_>) -> String {
@@ -106,12 +106,12 @@ fn e3_a_line_break_names_its_field_and_place() {
     for line_break in ["\r", "\n", "\r\n"] {
         let value = format!("é{line_break}data: evil\n\n");
         let error = |field| Err(EncodeError::LineBreak { field, offset: 2 });
-        assert_eq!(Event::new().id(value.as_str()).encode(), error(Field::Id));
-        assert_eq!(Event::new().event(value.as_str()).encode(), error(Field::Event));
+        assert_eq!(Event::new().id(value.as_str()).encode(), error(EncodeField::Id));
+        assert_eq!(Event::new().event(value.as_str()).encode(), error(EncodeField::Event));
     }
     // E3 is said before E4, also of an id that breaks both.
     let long = format!("{}\n", " ".repeat(2000));
-    let error = EncodeError::LineBreak { field: Field::Id, offset: 2000 };
+    let error = EncodeError::LineBreak { field: EncodeField::Id, offset: 2000 };
     assert_eq!(error.to_string(), "the id holds a line break at byte 2000");
     assert_eq!(Event::new().id(long).encode(), Err(error));
 }
@@ -162,7 +162,7 @@ fn e4_outer_white_space_is_refused() {
 
 #[test]
 fn e4_an_id_has_at_most_1024_bytes() {
-    assert_eq!(MAX_ID_BYTES, 1024);
+    assert_eq!(LastEventId::MAX_BYTES, 1024);
     assert!(Event::new().id("é".repeat(512)).encode().is_ok());
     let error = EncodeError::IdTooLong { len: 1025, max: 1024 };
     assert_eq!(error.to_string(), "the id is 1025 bytes long, the longest is 1024 bytes");
@@ -296,7 +296,7 @@ fn e6_a_new_id_stands_in_front_and_is_the_only_one() {
         assert_eq!(parse(wire), Ok(frame));
     }
     let frame = parse("data: x\n\n").unwrap();
-    assert_eq!(frame.with_id("a\n"), Err(EncodeError::LineBreak { field: Field::Id, offset: 1 }));
+    assert_eq!(frame.with_id("a\n"), Err(EncodeError::LineBreak { field: EncodeField::Id, offset: 1 }));
     assert_eq!(frame.with_id("a "), Err(EncodeError::IdWhiteSpace));
 }
 

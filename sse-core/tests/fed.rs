@@ -1,7 +1,7 @@
 //! Order and delivery of a hub that is fed its positions: O4.
 mod common;
 use common::{World, data_frame};
-use sse_core::{Action, ChannelConfig, Event, Ids, Position, PublishError, Resume};
+use sse_core::{Action, ChannelConfig, Event, IdSource, Position, PublishError, Resume};
 
 #[test]
 fn o4_fed_positions_are_sparse_and_give_the_ids() {
@@ -197,7 +197,7 @@ fn o4_in_a_hub_that_makes_its_positions_an_id_beyond_the_head_is_unknown() {
 fn o4_a_frame_keeps_the_id_it_has() {
     let mut w = World::fed(0);
     let a = w.open("a");
-    let ours = w.open_with("ours", ChannelConfig { ids: Ids::Application, ..ChannelConfig::default() });
+    let ours = w.open_with("ours", ChannelConfig { ids: IdSource::Application, ..ChannelConfig::default() });
     let with_id = Event::new().id("x").data("1").encode().unwrap();
     let published = w.hub.publish_at(w.now, &[a], Position::new(5), &with_id).unwrap();
     assert_eq!(published.frame, with_id);

@@ -67,7 +67,7 @@ fn hub(run: u64) -> (Hub, ChannelId) {
     let mut hub = Hub::new(HubConfig { epoch: format!("r{run}"), ..HubConfig::default() }).unwrap();
     let history = HistoryConfig { events: 20, ..HistoryConfig::default() };
     let config = ChannelConfig { history, ..ChannelConfig::default() };
-    let channel = hub.open(Instant::ORIGIN, "news", config).unwrap();
+    let channel = hub.open_channel(Instant::ORIGIN, "news", config).unwrap();
     (hub, channel)
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use common::{World, keeping, secs};
 use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, LagPolicy,
-    OnClose, OnTimeout,
+    OnClose, OnMaxLifetime,
 };
 
 const FRAME: &str = "id: e-1\ndata: 1\n\n";
@@ -109,7 +109,7 @@ fn s3_a_frame_is_completed_when_the_connection_is_closed() {
     let mut w = World::new();
     let a = w.open("a");
     let c = begun(&mut w, a, 4);
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     w.publish(a, "2");
     assert_eq!(w.take(c), FRAME[4..]);
     assert_eq!(w.actions(), [Action::Close { connection: c, reason: CloseReason::Requested }]);
@@ -122,8 +122,8 @@ fn s3_only_an_abrupt_end_leaves_a_frame() {
     let gone = begun(&mut w, a, 4);
     w.hub.disconnect(w.now, gone);
     assert_eq!(w.take(gone), "");
-    let on_timeout = OnTimeout::Close;
-    let late = ConnectionConfig { timeout: Some(secs(1)), on_timeout, ..common::quiet() };
+    let on_max_lifetime = OnMaxLifetime::Close;
+    let late = ConnectionConfig { max_lifetime: Some(secs(1)), on_max_lifetime, ..common::quiet() };
     let late = w.connect_with(late);
     w.subscribe(a, late);
     w.publish(a, "2");

@@ -2,8 +2,8 @@
 mod common;
 use common::{World, keeping, secs};
 use sse_core::{
-    ChannelConfig, ConnectionConfig, Event, HistoryConfig, Hub, HubConfig, Ids, LastEventId, Position,
-    PublishError, Resume, Start,
+    ChannelConfig, ConnectionConfig, Event, HistoryConfig, Hub, HubConfig, IdSource, LastEventId, Position,
+    PublishError, Resume, StartFrom,
 };
 
 fn kept(w: &World, channel: sse_core::ChannelId) -> (usize, u64) {
@@ -156,7 +156,7 @@ fn h2_the_hub_gives_an_id_to_an_event_without_one() {
 fn h2_no_id_is_given_to_live_only_events_or_where_none_are_wanted() {
     let mut w = World::new();
     let a = w.open("a");
-    let ours = w.open_with("ours", ChannelConfig { ids: Ids::Application, ..ChannelConfig::default() });
+    let ours = w.open_with("ours", ChannelConfig { ids: IdSource::Application, ..ChannelConfig::default() });
     let none = w.open_keeping("none", 0);
     assert_eq!(w.publish_event(a, Event::new().data("x").live_only()).frame.as_bytes(), b"data: x\n\n");
     assert_eq!(w.publish(ours, "x").frame.as_bytes(), b"data: x\n\n");
@@ -251,11 +251,11 @@ fn h3_it_can_be_turned_off_and_is_not_sent_to_who_gave_an_id() {
 #[test]
 fn h8_a_new_connection_starts_live_or_with_the_last_or_with_all_that_is_kept() {
     for (start, expected) in [
-        (Start::Live, &["6"][..]),
-        (Start::Last(0), &["6"]),
-        (Start::Last(2), &["4", "5", "6"]),
-        (Start::Last(99), &["2", "3", "4", "5", "6"]),
-        (Start::All, &["2", "3", "4", "5", "6"]),
+        (StartFrom::Live, &["6"][..]),
+        (StartFrom::Last(0), &["6"]),
+        (StartFrom::Last(2), &["4", "5", "6"]),
+        (StartFrom::Last(99), &["2", "3", "4", "5", "6"]),
+        (StartFrom::All, &["2", "3", "4", "5", "6"]),
     ] {
         let mut w = World::new();
         let history = keeping(4);
@@ -273,7 +273,7 @@ fn h8_a_new_connection_starts_live_or_with_the_last_or_with_all_that_is_kept() {
 #[test]
 fn h8_the_last_events_are_counted_from_the_subscription() {
     let mut w = World::new();
-    let a = w.open_with("a", ChannelConfig { start: Start::Last(2), ..ChannelConfig::default() });
+    let a = w.open_with("a", ChannelConfig { start: StartFrom::Last(2), ..ChannelConfig::default() });
     let b = w.open("b");
     w.publish_all(a, 1..=3);
     let c = w.follow(a);
@@ -285,7 +285,7 @@ fn h8_the_last_events_are_counted_from_the_subscription() {
 #[test]
 fn h8_the_start_of_the_channel_is_not_for_who_comes_back() {
     let mut w = World::new();
-    let a = w.open_with("a", ChannelConfig { start: Start::All, ..ChannelConfig::default() });
+    let a = w.open_with("a", ChannelConfig { start: StartFrom::All, ..ChannelConfig::default() });
     w.publish_all(a, 1..=3);
     let c = w.connect_after("e-2");
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
@@ -295,7 +295,7 @@ fn h8_the_start_of_the_channel_is_not_for_who_comes_back() {
 #[test]
 fn h8_what_a_start_replays_has_an_id_in_front_that_resumes_it() {
     let mut w = World::new();
-    let a = w.open_with("a", ChannelConfig { start: Start::Last(2), ..ChannelConfig::default() });
+    let a = w.open_with("a", ChannelConfig { start: StartFrom::Last(2), ..ChannelConfig::default() });
     w.publish_all(a, 1..=4);
     let c = w.connect_with(ConnectionConfig::default());
     w.subscribe(a, c);

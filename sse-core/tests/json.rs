@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sse_core::{
-    ChannelConfig, Decoder, EncodeError, Event, Field, Frame, Hub, HubConfig, Instant, PublishError,
+    ChannelConfig, Decoder, EncodeError, EncodeField, Event, Frame, Hub, HubConfig, Instant, PublishError,
 };
 
 fn decoded(frame: &Frame) -> Value {
@@ -73,12 +73,12 @@ fn a_value_that_is_no_json_is_a_typed_error() {
     let refused = Event::new().event("a\n").json(&Failing).encode();
     assert_eq!(
         refused,
-        Err(EncodeError::LineBreak { field: Field::Event, offset: 1 }),
+        Err(EncodeError::LineBreak { field: EncodeField::Event, offset: 1 }),
         "before it is written"
     );
 
     let mut hub = Hub::new(HubConfig::default()).unwrap();
-    let channel = hub.open(Instant::ORIGIN, "a", ChannelConfig::default()).unwrap();
+    let channel = hub.open_channel(Instant::ORIGIN, "a", ChannelConfig::default()).unwrap();
     let published = hub.publish(Instant::ORIGIN, channel, &Event::new().json(&Failing));
     assert!(matches!(published, Err(PublishError::Encode(EncodeError::Json { .. }))), "{published:?}");
     let published = hub.publish(Instant::ORIGIN, channel, &Event::new().json(&"x")).unwrap();

@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use clocked::{Count, World};
-use sse_core::shared::{Connection, Framing, Line, Lines, Outbound, Serve, Socket, Turn};
+use sse_core::adapter::{ConnectionWriter, Framing, ServeConnection, Socket, SocketSet, Turn};
+use sse_core::shared::{Connection, Outbound};
 use sse_core::{ChannelConfig, CloseReason, Event};
 use transport::Wire;
 
@@ -24,7 +25,7 @@ fn closing(w: &World) -> (Outbound, Connection) {
 }
 
 /// Writes until the line waits or its connection ended.
-fn write(line: &mut Line, wire: &mut Wire) -> Poll<bool> {
+fn write(line: &mut ConnectionWriter, wire: &mut Wire) -> Poll<bool> {
     let (mut scratch, cx) = (Vec::new(), &mut Context::from_waker(Waker::noop()));
     loop {
         match line.poll_write(cx, &mut scratch, |cx, slices| wire.poll_write(cx, slices)) {
@@ -49,14 +50,14 @@ fn unframe(mut wire: &str) -> String {
 #[test]
 fn x9_what_is_due_together_is_one_write_and_one_chunk() {
     let w = World::new();
-    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     let outbound = w.connect();
     outbound.subscribe(&channel).unwrap();
     for data in ["1", "2"] {
         channel.publish(&Event::new().data(data)).unwrap();
     }
     let mut wire = Wire::taking([1000]);
-    let mut line = Line::new(outbound, Framing::Chunked);
+    let mut line = ConnectionWriter::new(outbound, Framing::Chunked);
     assert_eq!(write(&mut line, &mut wire), Poll::Pending);
     assert_eq!(wire.text(), "22\r\nid: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\n\r\n");
     assert_eq!((wire.writes(), channel.stats().unwrap().backlog_frames), (1, 0));
@@ -69,10 +70,10 @@ fn s3_what_is_refused_is_sent_next_and_nothing_else_before_it() {
         for bytes in [3, 200, 10_000] {
             for cut in [1, 2, 3, 5, 23, 24, 25, 26, 27, 28, bytes, bytes + 20, bytes + 30] {
                 let w = World::new();
-                let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+                let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
                 let outbound = w.connect();
                 outbound.subscribe(&channel).unwrap();
-                let mut line = Line::new(outbound, framing);
+                let mut line = ConnectionWriter::new(outbound, framing);
                 let mut wire = Wire::default();
                 let big = "x".repeat(bytes);
                 let mut expected = String::new();
@@ -100,12 +101,12 @@ fn s3_what_is_refused_is_sent_next_and_nothing_else_before_it() {
 #[test]
 fn t3_a_peer_that_takes_nothing_is_closed_though_the_line_holds_its_bytes() {
     let mut w = World::new();
-    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     let outbound = w.connect();
     outbound.subscribe(&channel).unwrap();
     channel.publish(&Event::new().data("1")).unwrap();
     w.drive();
-    let mut line = Line::new(outbound, Framing::Chunked);
+    let mut line = ConnectionWriter::new(outbound, Framing::Chunked);
     let mut wire = Wire::taking([5]);
     assert_eq!(write(&mut line, &mut wire), Poll::Pending);
     w.millis.store(29_999, Ordering::Relaxed);
@@ -124,7 +125,7 @@ fn t3_a_peer_that_takes_nothing_is_closed_though_the_line_holds_its_bytes() {
 fn d8_a_connection_is_closed_when_its_last_byte_was_taken_and_not_before() {
     let mut w = World::new();
     let (outbound, handle) = closing(&w);
-    let mut line = Line::new(outbound, Framing::Chunked);
+    let mut line = ConnectionWriter::new(outbound, Framing::Chunked);
     let mut wire = Wire::taking([14]);
     assert_eq!(write(&mut line, &mut wire), Poll::Pending);
     assert_eq!(wire.text(), "b\r\ndata: bye\n\n", "but for the end of the chunk");
@@ -146,7 +147,7 @@ fn an_idle_line_ends_with_a_mark() {
     let w = World::new();
     let outbound = w.connect();
     outbound.handle().close();
-    let mut line = Line::new(outbound, Framing::Chunked);
+    let mut line = ConnectionWriter::new(outbound, Framing::Chunked);
     assert_eq!(write(&mut line, &mut Wire::default()), Poll::Ready(false));
     assert_eq!(line.end_mark(), b"0\r\n\r\n");
 }
@@ -158,7 +159,7 @@ fn what_a_transport_buffers_is_not_taken_before_it_is_flushed() {
     let (outbound, handle) = closing(&w);
     let wire = Wire::taking([1000, 1000, 1000]);
     wire.0.lock().unwrap().is_buffering = true;
-    let mut serve = pin!(Serve::new(outbound, Framing::Chunked, wire.clone()));
+    let mut serve = pin!(ServeConnection::new(outbound, Framing::Chunked, wire.clone()));
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(serve.as_mut().poll(cx).is_pending());
     assert!(handle.is_open());
@@ -172,7 +173,7 @@ fn what_a_transport_buffers_is_not_taken_before_it_is_flushed() {
 
 /// Some lines of one loop, with a waker that counts.
 struct Loop {
-    lines: Lines<Wire>,
+    lines: SocketSet<Wire>,
     count: Arc<Count>,
 }
 
@@ -182,7 +183,7 @@ impl Loop {
         let cx = &mut Context::from_waker(&waker);
         loop {
             match self.lines.turn(cx, |_, _| Ok(())) {
-                Turn::Again => {}
+                Turn::Yield => {}
                 turn => return turn,
             }
         }
@@ -192,8 +193,8 @@ impl Loop {
 #[test]
 fn one_loop_serves_many_and_ends_with_the_last() {
     let mut w = World::new();
-    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
-    let (lines, attach) = Lines::new();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
+    let (lines, attach) = SocketSet::new();
     let mut looped = Loop { lines, count: Arc::default() };
     let wires: Vec<Wire> = (0..600).map(|_| Wire::taking([1000; 10])).collect();
     for wire in &wires {
@@ -231,9 +232,9 @@ fn one_loop_serves_many_and_ends_with_the_last() {
 #[test]
 fn lines_of_several_hubs_in_one_loop_get_all_that_is_theirs() {
     let mut worlds = [World::new(), World::new()];
-    let (lines, attach) = Lines::new();
+    let (lines, attach) = SocketSet::new();
     let mut looped = Loop { lines, count: Arc::default() };
-    let channels = worlds.each_ref().map(|w| w.hub.open("a", ChannelConfig::default()).unwrap());
+    let channels = worlds.each_ref().map(|w| w.hub.open_channel("a", ChannelConfig::default()).unwrap());
     let wires: Vec<Wire> = (0..150)
         .map(|number| {
             let outbound = worlds[number % 2].connect();
@@ -277,7 +278,7 @@ fn lines_of_several_hubs_in_one_loop_get_all_that_is_theirs() {
 #[test]
 fn x7_what_a_client_still_sends_is_dropped_within_a_bound() {
     let w = World::new();
-    let (lines, attach) = Lines::new();
+    let (lines, attach) = SocketSet::new();
     let mut looped = Loop { lines, count: Arc::default() };
     let [polite, flood] = [2_000, 3_000].map(|reads| {
         let wire = Wire::taking([1000]);
@@ -294,7 +295,7 @@ fn x7_what_a_client_still_sends_is_dropped_within_a_bound() {
 #[test]
 fn x4_what_is_attached_to_a_loop_that_is_gone_disconnects() {
     let w = World::new();
-    let (lines, attach) = Lines::new();
+    let (lines, attach) = SocketSet::new();
     let early = w.connect();
     attach.attach(Wire::default(), early, Framing::Chunked);
     drop(lines);
@@ -306,7 +307,7 @@ fn x4_what_is_attached_to_a_loop_that_is_gone_disconnects() {
 #[test]
 fn one_line_alone_wakes_its_loop() {
     let mut w = World::new();
-    let (lines, attach) = Lines::new();
+    let (lines, attach) = SocketSet::new();
     let mut looped = Loop { lines, count: Arc::default() };
     let outbound = w.connect();
     let handle = outbound.handle();
@@ -325,7 +326,7 @@ fn one_line_alone_wakes_its_loop() {
 #[test]
 fn a_line_in_the_place_of_one_that_left_gets_its_bytes_once() {
     let w = World::new();
-    let (lines, attach) = Lines::new();
+    let (lines, attach) = SocketSet::new();
     let mut looped = Loop { lines, count: Arc::default() };
     let [stays, leaves, comes] = [(); 3].map(|()| Wire::taking([1000; 10]));
     for wire in [&stays, &leaves] {
@@ -347,7 +348,7 @@ fn a_line_in_the_place_of_one_that_left_gets_its_bytes_once() {
 fn a_socket_that_is_ready_again_wakes_its_line_or_has_a_reactor_for_it() {
     for has_reactor in [false, true] {
         let mut w = World::new();
-        let (lines, attach) = Lines::new();
+        let (lines, attach) = SocketSet::new();
         let mut looped = Loop { lines, count: Arc::default() };
         let outbound = w.connect();
         let handle = outbound.handle();
@@ -383,7 +384,7 @@ fn a_line_that_is_refused_looks_again_when_its_connection_has_ended_meanwhile() 
     for is_at_mark in [false, true] {
         let mut w = World::new();
         let (outbound, _handle) = closing(&w);
-        let mut line = Line::new(outbound, Framing::Chunked);
+        let mut line = ConnectionWriter::new(outbound, Framing::Chunked);
         if is_at_mark {
             assert_eq!(write(&mut line, &mut Wire::taking([1000])), Poll::Pending);
         }

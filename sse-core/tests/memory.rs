@@ -114,7 +114,7 @@ fn a1_a_million_channels_against_a_limit_are_refused_and_leave_nothing() {
         for number in 0..1_000_000 {
             name.clear();
             std::fmt::Write::write_fmt(&mut name, format_args!("other {number}")).unwrap();
-            let refused = w.hub.open(w.now, &name, ChannelConfig::default());
+            let refused = w.hub.open_channel(w.now, &name, ChannelConfig::default());
             assert_eq!(refused, Err(OpenError::TooManyChannels { limit: 10_000 }));
         }
     });
@@ -124,7 +124,7 @@ fn a1_a_million_channels_against_a_limit_are_refused_and_leave_nothing() {
 
 #[test]
 fn s1_one_stalled_reader_among_a_thousand_and_a_million_events() {
-    let mut w = World::with(HubConfig { stall: None, ..HubConfig::default() });
+    let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let backlog = BacklogConfig { bytes: 1 << 16, ..BacklogConfig::default() };
     let a = w.open_with("a", ChannelConfig { backlog, ..ChannelConfig::default() });
     let stalled = w.follow(a);

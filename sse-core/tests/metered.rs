@@ -87,7 +87,7 @@ fn a3_the_recorder_has_what_the_hub_counts() {
     let before = w.connect();
     drop(before);
     let book = metered(&w, MetricsConfig::default());
-    let news = w.hub.open("news", ChannelConfig::default()).unwrap();
+    let news = w.hub.open_channel("news", ChannelConfig::default()).unwrap();
     let mut stream = w.connect();
     stream.subscribe(&news).unwrap();
     let frame = news.publish(&Event::new().data("1")).unwrap().frame;
@@ -164,7 +164,7 @@ fn reports_are_rare() {
 fn s1_the_slowest_reader_is_known_while_nothing_else_happens() {
     let mut w = World::new();
     let book = metered(&w, MetricsConfig::default());
-    let channels = ["a", "b"].map(|name| w.hub.open(name, ChannelConfig::default()).unwrap());
+    let channels = ["a", "b"].map(|name| w.hub.open_channel(name, ChannelConfig::default()).unwrap());
     let streams: Vec<_> = (0..2).map(|_| w.connect()).collect();
     for (channel, stream) in channels.iter().zip(&streams) {
         stream.subscribe(channel).unwrap();
@@ -194,7 +194,7 @@ fn s1_the_slowest_reader_is_known_while_nothing_else_happens() {
 fn the_slowest_reader_is_found_among_many_channels() {
     let mut w = World::new();
     for number in 0..5_000 {
-        w.hub.open(&number.to_string(), ChannelConfig::default()).unwrap();
+        w.hub.open_channel(&number.to_string(), ChannelConfig::default()).unwrap();
     }
     let stream = w.connect();
     stream.subscribe(&w.hub.channel("10").unwrap()).unwrap();
@@ -217,7 +217,7 @@ fn a_fan_out_is_measured_from_the_publication_to_the_last_waker() {
     }
     let mut w = World::new();
     let book = metered(&w, MetricsConfig::default());
-    let news = w.hub.open("news", ChannelConfig::default()).unwrap();
+    let news = w.hub.open_channel("news", ChannelConfig::default()).unwrap();
     news.publish(&Event::new().data("nobody follows it")).unwrap();
     let mut stream = w.connect();
     stream.subscribe(&news).unwrap();
@@ -242,9 +242,9 @@ fn a1_refusals_are_counted_by_call() {
     metrics::with_local_recorder(&book, || {
         hub.record_metrics(MetricsConfig { every: Duration::ZERO, hub: None })
     });
-    let channel = hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = hub.open_channel("a", ChannelConfig::default()).unwrap();
     let stream = hub.connect(ConnectionConfig::default()).unwrap();
-    assert!(hub.open("b", ChannelConfig::default()).is_err());
+    assert!(hub.open_channel("b", ChannelConfig::default()).is_err());
     assert!(hub.connect(ConnectionConfig::default()).is_err());
     assert!(hub.connect(ConnectionConfig::default()).is_err());
     assert!(stream.subscribe(&channel).is_err());
@@ -259,7 +259,7 @@ fn a1_refusals_are_counted_by_call() {
 fn the_last_handle_leaves_a_last_report() {
     let mut w = World::new();
     let book = metered(&w, MetricsConfig::default());
-    w.hub.open("news", ChannelConfig::default()).unwrap();
+    w.hub.open_channel("news", ChannelConfig::default()).unwrap();
     w.drive();
     w.millis.store(2_000, Ordering::Relaxed);
     w.drive();

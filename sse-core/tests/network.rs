@@ -44,7 +44,7 @@ struct Published {
 }
 
 /// The line of one connection, as the server's socket has it.
-struct Line {
+struct Link {
     connection: ConnectionId,
     in_flight: VecDeque<(Instant, Vec<u8>)>,
     /// The server has more than the socket takes.
@@ -55,7 +55,7 @@ struct Client {
     follows: Vec<usize>,
     last_event_id: String,
     decoder: Decoder,
-    line: Option<Line>,
+    line: Option<Link>,
     back_at: Instant,
     cut_at: Instant,
     got: BTreeSet<usize>,
@@ -88,7 +88,7 @@ fn hub(run: u64, random: &mut Random) -> (Hub, Vec<ChannelId>) {
             let events = [500, 40, 4][number];
             let history = HistoryConfig { events, ..HistoryConfig::default() };
             let config = ChannelConfig { history, ..ChannelConfig::default() };
-            hub.open(Instant::ORIGIN, &number.to_string(), config).unwrap()
+            hub.open_channel(Instant::ORIGIN, &number.to_string(), config).unwrap()
         })
         .collect();
     (hub, channels)
@@ -235,7 +235,7 @@ impl World {
             state.told = (self.run, self.hub.head().get());
         }
         state.decoder = Decoder::new().with_last_event_id(&state.last_event_id);
-        state.line = Some(Line { connection, in_flight: VecDeque::new(), is_blocked: false });
+        state.line = Some(Link { connection, in_flight: VecDeque::new(), is_blocked: false });
     }
 
     fn client_of(&self, connection: ConnectionId) -> Option<usize> {

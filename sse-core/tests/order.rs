@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{World, data_frame, quiet};
 use sse_core::{
     Action, ChannelConfig, ConnectionConfig, Event, GapPolicy, Position, PublishError, PublishOptions,
-    Resume, Start,
+    Resume, StartFrom,
 };
 
 #[test]
@@ -151,7 +151,7 @@ fn o3_a_later_subscription_improves_what_an_earlier_one_was_told() {
 fn o3_a_subscription_made_later_is_fresh_and_live() {
     let mut w = World::new();
     let a = w.open("a");
-    let b = w.open_with("b", ChannelConfig { start: Start::All, ..ChannelConfig::default() });
+    let b = w.open_with("b", ChannelConfig { start: StartFrom::All, ..ChannelConfig::default() });
     let c = w.follow(a);
     w.publish(b, "old");
     w.publish(a, "1");
@@ -287,9 +287,9 @@ fn o4_a_hub_makes_its_positions_or_is_fed_them() {
     let mut own = World::new();
     let a = own.open("a");
     let at = own.hub.publish_at(own.now, &[a], Position::new(1), &data_frame("x"));
-    assert_eq!(at, Err(PublishError::PositionsAreOwn));
+    assert_eq!(at, Err(PublishError::PositionsAreLocal));
     let mut fed = World::fed(0);
     let a = fed.open("a");
-    assert_eq!(fed.hub.publish(fed.now, a, &Event::new().data("x")), Err(PublishError::PositionsAreFed));
+    assert_eq!(fed.hub.publish(fed.now, a, &Event::new().data("x")), Err(PublishError::PositionsAreExternal));
     assert_eq!((own.hub.head(), fed.hub.head()), (Position::ORIGIN, Position::ORIGIN));
 }

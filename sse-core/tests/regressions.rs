@@ -16,7 +16,7 @@ fn narrow() -> ChannelConfig {
 }
 
 fn stalling() -> World {
-    World::with(HubConfig { stall: Some(secs(2)), ..HubConfig::default() })
+    World::with(HubConfig { stall_timeout: Some(secs(2)), ..HubConfig::default() })
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn t3_falling_out_gives_a_closing_connection_no_more_time() {
     w.publish(a, "1");
     w.take_bytes(c, 3);
     w.publish(a, "2");
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     w.publish(a, "3");
     w.pass(secs(1));
     w.take_bytes(c, 1);
@@ -189,7 +189,7 @@ fn h7_a_close_flushes_the_reset_for_an_unknown_id() {
     w.subscribe(a, c);
     w.subscribe(b, c);
     w.publish(b, "1");
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     assert_eq!(w.take(c), "id: e-0\nevent: reset\ndata: \n\nid: e-1\ndata: 1\n\n");
 }
 
@@ -202,7 +202,7 @@ fn h7_leaving_a_channel_while_closing_keeps_the_resets_of_the_others() {
     let c = w.connect_after("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     w.hub.unsubscribe(w.now, b, c);
     assert_eq!(w.take(c), "id: e-1\nevent: reset\ndata: \n\n");
 }

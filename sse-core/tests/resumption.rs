@@ -3,7 +3,7 @@ mod common;
 use common::{World, keeping};
 use sse_core::{
     Action, ChannelConfig, ChannelId, ConnectionConfig, Event, GapPolicy, LastEventId, Position, Resume,
-    Start,
+    StartFrom,
 };
 
 /// Channel `a` has the odd events and keeps them; `b` has the even ones up to 6 and keeps the newest only.
@@ -15,7 +15,7 @@ fn odd_and_even(w: &mut World) -> (ChannelId, ChannelId) {
     (a, b)
 }
 
-fn with_policy(w: &mut World, name: &str, on_gap: GapPolicy, start: Start) -> ChannelId {
+fn with_policy(w: &mut World, name: &str, on_gap: GapPolicy, start: StartFrom) -> ChannelId {
     let config = ChannelConfig { on_gap, start, history: keeping(2), ..ChannelConfig::default() };
     w.open_with(name, config)
 }
@@ -184,7 +184,7 @@ fn h6_after_a_gap_the_policy_decides() {
         (GapPolicy::Live, &["6"]),
     ] {
         let mut w = World::new();
-        let a = with_policy(&mut w, "a", policy, Start::Live);
+        let a = with_policy(&mut w, "a", policy, StartFrom::Live);
         w.publish_all(a, 1..=5);
         let c = w.connect_after("e-1");
         let events = if policy == GapPolicy::Live { 0 } else { 2 };
@@ -199,11 +199,11 @@ fn h6_after_a_gap_the_policy_decides() {
 #[test]
 fn h6_an_unknown_id_never_means_more_than_a_new_connection_could_have_had() {
     for (policy, start, expected) in [
-        (GapPolicy::Reset, Start::All, &["reset e-5"][..]),
-        (GapPolicy::Live, Start::All, &[]),
-        (GapPolicy::Kept, Start::Live, &[]),
-        (GapPolicy::Kept, Start::Last(1), &["5"]),
-        (GapPolicy::Kept, Start::All, &["4", "5"]),
+        (GapPolicy::Reset, StartFrom::All, &["reset e-5"][..]),
+        (GapPolicy::Live, StartFrom::All, &[]),
+        (GapPolicy::Kept, StartFrom::Live, &[]),
+        (GapPolicy::Kept, StartFrom::Last(1), &["5"]),
+        (GapPolicy::Kept, StartFrom::All, &["4", "5"]),
     ] {
         let mut w = World::new();
         let a = with_policy(&mut w, "a", policy, start);

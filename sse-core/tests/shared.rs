@@ -10,10 +10,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use clocked::{Count, World};
-use sse_core::shared::{Connection, Fed, Outbound, TrySendError, Turn};
+use sse_core::adapter::{SourceConnection, Turn};
+use sse_core::shared::{Connection, ConnectionSendError, Outbound};
 use sse_core::{
-    ChannelCloseReason, ChannelConfig, CloseReason, ConnectionConfig, EncodeError, Event, Field, OnTimeout,
-    SendError,
+    ChannelCloseReason, ChannelConfig, CloseReason, ConnectionConfig, EncodeError, EncodeField, Event,
+    OnMaxLifetime, SendError,
 };
 
 fn poll(stream: &mut Outbound, waker: &Waker) -> Poll<Option<String>> {
@@ -24,7 +25,7 @@ fn poll(stream: &mut Outbound, waker: &Waker) -> Poll<Option<String>> {
 #[test]
 fn a_reader_is_woken_once_for_what_is_due_together() {
     let mut w = World::new();
-    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     let mut stream = w.connect();
     stream.subscribe(&channel).unwrap();
     let count = Arc::new(Count::default());
@@ -42,7 +43,7 @@ fn a_reader_is_woken_once_for_what_is_due_together() {
 #[test]
 fn x9_a_large_frame_goes_out_by_itself_and_without_a_copy() {
     let w = World::new();
-    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     let mut stream = w.connect();
     stream.subscribe(&channel).unwrap();
     let large = channel.publish(&Event::new().data("x".repeat(100_000))).unwrap().frame;
@@ -58,12 +59,12 @@ fn x9_a_large_frame_goes_out_by_itself_and_without_a_copy() {
 #[test]
 fn the_driver_is_woken_only_when_something_is_due_earlier() {
     let mut w = World::new();
-    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     let stream = w.connect();
     stream.subscribe(&channel).unwrap();
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
-    while w.driver.turn(&waker) == Turn::Again {}
+    while w.driver.turn(&waker) == Turn::Yield {}
     w.hub.stats();
     let _ = w.hub.channel("a");
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
@@ -115,11 +116,11 @@ fn a3_a_stream_that_is_dropped_after_its_end_keeps_the_reason_of_the_end() {
 #[test]
 fn t2_who_waits_is_told_once_that_the_life_is_over() {
     let mut w = World::new();
-    let config = ConnectionConfig { on_timeout: OnTimeout::Report, ..ConnectionConfig::default() };
+    let config = ConnectionConfig { on_max_lifetime: OnMaxLifetime::Report, ..ConnectionConfig::default() };
     let mut stream = w.hub.connect(config).unwrap();
     let _ = poll(&mut stream, Waker::noop());
     let handle = stream.handle();
-    assert!(handle.set_timeout(Some(Duration::from_secs(20))));
+    assert!(handle.set_max_lifetime(Some(Duration::from_secs(20))));
     let mut cx = Context::from_waker(Waker::noop());
     w.drive();
     assert!(pin!(handle.timed_out()).poll(&mut cx).is_pending());
@@ -138,13 +139,16 @@ fn s2_what_cannot_be_sent_is_an_error_that_says_so() {
     let handle_after = handle.handle();
     let sender = handle.handle();
     let bad = sender.try_send(&Event::new().id("a\nb"));
-    assert_eq!(bad, Err(TrySendError::Encode(EncodeError::LineBreak { field: Field::Id, offset: 1 })));
+    assert_eq!(
+        bad,
+        Err(ConnectionSendError::Encode(EncodeError::LineBreak { field: EncodeField::Id, offset: 1 }))
+    );
     sender.try_send(&Event::new().data("12345678901234567890")).unwrap();
     let full = sender.try_send(&Event::new().data("12345678901234567890"));
-    assert_eq!(full, Err(TrySendError::Send(SendError::Full { waiting: 28, limit: 40 })));
+    assert_eq!(full, Err(ConnectionSendError::Send(SendError::Full { waiting: 28, limit: 40 })));
     drop(handle);
     let gone = handle_after.try_send(&Event::new().data("x"));
-    assert!(matches!(gone, Err(TrySendError::Send(SendError::UnknownConnection(_)))), "{gone:?}");
+    assert!(matches!(gone, Err(ConnectionSendError::Send(SendError::UnknownConnection(_)))), "{gone:?}");
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn the_driver_ends_with_the_last_handle() {
     let stream = hub.connect(ConnectionConfig::default()).unwrap();
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
-    while driver.turn(&waker) == Turn::Again {}
+    while driver.turn(&waker) == Turn::Yield {}
     drop(hub);
     assert_eq!(count.0.load(Ordering::Relaxed), 0, "the stream still holds it");
     drop(stream);
@@ -197,17 +201,20 @@ fn s2_who_waits_for_room_sends_when_something_was_taken() {
     assert!(third.as_mut().poll(cx).is_pending());
     w.hub.shut_down();
     w.drive();
-    assert!(matches!(third.as_mut().poll(cx), Poll::Ready(Err(TrySendError::Send(SendError::Closing(_))))));
+    assert!(matches!(
+        third.as_mut().poll(cx),
+        Poll::Ready(Err(ConnectionSendError::Send(SendError::Closing(_))))
+    ));
     let large = Event::new().data("1234567890123456789012345678901234567890");
     let too_large = pin!(handle.send(&large)).poll(cx);
-    assert!(matches!(too_large, Poll::Ready(Err(TrySendError::Send(_)))), "{too_large:?}");
+    assert!(matches!(too_large, Poll::Ready(Err(ConnectionSendError::Send(_)))), "{too_large:?}");
 }
 
 #[test]
 fn k3_who_waits_for_the_end_of_a_channel_is_told_why() {
     let mut w = World::new();
     let config = ChannelConfig { empty_timeout: Some(Duration::from_secs(5)), ..ChannelConfig::default() };
-    let [asked, closed] = ["a", "b"].map(|name| w.hub.open(name, config.clone()).unwrap());
+    let [asked, closed] = ["a", "b"].map(|name| w.hub.open_channel(name, config.clone()).unwrap());
     let again = w.hub.channel("a").unwrap();
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
@@ -251,7 +258,7 @@ fn d6_who_waits_for_an_end_is_told_though_the_place_is_taken_again() {
 fn a_connection_is_fed_by_a_source_as_fast_as_it_is_read() {
     let mut w = World::new();
     let mut given = 0;
-    let mut fed = Fed::new(w.connect(), ());
+    let mut fed = SourceConnection::new(w.connect(), ());
     let cx = &mut Context::from_waker(Waker::noop());
     let mut next = |_: &mut (), _: &mut Context<'_>| {
         given += 1;
@@ -265,9 +272,12 @@ fn a_connection_is_fed_by_a_source_as_fast_as_it_is_read() {
     w.drive();
     assert_eq!(w.hub.stats().closed.requested, 1);
 
-    let mut fed = Fed::new(w.connect(), ());
+    let mut fed = SourceConnection::new(w.connect(), ());
     let mut broken = |_: &mut (), _: &mut Context<'_>| Poll::Ready(Some(Event::new().event("a\nb")));
-    assert!(matches!(fed.poll_bytes(cx, &mut broken), Poll::Ready(Some(Err(TrySendError::Encode(_))))));
+    assert!(matches!(
+        fed.poll_bytes(cx, &mut broken),
+        Poll::Ready(Some(Err(ConnectionSendError::Encode(_))))
+    ));
     assert_eq!(fed.poll_bytes(cx, &mut broken), Poll::Ready(None));
 }
 
@@ -336,7 +346,7 @@ fn s2_first_bytes_make_room() {
 #[test]
 fn x9_first_bytes_are_no_more_than_one_write() {
     let w = World::new();
-    let channel = w.hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     for sizes in [[9_000, 9_000], [20_000, 10]] {
         let mut stream = w.connect();
         stream.subscribe(&channel).unwrap();

@@ -12,21 +12,21 @@ mod parts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use parts::world::{Positions, World};
+use parts::world::{PositionSource, World};
 
 /// One server that makes its positions. It is restarted now and then.
 #[test]
 fn own_positions() {
-    run("own_positions", Positions::Own);
+    run("own_positions", PositionSource::Local);
 }
 
 /// Two servers that are fed the same events at different speeds. Clients move between them.
 #[test]
 fn fed_positions() {
-    run("fed_positions", Positions::Fed);
+    run("fed_positions", PositionSource::External);
 }
 
-fn run(name: &str, positions: Positions) {
+fn run(name: &str, positions: PositionSource) {
     if let Some(seed) = variable("SEED") {
         return World::new(seed, positions, true).run();
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use common::{World, data_frame, keeping, quiet};
 use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, Event, HubConfig,
-    LagPolicy, Limits, MAX_DIRECT_FRAMES, Position, Resume, SendError,
+    LagPolicy, Limits, Position, Resume, SendError,
 };
 
 fn channel(w: &mut World, name: &str, backlog: usize, history: usize, on_lag: LagPolicy) -> ChannelId {
@@ -202,7 +202,7 @@ fn s1_a_loss_beyond_what_a_closing_connection_is_due_does_not_concern_it() {
         w.publish_all(a, 1..=1);
         w.publish_all(b, 2..=2);
         assert_eq!(w.take_frame(c), "id: e-1\ndata: 1\n\n");
-        w.hub.close(w.now, c);
+        w.hub.close_connection(w.now, c);
         w.publish_all(a, 3..=9);
         assert_eq!(w.data(c), ["2"], "{on_lag:?}");
         assert_eq!(w.actions(), [Action::Close { connection: c, reason: CloseReason::Requested }]);
@@ -216,7 +216,7 @@ fn s1_a_loss_behind_the_last_frame_of_a_closing_connection_does_not_concern_it()
         let a = channel(&mut w, "a", 1, 1, on_lag);
         let c = w.follow(a);
         w.publish_all(a, 1..=1);
-        w.hub.close(w.now, c);
+        w.hub.close_connection(w.now, c);
         w.actions();
         w.take_bytes(c, 2);
         w.publish_all(a, 2..=9);
@@ -232,7 +232,7 @@ fn s1_a_closing_connection_whose_last_due_frame_fell_out_ends() {
     let c = w.follow(a);
     live(&mut w, a, "1");
     w.actions();
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     live(&mut w, a, "2");
     assert_eq!(w.take(c), "");
     assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
@@ -244,10 +244,10 @@ fn s2_direct_sends_are_bounded_in_frames_too() {
     let mut w = World::new();
     let c = w.connect_with(quiet());
     let smallest = Event::new().encode().unwrap();
-    for _ in 0..MAX_DIRECT_FRAMES {
+    for _ in 0..Limits::MAX_DIRECT_FRAMES {
         w.hub.send(w.now, c, &smallest).unwrap();
     }
-    let full = Err(SendError::TooManyFrames { limit: MAX_DIRECT_FRAMES });
+    let full = Err(SendError::TooManyFrames { limit: Limits::MAX_DIRECT_FRAMES });
     assert_eq!(w.hub.send(w.now, c, &smallest), full);
     w.take_bytes(c, 1);
     assert_eq!(w.hub.send(w.now, c, &smallest), Ok(()));
@@ -318,7 +318,7 @@ fn s2_a_frame_that_could_never_be_sent_is_too_large() {
     assert_eq!(send(&mut w, c, "12345"), Err(SendError::TooLarge { bytes: 13, limit: 12 }));
     assert_eq!(send(&mut w, c, "1234"), Ok(()));
     assert_eq!(send(&mut w, small, ""), Err(SendError::TooLarge { bytes: 8, limit: 7 }));
-    w.hub.close(w.now, c);
+    w.hub.close_connection(w.now, c);
     assert_eq!(send(&mut w, c, ""), Err(SendError::Closing(c)));
     w.hub.disconnect(w.now, c);
     assert_eq!(send(&mut w, c, ""), Err(SendError::UnknownConnection(c)));

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use bytes::Buf;
-use sse_core::{
-    ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES,
-    PublishOptions,
-};
+use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, PublishOptions, Transmit};
 
 fn quiet() -> ConnectionConfig {
     ConnectionConfig { announce_position: false, ..ConnectionConfig::default() }
@@ -17,13 +14,13 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     let mut hub = Hub::new(HubConfig::default()).unwrap();
     let at = Instant::from_millis;
     let [news, other] =
-        ["news", "other"].map(|name| hub.open(at(0), name, ChannelConfig::default()).unwrap());
+        ["news", "other"].map(|name| hub.open_channel(at(0), name, ChannelConfig::default()).unwrap());
     let id = hub.connect(at(1_000), quiet()).unwrap();
     hub.subscribe(at(1_000), news, id).unwrap();
 
     let stats = hub.connection_stats(at(3_000), id).unwrap();
     assert_eq!((stats.age, stats.taken_at), (Duration::from_secs(2), at(1_000)));
-    assert_eq!((stats.due_bytes, stats.due_frames, stats.behind), (0, 0, 0));
+    assert_eq!((stats.pending_bytes, stats.pending_frames, stats.behind), (0, 0, 0));
     assert_eq!((stats.waiting_since, stats.is_closing), (None, false));
     assert_eq!(stats.follows, [news]);
 
@@ -31,7 +28,7 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     hub.publish_to(at(3_000), &[news], &Event::new().data("for all others"), but_it).unwrap();
     let stats = hub.connection_stats(at(3_000), id).unwrap();
     assert_eq!(
-        (stats.due_frames, stats.behind, stats.waiting_since),
+        (stats.pending_frames, stats.behind, stats.waiting_since),
         (0, 0, None),
         "nothing of it is for this one"
     );
@@ -48,16 +45,16 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     );
     let last = hub.publish(at(6_000), news, &Event::new().data("2")).unwrap().frame;
     let stats = hub.connection_stats(at(6_000), id).unwrap();
-    assert_eq!((stats.due_bytes, stats.due_frames), (first.len() + last.len(), 2));
+    assert_eq!((stats.pending_bytes, stats.pending_frames), (first.len() + last.len(), 2));
     assert_eq!((stats.behind, stats.waiting_since), (5, Some(at(4_000))));
 
     let mut window = hub.transmit(at(7_000), id);
     window.advance(first.len() + 1);
     drop(window);
     let stats = hub.connection_stats(at(7_000), id).unwrap();
-    assert_eq!((stats.due_bytes, stats.due_frames), (last.len() - 1, 1), "the rest of a frame");
+    assert_eq!((stats.pending_bytes, stats.pending_frames), (last.len() - 1, 1), "the rest of a frame");
     assert_eq!((stats.taken_at, stats.waiting_since), (at(7_000), Some(at(7_000))));
-    hub.close(at(7_000), id);
+    hub.close_connection(at(7_000), id);
     assert!(hub.connection_stats(at(7_000), id).unwrap().is_closing);
     hub.disconnect(at(7_000), id);
     assert_eq!(hub.connection_stats(at(7_000), id), None);
@@ -68,15 +65,18 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
 fn a3_a_snapshot_counts_up_to_one_window() {
     let mut hub = Hub::new(HubConfig::default()).unwrap();
     let now = Instant::ORIGIN;
-    let news = hub.open(now, "news", ChannelConfig::default()).unwrap();
+    let news = hub.open_channel(now, "news", ChannelConfig::default()).unwrap();
     let id = hub.connect(now, quiet()).unwrap();
     hub.subscribe(now, news, id).unwrap();
-    for _ in 0..2 * MAX_WINDOW_FRAMES {
+    for _ in 0..2 * Transmit::MAX_FRAMES {
         hub.publish(now, news, &Event::new().data("x")).unwrap();
     }
     let stats = hub.connection_stats(now, id).unwrap();
-    assert_eq!((stats.due_frames, stats.due_bytes), (MAX_WINDOW_FRAMES, hub.transmit(now, id).remaining()));
-    assert_eq!(stats.behind, 2 * MAX_WINDOW_FRAMES as u64);
+    assert_eq!(
+        (stats.pending_frames, stats.pending_bytes),
+        (Transmit::MAX_FRAMES, hub.transmit(now, id).remaining())
+    );
+    assert_eq!(stats.behind, 2 * Transmit::MAX_FRAMES as u64);
 
     let large = hub.connect(now, quiet()).unwrap();
     hub.subscribe(now, news, large).unwrap();
@@ -84,6 +84,6 @@ fn a3_a_snapshot_counts_up_to_one_window() {
         hub.publish(now, news, &Event::new().data("x".repeat(20_000))).unwrap();
     }
     let stats = hub.connection_stats(now, large).unwrap();
-    assert_eq!((stats.due_frames, stats.due_bytes), (3, hub.transmit(now, large).remaining()));
-    assert!(stats.due_bytes <= MAX_WINDOW_BYTES);
+    assert_eq!((stats.pending_frames, stats.pending_bytes), (3, hub.transmit(now, large).remaining()));
+    assert!(stats.pending_bytes <= Transmit::MAX_BYTES);
 }

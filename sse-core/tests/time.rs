@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::{World, ends, keeping, secs, with_life, without_pings};
 use sse_core::{
     Action, ChannelConfig, CloseReason, ConnectionConfig, ConnectionId, HistoryConfig, HubConfig, Instant,
-    OnTimeout, Resume, Start,
+    OnMaxLifetime, Resume, StartFrom,
 };
 
 const NANO: Duration = Duration::from_nanos(1);
@@ -68,7 +68,7 @@ fn t1_a_ping_is_sent_only_when_nothing_else_was_written_in_the_interval() {
 
 #[test]
 fn t1_no_ping_joins_what_is_due_already() {
-    let mut w = World::with(HubConfig { stall: None, ..HubConfig::default() });
+    let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let a = w.open("a");
     let c = pinged(&mut w);
     w.subscribe(a, c);
@@ -79,7 +79,7 @@ fn t1_no_ping_joins_what_is_due_already() {
 
 #[test]
 fn t1_a_ping_that_is_not_taken_stays_one() {
-    let mut w = World::with(HubConfig { stall: None, ..HubConfig::default() });
+    let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let c = pinged(&mut w);
     assert_eq!(w.pass(secs(500)), [Action::Transmit(c)]);
     assert_eq!(w.take(c), ":\n\n");
@@ -115,7 +115,7 @@ fn t1_an_interval_of_nothing_is_one_of_a_millisecond() {
 fn t2_a_connection_is_closed_when_its_longest_life_is_over() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = with_life(&mut w, secs(20), OnTimeout::Close);
+    let c = with_life(&mut w, secs(20), OnMaxLifetime::Close);
     w.subscribe(a, c);
     assert_eq!(w.pass(secs(20) - NANO), []);
     w.publish(a, "1");
@@ -129,12 +129,12 @@ fn t2_a_connection_is_closed_when_its_longest_life_is_over() {
 #[test]
 fn t2_a_life_may_only_be_reported_and_the_application_extends_or_closes() {
     let mut w = World::new();
-    let c = with_life(&mut w, secs(20), OnTimeout::Report);
+    let c = with_life(&mut w, secs(20), OnMaxLifetime::Report);
     assert_eq!(w.sleep(), (secs(20), vec![Action::TimedOut(c)]));
     assert_eq!(w.pass(secs(2)), [], "once");
-    assert!(w.hub.set_timeout(w.now, c, Some(secs(3))));
+    assert!(w.hub.set_max_lifetime(w.now, c, Some(secs(3))));
     assert_eq!(w.sleep(), (secs(3), vec![Action::TimedOut(c)]));
-    assert!(w.hub.close(w.now, c));
+    assert!(w.hub.close_connection(w.now, c));
     assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
 }
 
@@ -142,15 +142,15 @@ fn t2_a_life_may_only_be_reported_and_the_application_extends_or_closes() {
 fn t2_a_life_is_settable_and_removable_while_it_runs() {
     let mut w = World::new();
     let c = without_pings(&mut w);
-    assert!(w.hub.set_timeout(w.now, c, Some(secs(10))));
+    assert!(w.hub.set_max_lifetime(w.now, c, Some(secs(10))));
     w.pass(secs(9));
-    assert!(w.hub.set_timeout(w.now, c, Some(secs(10))));
+    assert!(w.hub.set_max_lifetime(w.now, c, Some(secs(10))));
     assert_eq!(w.pass(secs(9)), [], "it counts from the call");
-    assert!(w.hub.set_timeout(w.now, c, None));
+    assert!(w.hub.set_max_lifetime(w.now, c, None));
     assert_eq!(w.pass(secs(100_000)), []);
-    w.hub.set_timeout(w.now, c, Some(Duration::ZERO));
+    w.hub.set_max_lifetime(w.now, c, Some(Duration::ZERO));
     assert_eq!(w.ends(), [(c, CloseReason::TimedOut)]);
-    assert!(!w.hub.set_timeout(w.now, c, Some(secs(1))));
+    assert!(!w.hub.set_max_lifetime(w.now, c, Some(secs(1))));
 }
 
 #[test]
@@ -193,8 +193,8 @@ fn t3_the_oldest_due_frame_counts_and_not_the_newest() {
 
 #[test]
 fn t3_what_is_replayed_came_when_it_was_subscribed_to() {
-    let mut w = World::with(HubConfig { stall: Some(secs(5)), ..HubConfig::default() });
-    let a = w.open_with("a", ChannelConfig { start: Start::All, ..ChannelConfig::default() });
+    let mut w = World::with(HubConfig { stall_timeout: Some(secs(5)), ..HubConfig::default() });
+    let a = w.open_with("a", ChannelConfig { start: StartFrom::All, ..ChannelConfig::default() });
     w.publish(a, "1");
     let c = without_pings(&mut w);
     w.pass(secs(12));
@@ -235,7 +235,7 @@ fn t3_a_peer_whose_due_events_grew_too_old_has_still_stalled() {
 
 #[test]
 fn t3_without_a_stall_time_a_connection_waits_for_ever() {
-    let mut w = World::with(HubConfig { stall: None, ..HubConfig::default() });
+    let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let a = w.open("a");
     let c = w.follow(a);
     w.publish(a, "1");
@@ -245,7 +245,7 @@ fn t3_without_a_stall_time_a_connection_waits_for_ever() {
 
 #[test]
 fn t3_a_stall_time_of_nothing_does_not_keep_the_driver_awake() {
-    let mut w = World::with(HubConfig { stall: Some(Duration::ZERO), ..HubConfig::default() });
+    let mut w = World::with(HubConfig { stall_timeout: Some(Duration::ZERO), ..HubConfig::default() });
     let a = w.open("a");
     let c = w.follow(a);
     assert_eq!(w.actions(), []);
@@ -262,7 +262,7 @@ fn t3_close_flushes_what_was_due_when_it_was_called() {
     w.publish(a, "1");
     w.send(c, "bye");
     w.actions();
-    assert!(w.hub.close(w.now, c));
+    assert!(w.hub.close_connection(w.now, c));
     w.publish(a, "later");
     assert_eq!(w.actions(), []);
     assert_eq!(w.data(c), ["1", "bye"]);
@@ -272,12 +272,12 @@ fn t3_close_flushes_what_was_due_when_it_was_called() {
 
 #[test]
 fn t3_close_flushes_within_the_stall_time_however_the_peer_dribbles() {
-    for stall in [None, Some(secs(30))] {
-        let mut w = World::with(HubConfig { stall, ..HubConfig::default() });
+    for stall_timeout in [None, Some(secs(30))] {
+        let mut w = World::with(HubConfig { stall_timeout, ..HubConfig::default() });
         let a = w.open("a");
         let c = w.follow(a);
         w.publish(a, "1");
-        w.hub.close(w.now, c);
+        w.hub.close_connection(w.now, c);
         for _ in 0..3 {
             assert_eq!(ends(&w.pass(secs(9))), []);
             w.take_bytes(c, 1);
@@ -291,9 +291,9 @@ fn t3_close_flushes_within_the_stall_time_however_the_peer_dribbles() {
 fn t3_close_ends_at_once_what_has_nothing_due() {
     let mut w = World::new();
     let c = w.connect();
-    assert!(w.hub.close(w.now, c));
+    assert!(w.hub.close_connection(w.now, c));
     assert_eq!(w.actions(), [Action::Close { connection: c, reason: CloseReason::Requested }]);
-    assert!(!w.hub.close(w.now, c));
+    assert!(!w.hub.close_connection(w.now, c));
 }
 
 /// Many more than one call looks at, due at any time between two rounds.
@@ -325,17 +325,17 @@ fn t3_a_connection_stalls_also_where_nobody_asked_for_actions() {
     w.publish(a, "1");
     let due = w.now;
     for late in [30_000_000_000 - 1, 30_000_000_000] {
-        assert!(w.hub.is_open(c));
+        assert!(w.hub.is_connection_open(c));
         w.hub.handle_timeout(Instant::from_nanos(due.as_nanos() + late));
     }
-    assert!(!w.hub.is_open(c));
+    assert!(!w.hub.is_connection_open(c));
 }
 
 #[test]
 fn t3_a_connection_whose_life_is_over_too_is_closed_for_that() {
     let mut w = World::new();
     let c = w.connect_with(ConnectionConfig {
-        timeout: Some(secs(30)),
+        max_lifetime: Some(secs(30)),
         ping: None,
         ..ConnectionConfig::default()
     });

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::{World, secs, with_life, without_pings};
-use sse_core::{Action, Instant, OnTimeout};
+use sse_core::{Action, Instant, OnMaxLifetime};
 
 #[test]
 fn t4_deliveries_move_no_timer() {
@@ -28,7 +28,7 @@ fn t4_deliveries_move_no_timer() {
 fn t4_there_is_one_deadline_and_it_is_the_earliest() {
     let mut w = World::new();
     for life in [30, 10, 20] {
-        with_life(&mut w, secs(life), OnTimeout::Close);
+        with_life(&mut w, secs(life), OnMaxLifetime::Close);
     }
     w.actions();
     assert_eq!(w.hub.poll_timeout(), Some(Instant::from_millis(10_000)));
@@ -40,7 +40,7 @@ fn t4_there_is_one_deadline_and_it_is_the_earliest() {
 fn t4_five_thousand_deadlines_at_one_instant_are_all_met() {
     let mut w = World::new();
     for _ in 0..5_000 {
-        with_life(&mut w, secs(10), OnTimeout::Close);
+        with_life(&mut w, secs(10), OnMaxLifetime::Close);
     }
     assert_eq!(w.pass(secs(10)).len(), 5_000);
     assert_eq!(w.hub.poll_timeout(), None);

@@ -13,8 +13,8 @@ use std::task::{Context, Waker};
 use clocked::World;
 use sse_core::shared::{Channel, SharedHub};
 use sse_core::{
-    BacklogConfig, ChannelConfig, ConnectionConfig, Drain, Event, HistoryConfig, HubConfig, Instant,
-    LagPolicy, Limits, OnTimeout,
+    BacklogConfig, ChannelConfig, ConnectionConfig, DrainConfig, Event, HistoryConfig, HubConfig, Instant,
+    LagPolicy, Limits, OnMaxLifetime,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -120,7 +120,8 @@ fn back_after(id: &str) -> ConnectionConfig {
 fn a3_a_connection_has_a_span_with_all_that_it_is() {
     logged(|log| {
         let mut w = World::new();
-        let [news, sport] = ["news", "sport"].map(|name| w.hub.open(name, ChannelConfig::default()).unwrap());
+        let [news, sport] =
+            ["news", "sport"].map(|name| w.hub.open_channel(name, ChannelConfig::default()).unwrap());
         news.publish(&Event::new().data("1")).unwrap();
         let stream = w.hub.connect(back_after("e-0")).unwrap();
         stream.subscribe(&news).unwrap();
@@ -152,9 +153,10 @@ fn a3_a_connection_has_a_span_with_all_that_it_is() {
 fn a3_the_driver_tells_why_connections_end() {
     logged(|log| {
         let mut w = World::new();
-        let on_timeout = OnTimeout::Report;
-        let stalls = w.hub.connect(ConnectionConfig { on_timeout, ..ConnectionConfig::default() }).unwrap();
-        stalls.handle().set_timeout(Some(std::time::Duration::from_secs(1)));
+        let on_max_lifetime = OnMaxLifetime::Report;
+        let stalls =
+            w.hub.connect(ConnectionConfig { on_max_lifetime, ..ConnectionConfig::default() }).unwrap();
+        stalls.handle().set_max_lifetime(Some(std::time::Duration::from_secs(1)));
         let abandoned = w.hub.connect(back_after(" ")).unwrap();
         w.drive();
         let ids = [stalls.id(), abandoned.id()];
@@ -162,7 +164,7 @@ fn a3_the_driver_tells_why_connections_end() {
         w.millis.store(1_000, Ordering::Relaxed);
         w.drive();
         assert_eq!(log.take(), [format!("DEBUG span1 timed out connection={}", ids[0])]);
-        w.hub.with(|hub, now| hub.set_timeout(now, ids[1], Some(std::time::Duration::ZERO)));
+        w.hub.with(|hub, now| hub.set_max_lifetime(now, ids[1], Some(std::time::Duration::ZERO)));
         w.hub.with(|hub, now| hub.handle_timeout(now));
         drop(abandoned);
         assert_eq!(log.take(), [""; 0], "it was not the peer who went");
@@ -186,7 +188,7 @@ fn h6_gaps_and_lags_are_told() {
         let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..BacklogConfig::default() };
         let history = HistoryConfig { events: 1, ..HistoryConfig::default() };
         let config = ChannelConfig { history, backlog, on_lag: LagPolicy::Skip, ..ChannelConfig::default() };
-        let news = w.hub.open("news", config).unwrap();
+        let news = w.hub.open_channel("news", config).unwrap();
         for data in ["1", "2", "3"] {
             news.publish(&Event::new().data(data)).unwrap();
         }
@@ -224,11 +226,11 @@ fn a1_refusals_are_warnings() {
         let limits = Limits { connections: 1, channels: 1, subscriptions: 0, ..Limits::default() };
         let config = HubConfig { limits, ..HubConfig::default() };
         let (hub, _driver) = SharedHub::new("e", config, || Instant::ORIGIN).unwrap();
-        let channel = hub.open("a", ChannelConfig::default()).unwrap();
+        let channel = hub.open_channel("a", ChannelConfig::default()).unwrap();
         let stream = hub.connect(ConnectionConfig::default()).unwrap();
         log.take();
-        assert!(hub.open("b", ChannelConfig::default()).is_err());
-        assert!(hub.open(&"b".repeat(2_000), ChannelConfig::default()).is_err());
+        assert!(hub.open_channel("b", ChannelConfig::default()).is_err());
+        assert!(hub.open_channel(&"b".repeat(2_000), ChannelConfig::default()).is_err());
         assert!(hub.connect(ConnectionConfig::default()).is_err());
         assert!(stream.subscribe(&channel).is_err());
         let (id, channel) = (stream.id(), channel.id());
@@ -246,7 +248,7 @@ fn a1_refusals_are_warnings() {
                 ),
             ]
         );
-        hub.drain(Drain::default());
+        hub.drain(DrainConfig::default());
         assert!(hub.connect(ConnectionConfig::default()).is_err());
         hub.shut_down();
         let lines = log.take();
@@ -262,7 +264,7 @@ fn a1_refusals_are_warnings() {
 fn a_subscriber_may_use_the_hub_that_it_is_told_of() {
     logged(|log| {
         let mut w = World::new();
-        let logs = w.hub.open("logs", ChannelConfig::default()).unwrap();
+        let logs = w.hub.open_channel("logs", ChannelConfig::default()).unwrap();
         *log.echo.lock().unwrap() = Some(logs.clone());
         let stream = w.connect();
         stream.subscribe(&logs).unwrap();

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use bytes::Buf;
 use common::{World, data_frame};
-use sse_core::{ConnectionConfig, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES};
+use sse_core::{ConnectionConfig, Transmit};
 
 #[test]
 fn d9_all_views_of_a_window_show_the_same_bytes() {
@@ -58,16 +58,16 @@ fn d3_a_window_is_bounded_by_frames_and_by_bytes() {
     let mut w = World::new();
     let a = w.open("a");
     let (many, large) = (w.connect(), w.follow(a));
-    for _ in 0..MAX_WINDOW_FRAMES + 10 {
+    for _ in 0..Transmit::MAX_FRAMES + 10 {
         w.send(many, "x");
     }
-    assert_eq!(w.due(many), MAX_WINDOW_FRAMES * data_frame("x").len());
-    let half = "x".repeat(MAX_WINDOW_BYTES / 2);
+    assert_eq!(w.due(many), Transmit::MAX_FRAMES * data_frame("x").len());
+    let half = "x".repeat(Transmit::MAX_BYTES / 2);
     for _ in 0..3 {
         w.publish(a, &half);
     }
-    let whole_frames = w.publish(a, &"y".repeat(MAX_WINDOW_BYTES)).frame.len();
-    assert!(w.due(large) <= MAX_WINDOW_BYTES);
+    let whole_frames = w.publish(a, &"y".repeat(Transmit::MAX_BYTES)).frame.len();
+    assert!(w.due(large) <= Transmit::MAX_BYTES);
     for _ in 0..3 {
         assert_eq!(data_len(&w.take_frame(large)), half.len());
     }
@@ -82,13 +82,13 @@ fn data_len(frame: &str) -> usize {
 fn d3_a_vectored_window_has_the_same_bounds() {
     let mut w = World::new();
     let c = w.connect();
-    for _ in 0..MAX_WINDOW_FRAMES + 10 {
+    for _ in 0..Transmit::MAX_FRAMES + 10 {
         w.send(c, "x");
     }
     let window = w.hub.transmit(w.now, c);
-    let mut slices = [IoSlice::new(b""); MAX_WINDOW_FRAMES + 10];
+    let mut slices = [IoSlice::new(b""); Transmit::MAX_FRAMES + 10];
     let filled = window.chunks_vectored(&mut slices);
-    assert_eq!(filled, MAX_WINDOW_FRAMES);
+    assert_eq!(filled, Transmit::MAX_FRAMES);
     let bytes: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
     assert_eq!(bytes, window.remaining());
 }

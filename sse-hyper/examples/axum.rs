@@ -27,7 +27,7 @@ struct App {
 async fn main() -> Result<(), Box<dyn Error>> {
     let epoch = sse_hyper::epoch_from_clock();
     let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
-    let news = hub.open("news", ChannelConfig::default())?;
+    let news = hub.open_channel("news", ChannelConfig::default())?;
     let app = Router::new().route("/events", get(follow).post(publish)).with_state(App { hub, news });
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;

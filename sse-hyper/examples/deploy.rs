@@ -15,12 +15,12 @@ use axum::http::Response;
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::{Channel, SharedHub};
-use sse_core::{ChannelConfig, Drain, Event, HubConfig};
+use sse_core::{ChannelConfig, DrainConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
 /// Kubernetes waits 30 seconds before it kills. It is over before, whether clients read or not.
-const DRAIN: Drain = Drain {
+const DRAIN: DrainConfig = DrainConfig {
     over: Duration::from_secs(5),
     within: Duration::from_secs(10),
     // By then the next process listens.
@@ -31,7 +31,7 @@ const DRAIN: Drain = Drain {
 async fn main() -> Result<(), Box<dyn Error>> {
     let epoch = sse_hyper::epoch_from_clock();
     let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
-    let clock = hub.open("clock", ChannelConfig::default())?;
+    let clock = hub.open_channel("clock", ChannelConfig::default())?;
     tokio::spawn(tick(clock.clone()));
     let app = Router::new().route("/", get(follow)).with_state((hub.clone(), clock));
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());

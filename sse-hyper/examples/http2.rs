@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn Error>> {
     let epoch = sse_hyper::epoch_from_clock();
     let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
-    let clock = hub.open("clock", ChannelConfig::default())?;
+    let clock = hub.open_channel("clock", ChannelConfig::default())?;
     tokio::spawn(tick(hub.clone(), clock.clone()));
 
     let mut server = Builder::new(TokioExecutor::new());

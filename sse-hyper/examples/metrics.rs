@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
     // The recorder is there already: that is what is reported to.
     hub.record_metrics(MetricsConfig::default());
-    let news = hub.open("news", ChannelConfig::default())?;
+    let news = hub.open_channel("news", ChannelConfig::default())?;
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/metrics", listener.local_addr()?);

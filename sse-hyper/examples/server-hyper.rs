@@ -61,7 +61,7 @@ async fn follow(
     request: Request,
 ) -> Response<SseBody> {
     // The defaults keep 500 events and ping after 50 seconds of silence.
-    let channel = hub.open(&name, ChannelConfig::default()).ok();
+    let channel = hub.open_channel(&name, ChannelConfig::default()).ok();
     let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
     match stream.zip(channel) {
         Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
@@ -85,7 +85,7 @@ async fn publish(
         event = event.id(id);
     }
     let channel = hub
-        .open(&name, ChannelConfig::default())
+        .open_channel(&name, ChannelConfig::default())
         .map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     channel.publish(&event).map_err(|error| match error {
         PublishError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),

@@ -17,7 +17,7 @@ use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::{Channel, SharedHub};
-use sse_core::{ChannelConfig, Event, HistoryConfig, HubConfig, OnClose, PublishError, Start};
+use sse_core::{ChannelConfig, Event, HistoryConfig, HubConfig, OnClose, PublishError, StartFrom};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
@@ -46,13 +46,13 @@ async fn ask(State(hub): State<SharedHub>, question: String) -> (StatusCode, Str
     let path = format!("/answers/{}", ASKED.fetch_add(1, Ordering::Relaxed) + 1);
     let config = ChannelConfig {
         // Who comes for the first time gets all of it, and who comes back the rest.
-        start: Start::All,
+        start: StartFrom::All,
         history: HistoryConfig { events: 10_000, ..HistoryConfig::default() },
         empty_timeout: Some(KEPT),
         on_close: OnClose::CloseConnections,
         ..ChannelConfig::default()
     };
-    let Ok(channel) = hub.open(&path, config) else {
+    let Ok(channel) = hub.open_channel(&path, config) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many answers are open\n".to_owned());
     };
     tokio::spawn(async move {
@@ -75,7 +75,7 @@ async fn answer(hub: &SharedHub, channel: &Channel, question: &str) -> Result<()
     // Who reads now is let go once it took that; who is away finds the rest and `done` for a while.
     hub.with(|hub, now| {
         for reader in hub.members(channel.id()).collect::<Vec<_>>() {
-            hub.close(now, reader);
+            hub.close_connection(now, reader);
         }
     });
     Ok(())

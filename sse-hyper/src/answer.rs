@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use pin_project_lite::pin_project;
-use sse_core::shared::Framing;
+use sse_core::adapter::Framing;
 
 use crate::ticket::Marker;
 use crate::watch::Progress;

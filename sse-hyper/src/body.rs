@@ -17,7 +17,8 @@ use crate::ticket::{Marker, Ticket};
 /// [`response`](crate::response) makes one with its head. By itself it suits where the head is made elsewhere:
 ///
 /// ```
-/// # use sse_core::shared::{HEADERS, SharedHub};
+/// # use sse_core::adapter::HEADERS;
+/// # use sse_core::shared::SharedHub;
 /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
 /// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN).unwrap();
 /// let body = sse_hyper::SseBody::new(hub.connect(ConnectionConfig::default())?);

@@ -2,20 +2,20 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper::rt::{Executor, Sleep, Timer};
-use sse_core::shared::{Driver, SharedHub, epoch_of};
+use sse_core::adapter::{DriveHub, epoch_of};
+use sse_core::shared::SharedHub;
 use sse_core::{ConfigError, HubConfig};
 
-/// Makes a hub, and runs its driver on `executor` with the clock and the timers of `timer`.
+/// Creates a hub and runs its driver on `executor`, with the clock and the timers of `timer`.
 ///
-/// The `epoch` is what this run of the server is called in event ids (H2): [`epoch_from_clock`] is a good one for a
-/// single server. The task ends when the last handle on the hub is dropped.
+/// The `epoch` names this run of the server in event ids (H2): [`epoch_from_clock`] suits a single server. The task ends
+/// when the last handle on the hub is dropped.
 ///
 /// # Errors
 ///
@@ -37,22 +37,20 @@ pub fn start<E, T>(
     timer: T,
 ) -> Result<SharedHub, ConfigError>
 where
-    E: Executor<Drive>,
+    E: Executor<DriveHub<HubTimer>>,
     T: Timer + Send + Sync + 'static,
 {
     let timer: Arc<dyn Timer + Send + Sync> = Arc::new(timer);
     let origin = timer.now();
     let clock = Arc::clone(&timer);
-    let now = move || {
-        let nanos = clock.now().saturating_duration_since(origin).as_nanos();
-        sse_core::Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    };
-    let (hub, driver) = SharedHub::new(epoch, config, now)?;
-    executor.execute(Drive { driver, alarm: Alarm { timer, origin, sleep: None } });
+    let clock =
+        move || sse_core::Instant::ORIGIN.saturating_add(clock.now().saturating_duration_since(origin));
+    let (hub, driver) = SharedHub::new(epoch, config, clock)?;
+    executor.execute(DriveHub::new(driver, HubTimer { timer, origin, sleep: None }));
     Ok(hub)
 }
 
-/// An epoch that differs from run to run: the milliseconds since 1970, in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970, in base 36.
 ///
 /// ```
 /// assert!(sse_hyper::epoch_from_clock().len() <= 13);
@@ -61,34 +59,16 @@ pub fn epoch_from_clock() -> String {
     epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The task of one hub: it sleeps until the hub's next deadline, and on nothing else.
-///
-/// [`start`] gives it to the executor, which is why it is public.
-pub struct Drive {
-    driver: Driver,
-    alarm: Alarm,
-}
-
-impl Future for Drive {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Drive { driver, alarm } = &mut *self;
-        driver.poll_drive(cx, alarm)
-    }
-}
-
-struct Alarm {
+/// The timer of a hub, on a [`hyper::rt::Timer`]. [`start`] names it in its bounds, which is why it is public.
+pub struct HubTimer {
     timer: Arc<dyn Timer + Send + Sync>,
     origin: Instant,
     sleep: Option<Pin<Box<dyn Sleep>>>,
 }
 
-impl sse_core::shared::Timer for Alarm {
+impl sse_core::adapter::Timer for HubTimer {
     fn set(&mut self, at: sse_core::Instant) {
-        // An instant beyond what the clock can count is waited for as long as it can.
-        let at = self.origin.checked_add(Duration::from_nanos(at.as_nanos()));
-        let at = at.unwrap_or_else(|| self.timer.now() + FAR);
+        let at = self.origin + Duration::from_nanos(at.as_nanos());
         match &mut self.sleep {
             Some(sleep) => self.timer.reset(sleep, at),
             None => self.sleep = Some(self.timer.sleep_until(at)),
@@ -100,11 +80,8 @@ impl sse_core::shared::Timer for Alarm {
     }
 }
 
-/// Longer than anybody waits, shorter than any clock ends.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-impl fmt::Debug for Drive {
+impl fmt::Debug for HubTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drive").field("driver", &self.driver).finish_non_exhaustive()
+        f.debug_struct("HubTimer").field("origin", &self.origin).finish_non_exhaustive()
     }
 }

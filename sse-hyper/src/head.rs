@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
 use sse_core::Event;
-use sse_core::shared::{HEADERS, Outbound};
+use sse_core::adapter::HEADERS;
+use sse_core::shared::Outbound;
 
 use crate::SseBody;
 
@@ -35,6 +36,7 @@ pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
 /// How a client is turned away (A1). A browser's EventSource never comes back after a status that is not 200, so the
 /// kinds differ in what becomes of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Refusal {
     /// It comes back after that time: a stream of the one line `retry:`, and its end.
     Later(Duration),

@@ -16,13 +16,13 @@
 //! async fn subscribe(State(hub): State<SharedHub>, request: Request) -> Response<SseBody> {
 //!     let config = sse_hyper::connection_config(&request);
 //!     let Ok(stream) = hub.connect(config) else { return Refusal::default().into_response(request.version()) };
-//!     let weather = hub.open("weather", ChannelConfig::default()).expect("few channels, short names");
+//!     let weather = hub.open_channel("weather", ChannelConfig::default()).expect("few channels, short names");
 //!     stream.subscribe(&weather).expect("one subscription");
 //!     sse_hyper::response(request.version(), stream)
 //! }
 //!
 //! async fn publish(State(hub): State<SharedHub>, body: String) -> StatusCode {
-//!     let weather = hub.open("weather", ChannelConfig::default()).expect("few channels, short names");
+//!     let weather = hub.open_channel("weather", ChannelConfig::default()).expect("few channels, short names");
 //!     weather.publish(&Event::new().data(body)).map_or(StatusCode::PAYLOAD_TOO_LARGE, |_| StatusCode::OK)
 //! }
 //!
@@ -100,7 +100,7 @@
 //! - A peer that goes away is noticed when hyper reads its end, which is at once, also while nothing is sent. Dropping
 //!   the response or its body disconnects.
 //! - Slow peers are bounded: hyper asks for bytes when the socket has room, what waits is the channel's log, and who
-//!   takes nothing for the [stall time](sse_core::HubConfig::stall) is closed.
+//!   takes nothing for the [stall time](sse_core::HubConfig::stall_timeout) is closed.
 //! - A graceful shutdown of the server waits for its responses, and event streams have no end of their own:
 //!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) gives them one.
 //! - Nothing here panics.
@@ -116,7 +116,7 @@ mod ticket;
 mod watch;
 
 pub use body::SseBody;
-pub use driver::{Drive, epoch_from_clock, start};
+pub use driver::{HubTimer, epoch_from_clock, start};
 pub use head::{Refusal, response};
 pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
 pub use request::connection_config;

@@ -13,7 +13,8 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use sse_core::CloseReason;
-use sse_core::shared::{Framing, Outbound};
+use sse_core::adapter::Framing;
+use sse_core::shared::Outbound;
 
 use crate::answer::Answering;
 use crate::watch::{Progress, Watch};

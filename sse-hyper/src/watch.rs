@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use sse_core::shared::{Framing, Outbound};
+use sse_core::adapter::Framing;
+use sse_core::shared::Outbound;
 
 /// How far one HTTP connection is on its way to become an event stream. Its parts inside hyper and the future outside
 /// hold it together; all of them are polled by one task.

@@ -58,7 +58,7 @@ async fn an_operator_can_answer_from_a_scrape() {
     let recorder = example::prometheus().unwrap().build_recorder();
     let metrics = MetricsConfig { every: Duration::from_millis(10), ..MetricsConfig::default() };
     metrics::with_local_recorder(&recorder, || hub.record_metrics(metrics));
-    let news = hub.open("news", ChannelConfig::default()).unwrap();
+    let news = hub.open_channel("news", ChannelConfig::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let app = example::app(news.clone(), recorder.handle());

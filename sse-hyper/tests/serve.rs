@@ -10,8 +10,9 @@ use axum::http::Response;
 use axum::routing::get as route;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use sse_core::shared::{Framing, SharedHub};
-use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, Start};
+use sse_core::adapter::Framing;
+use sse_core::shared::SharedHub;
+use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, StartFrom};
 use sse_hyper::SseBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::{Manners, settle, wire};
@@ -89,7 +90,8 @@ async fn x7_what_is_due_at_first_goes_out_with_the_head() {
     // The last goes out by itself.
     let sizes = [100, 15_000, 20_000];
     let hub = hub();
-    let channel = hub.open("a", ChannelConfig { start: Start::All, ..Default::default() }).unwrap();
+    let channel =
+        hub.open_channel("a", ChannelConfig { start: StartFrom::All, ..Default::default() }).unwrap();
     let frames = sizes.map(|size| {
         let published = channel.publish(&Event::new().data("x".repeat(size))).unwrap();
         String::from_utf8(published.frame.as_bytes().to_vec()).unwrap()
@@ -117,7 +119,8 @@ async fn x7_what_is_due_at_first_goes_out_with_the_head() {
 #[tokio::test]
 async fn x7_a_large_event_is_left_for_the_driver() {
     let hub = hub();
-    let channel = hub.open("a", ChannelConfig { start: Start::All, ..Default::default() }).unwrap();
+    let channel =
+        hub.open_channel("a", ChannelConfig { start: StartFrom::All, ..Default::default() }).unwrap();
     let published = channel.publish(&Event::new().data("x".repeat(20_000))).unwrap();
     let (peer, io) = wire(Manners::GOOD);
     peer.send(get("/unannounced"));

@@ -76,7 +76,7 @@ async fn h6_an_id_from_before_a_restart_gets_the_reset() {
 async fn x2_the_last_event_id_may_stand_in_the_query_and_may_be_anything() {
     let hub = hub(HubConfig::default());
     let port = serve(hub.clone()).await;
-    let channel = hub.open("a", ChannelConfig::default()).unwrap();
+    let channel = hub.open_channel("a", ChannelConfig::default()).unwrap();
     for n in 1..=3 {
         channel.publish(&Event::new().data(n.to_string())).unwrap();
     }
@@ -149,9 +149,9 @@ async fn x5_pings_come_by_the_clock_of_the_runtime() {
 
 #[tokio::test(start_paused = true)]
 async fn x5_an_idle_hub_sleeps_from_deadline_to_deadline() {
-    let hub = hub(HubConfig { stall: None, ..HubConfig::default() });
+    let hub = hub(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let config =
-        ConnectionConfig { ping: None, timeout: Some(Duration::from_secs(3600)), ..Default::default() };
+        ConnectionConfig { ping: None, max_lifetime: Some(Duration::from_secs(3600)), ..Default::default() };
     let stream = hub.connect(config).unwrap();
     let handle = stream.handle();
     let start = tokio::time::Instant::now();
@@ -161,10 +161,10 @@ async fn x5_an_idle_hub_sleeps_from_deadline_to_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn x5_a_nearer_deadline_is_met_although_the_driver_sleeps() {
-    let hub = hub(HubConfig { stall: None, ..HubConfig::default() });
+    let hub = hub(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let lives = |seconds| ConnectionConfig {
         ping: None,
-        timeout: Some(Duration::from_secs(seconds)),
+        max_lifetime: Some(Duration::from_secs(seconds)),
         ..Default::default()
     };
     let _long = hub.connect(lives(3600)).unwrap();

@@ -10,7 +10,8 @@ use std::error::Error;
 
 use actix_web::web::{self, Data, Path, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use sse_core::shared::{HEADERS, SharedHub};
+use sse_core::adapter::HEADERS;
+use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, LastEventId};
 use sse_tokio::EventStream;
 
@@ -51,7 +52,7 @@ async fn follow(
 ) -> HttpResponse {
     let header = request.headers().get("last-event-id").and_then(|id| LastEventId::new(id.as_bytes()));
     let last_event_id = header.or_else(|| LastEventId::new(query.get("lastEventId")?.as_bytes()));
-    let channel = hub.open(&name, ChannelConfig::default()).ok();
+    let channel = hub.open_channel(&name, ChannelConfig::default()).ok();
     let stream = hub.connect(ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok();
     let stream = stream.zip(channel).filter(|(stream, channel)| stream.subscribe(channel).is_ok());
     let mut response = HttpResponse::Ok();
@@ -66,7 +67,7 @@ async fn follow(
 }
 
 async fn publish(hub: Data<SharedHub>, name: Path<String>, text: String) -> HttpResponse {
-    let Ok(channel) = hub.open(&name, ChannelConfig::default()) else {
+    let Ok(channel) = hub.open_channel(&name, ChannelConfig::default()) else {
         return HttpResponse::ServiceUnavailable().finish();
     };
     match channel.publish(&Event::new().data(text)) {

@@ -96,5 +96,5 @@ async fn publish(
 }
 
 fn open(hub: &SharedHub, name: &str) -> Result<Channel, OpenError> {
-    hub.open(name, ChannelConfig::default())
+    hub.open_channel(name, ChannelConfig::default())
 }

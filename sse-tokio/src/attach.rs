@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mio::{Events, Interest, Token};
-use sse_core::shared::{Attach, Framing, Lines, Outbound, Socket, Turn};
+use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn};
+use sse_core::shared::Outbound;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
-use crate::driver::go_on_later;
+use crate::driver::yield_now;
 
 /// How many sockets one look at the reactor tells of.
 const EVENTS: usize = 1024;
@@ -34,7 +35,7 @@ const LOOKS_PER_POLL: usize = 16;
 /// and the peer's end is noticed without one.
 #[derive(Clone)]
 pub struct Sockets {
-    lines: Attach<Wire>,
+    lines: SocketSetHandle<Wire>,
 }
 
 impl Sockets {
@@ -50,7 +51,7 @@ impl Sockets {
     pub fn start() -> io::Result<Sockets> {
         #[allow(deprecated, reason = "its other form is unsafe; this reactor owns its descriptor")]
         let reactor = AsyncFd::with_interest(mio::Poll::new()?, tokio::io::Interest::READABLE)?;
-        let (lines, attach) = Lines::new();
+        let (lines, attach) = SocketSet::new();
         let run = Run { reactor, events: Events::with_capacity(EVENTS), lines };
         // It yields by its own count: the runtime's would make sockets look as if they were not ready.
         tokio::spawn(tokio::task::unconstrained(run));
@@ -61,7 +62,7 @@ impl Sockets {
     ///
     /// ```no_run
     /// # async fn attach(socket: tokio::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
-    /// use sse_core::shared::Framing;
+    /// use sse_core::adapter::Framing;
     ///
     /// let sockets = sse_tokio::Sockets::start()?;
     /// sockets.attach(socket, outbound, Framing::Chunked)?;
@@ -93,7 +94,7 @@ struct Wire {
 }
 
 impl Socket for Wire {
-    fn wakes(&self) -> bool {
+    fn registers_waker(&self) -> bool {
         false
     }
 
@@ -137,7 +138,7 @@ fn try_now(is_ready: &mut bool, mut call: impl FnMut() -> io::Result<usize>) -> 
 struct Run {
     reactor: AsyncFd<mio::Poll>,
     events: Events,
-    lines: Lines<Wire>,
+    lines: SocketSet<Wire>,
 }
 
 impl Run {
@@ -164,7 +165,7 @@ impl Run {
                 ready.clear_ready();
             }
         }
-        go_on_later(cx);
+        yield_now(cx);
         Ok(())
     }
 }
@@ -183,7 +184,7 @@ impl Future for Run {
         let turn = lines.turn(cx, |index, wire| registry.register(&mut wire.stream, Token(index), both));
         match turn {
             Turn::Done => return Poll::Ready(()),
-            Turn::Again => go_on_later(cx),
+            Turn::Yield => yield_now(cx),
             Turn::Sleep(_) => {}
         }
         Poll::Pending

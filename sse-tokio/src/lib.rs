@@ -15,7 +15,8 @@
 //! use axum::http::{HeaderMap, StatusCode};
 //! use axum::response::{IntoResponse, Response};
 //! use axum::{Router, routing};
-//! use sse_core::shared::{HEADERS, SharedHub};
+//! use sse_core::adapter::HEADERS;
+//! use sse_core::shared::SharedHub;
 //! use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, LastEventId};
 //! use sse_tokio::EventStream;
 //! use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -24,7 +25,7 @@
 //! async fn follow(State(hub): State<SharedHub>, headers: HeaderMap) -> Response {
 //!     let last_event_id = headers.get("last-event-id").and_then(|id| LastEventId::new(id.as_bytes()));
 //!     let outbound = hub.connect(ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok();
-//!     let weather = hub.open("weather", ChannelConfig::default()).ok();
+//!     let weather = hub.open_channel("weather", ChannelConfig::default()).ok();
 //!     match outbound.zip(weather) {
 //!         Some((outbound, weather)) if outbound.subscribe(&weather).is_ok() => {
 //!             (HEADERS, Body::from_stream(EventStream::new(outbound))).into_response()
@@ -36,7 +37,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let hub = sse_tokio::start(sse_tokio::epoch_from_clock(), HubConfig::default())?;
-//! hub.open("weather", ChannelConfig { start: sse_core::Start::All, ..ChannelConfig::default() })?
+//! hub.open_channel("weather", ChannelConfig { start: sse_core::StartFrom::All, ..ChannelConfig::default() })?
 //!     .publish(&Event::new().data("sunny"))?;
 //! let app = Router::new().route("/sse", routing::get(follow)).with_state(hub);
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -67,22 +68,19 @@
 //! - A peer that goes away is noticed when it goes, where its end can be read: by the framework, [`serve`] and
 //!   [`Sockets`].
 //! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 16 KiB that was begun. Who takes
-//!   nothing for the [stall time](sse_core::HubConfig::stall) is closed.
+//!   nothing for the [stall time](sse_core::HubConfig::stall_timeout) is closed.
 //! - [`Sockets`] is there on Unix; elsewhere [`serve`] on a task of its own does the same, with a task for each.
 //! - Nothing here panics, but for what tokio does outside a runtime.
 
 #[cfg(unix)]
 mod attach;
 mod driver;
-mod publish;
-mod stream;
 mod write;
 
 #[cfg(unix)]
 pub use attach::Sockets;
 pub use driver::{epoch_from_clock, start};
-pub use publish::publish_all;
-pub use stream::{EventStream, FedStream};
+pub use sse_core::adapter::{EventStream, SourceStream, publish_all};
 pub use write::{serve, write_to};
 
 /// The README's example is compiled with the tests.

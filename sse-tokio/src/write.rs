@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sse_core::CloseReason;
-use sse_core::shared::{Framing, Outbound, Serve, Socket};
+use sse_core::adapter::{Framing, ServeConnection, Socket};
+use sse_core::shared::Outbound;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Writes a connection to a transport until it ended, and says why. Dropping the future disconnects (X4).
@@ -20,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use sse_core::shared::Framing;
+/// use sse_core::adapter::Framing;
 /// use sse_core::{CloseReason, ConnectionConfig, HubConfig};
 ///
 /// let hub = sse_tokio::start("1k9f2", HubConfig::default())?;
@@ -36,7 +37,7 @@ pub async fn write_to(
     framing: Framing,
     writer: impl AsyncWrite + Unpin,
 ) -> io::Result<CloseReason> {
-    Serve::new(outbound, framing, Transport { inner: writer, read: |_, _, _| Poll::Pending }).await
+    ServeConnection::new(outbound, framing, Transport { inner: writer, read: |_, _, _| Poll::Pending }).await
 }
 
 /// Drives a connection on a transport until it ended, or the peer went (X3), and says why. What the peer still sends is
@@ -48,7 +49,7 @@ pub async fn write_to(
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # use sse_core::shared::Framing;
+/// # use sse_core::adapter::Framing;
 /// # use sse_core::{CloseReason, ConnectionConfig, HubConfig};
 /// let hub = sse_tokio::start("1k9f2", HubConfig::default())?;
 /// let (here, there) = tokio::io::duplex(64);
@@ -63,7 +64,7 @@ pub async fn serve(
     framing: Framing,
     transport: impl AsyncRead + AsyncWrite + Unpin,
 ) -> io::Result<CloseReason> {
-    Serve::new(outbound, framing, Transport { inner: transport, read }).await
+    ServeConnection::new(outbound, framing, Transport { inner: transport, read }).await
 }
 
 /// A transport, and how its peer is heard: one that is only written to never says anything.

@@ -62,7 +62,7 @@ pub extern "C" fn main() -> i32 {
 fn publish_and_take() -> Option<bool> {
     let now = Instant::ORIGIN;
     let mut hub = Hub::new(HubConfig::default()).ok()?;
-    let channel = hub.open(now, "weather", ChannelConfig::default()).ok()?;
+    let channel = hub.open_channel(now, "weather", ChannelConfig::default()).ok()?;
     let connection = hub.connect(now, ConnectionConfig::default()).ok()?;
     hub.subscribe(now, channel, connection).ok()?;
     hub.publish(now, channel, &Event::new().data("sunny")).ok()?;

@@ -6,7 +6,8 @@ use async_std::net::{TcpListener, TcpStream};
 use async_std::task;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use sse_async_std::{EventReader, Sockets};
-use sse_core::shared::{Framing, Outbound};
+use sse_core::adapter::Framing;
+use sse_core::shared::Outbound;
 
 use super::smol::{requests, until_ended};
 use super::{raw, stopped};

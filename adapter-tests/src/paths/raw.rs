@@ -1,6 +1,6 @@
 //! The least that a server needs that reads requests itself: for adapters that have nothing to do with HTTP.
 
-use sse_core::shared::HEADERS;
+use sse_core::adapter::HEADERS;
 use sse_core::{ConnectionConfig, Event, LastEventId};
 
 use crate::COME_BACK;

@@ -8,7 +8,8 @@ use hyper::server::conn::http1;
 use smol::net::TcpListener;
 use smol_hyper::rt::{FuturesIo, SmolExecutor, SmolTimer};
 use sse_async_std::Sockets;
-use sse_core::shared::{Framing, Outbound, SharedHub};
+use sse_core::adapter::Framing;
+use sse_core::shared::{Outbound, SharedHub};
 use sse_hyper::Outcome;
 
 use super::{service, stopped};

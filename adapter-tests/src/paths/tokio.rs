@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use sse_core::shared::{Framing, HEADERS};
+use sse_core::adapter::{Framing, HEADERS};
 use sse_hyper::{Outcome, Refusal};
 use sse_tokio::{EventStream, Sockets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -35,7 +35,7 @@ impl Server {
     }
 
     pub(crate) fn publish(&self, channel: &str, event: &Event<'_>) -> Published {
-        let channel = self.hub.open(channel, ChannelConfig::default()).expect("there is room");
+        let channel = self.hub.open_channel(channel, ChannelConfig::default()).expect("there is room");
         channel.publish(event).expect("it is open")
     }
 
@@ -50,7 +50,7 @@ impl Server {
     pub(crate) fn close_all(&self) {
         self.hub.with(|hub, now| {
             for connection in hub.connections().collect::<Vec<_>>() {
-                hub.close(now, connection);
+                hub.close_connection(now, connection);
             }
         });
     }

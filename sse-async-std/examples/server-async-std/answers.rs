@@ -19,7 +19,7 @@ pub(crate) async fn answer(hub: &SharedHub, request: Request<Incoming>) -> Answe
     let path = request.uri().path().to_owned();
     if let Some(name) = path.strip_prefix("/sse/").filter(|_| request.method() == Method::GET) {
         let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
-        let followed = stream.zip(hub.open(name, ChannelConfig::default()).ok());
+        let followed = stream.zip(hub.open_channel(name, ChannelConfig::default()).ok());
         let response = match followed {
             Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
                 sse_hyper::response(request.version(), stream)
@@ -48,7 +48,7 @@ async fn publish(
     if let Some(id) = id {
         event = event.id(id);
     }
-    hub.open(name, ChannelConfig::default())?.publish(&event)?;
+    hub.open_channel(name, ChannelConfig::default())?.publish(&event)?;
     Ok(())
 }
 

@@ -28,7 +28,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use mio::{Events, Token};
-use sse_core::{HubConfig, Instant, shared};
+use sse_core::{HubConfig, Instant, adapter};
 
 use server::{LISTENER, Server};
 
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => 3000,
     };
     // What this run is called in event ids: ids from before a restart are known as such.
-    let epoch = shared::epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
+    let epoch = adapter::epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
     let config = HubConfig { epoch, ..HubConfig::default() };
     let mut server = Server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), config)?;
     println!("http://{}/", server.address()?);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use sse_core::shared::HEADERS;
+use sse_core::adapter::HEADERS;
 use sse_core::{
     ChannelConfig, ConnectionConfig, ConnectionId, Event, Hub, Instant, LastEventId, PublishError,
 };
@@ -52,7 +52,7 @@ fn follow(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) ->
     let last_event_id = request.field("last-event-id").and_then(LastEventId::new);
     let last_event_id = last_event_id.or_else(|| LastEventId::new(&request.parameter("lastEventId")?));
     // The defaults keep 500 events and ping after 50 seconds of silence.
-    let channel = hub.open(now, &text(decoded(name)), ChannelConfig::default()).ok()?;
+    let channel = hub.open_channel(now, &text(decoded(name)), ChannelConfig::default()).ok()?;
     let connection =
         hub.connect(now, ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok()?;
     if hub.subscribe(now, channel, connection).is_err() {
@@ -69,7 +69,7 @@ fn publish(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -
     if let Some(id) = id {
         event = event.id(text(id));
     }
-    let Ok(channel) = hub.open(now, &text(decoded(name)), ChannelConfig::default()) else {
+    let Ok(channel) = hub.open_channel(now, &text(decoded(name)), ChannelConfig::default()) else {
         return "503 Service Unavailable";
     };
     match hub.publish(now, channel, &event) {

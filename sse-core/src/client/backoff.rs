@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::BackoffConfig;
-use crate::hub::scramble;
+use crate::mix::splitmix64;
 
 /// Waits without a length are a busy loop for the driver.
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -53,7 +53,7 @@ impl Backoff {
     }
 
     fn jitter(&mut self, wait: Duration) -> Duration {
-        let random = scramble(self.seed, self.waits);
+        let random = splitmix64(self.seed, self.waits);
         self.waits = self.waits.wrapping_add(1);
         let most = wait.as_nanos().saturating_mul(u128::from(self.config.jitter_percent)) / 100;
         let most = u64::try_from(most).unwrap_or(u64::MAX);

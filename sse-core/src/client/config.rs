@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::decode::Decoder;
+use crate::wire::Decoder;
 
 /// How a [`Client`](super::Client) follows its stream: each default says why it is what it is.
 ///

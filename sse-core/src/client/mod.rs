@@ -72,9 +72,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::decode::{Decoder, Message};
-use crate::error::DecodeError;
 use crate::time::Instant;
+use crate::wire::{DecodeError, Decoder, Message};
 
 pub use action::{ClientAction, ClientState, StopReason};
 use backoff::Backoff;

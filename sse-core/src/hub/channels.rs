@@ -2,13 +2,13 @@
 
 use alloc::boxed::Box;
 
-use crate::channel::Channel;
-use crate::config::{ChannelConfig, GapPolicy, MAX_NAME_BYTES};
-use crate::connection::Connection;
-use crate::deadline::Timer;
+use crate::config::{ChannelConfig, GapPolicy, Limits};
+use crate::hub::channel::Channel;
+use crate::hub::connection::Connection;
+use crate::hub::subscription::Subscription;
+use crate::hub::timer_queue::Timer;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::resume::Resume;
-use crate::subscription::Subscription;
 use crate::time::{Instant, MaybeInstant};
 
 use super::{Action, ChannelCloseReason, Hub, OpenError, SubscribeError, reset_frame};
@@ -23,18 +23,23 @@ impl Hub {
     /// ```
     /// # use sse_core::{ChannelConfig, Hub, HubConfig, Instant};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
-    /// let weather = hub.open(Instant::ORIGIN, "weather", ChannelConfig::default())?;
-    /// assert_eq!(hub.open(Instant::ORIGIN, "weather", ChannelConfig::default())?, weather);
+    /// let weather = hub.open_channel(Instant::ORIGIN, "weather", ChannelConfig::default())?;
+    /// assert_eq!(hub.open_channel(Instant::ORIGIN, "weather", ChannelConfig::default())?, weather);
     /// assert_eq!(hub.channel("weather"), Some(weather));
     /// # Ok::<(), sse_core::OpenError>(())
     /// ```
-    pub fn open(&mut self, now: Instant, name: &str, config: ChannelConfig) -> Result<ChannelId, OpenError> {
+    pub fn open_channel(
+        &mut self,
+        now: Instant,
+        name: &str,
+        config: ChannelConfig,
+    ) -> Result<ChannelId, OpenError> {
         let now = self.observe(now);
         if let Some(open) = self.channel(name) {
             return Ok(open);
         }
-        if name.len() > MAX_NAME_BYTES {
-            return Err(OpenError::NameTooLong { bytes: name.len(), limit: MAX_NAME_BYTES });
+        if name.len() > Limits::MAX_NAME_BYTES {
+            return Err(OpenError::NameTooLong { bytes: name.len(), limit: Limits::MAX_NAME_BYTES });
         }
         let refused = OpenError::TooManyChannels { limit: self.config.limits.channels };
         if self.channels.len() >= self.config.limits.channels {
@@ -80,7 +85,7 @@ impl Hub {
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, Resume};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// for sky in ["sunny", "cloudy", "rain"] {
     ///     hub.publish(now, weather, &Event::new().data(sky)).unwrap();
     /// }
@@ -98,7 +103,7 @@ impl Hub {
         let now = self.observe(now);
         let index = self.connections.index(connection);
         let index = index.ok_or(SubscribeError::UnknownConnection(connection))?;
-        let followed = self.open_channel(channel).ok_or(SubscribeError::UnknownChannel(channel))?;
+        let followed = self.live_channel(channel).ok_or(SubscribeError::UnknownChannel(channel))?;
         if !self.may_subscribe(index, followed, connection)? {
             return Ok(Resume::UpToDate);
         }
@@ -126,7 +131,7 @@ impl Hub {
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Hub, HubConfig, Instant};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// # let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// # let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// # let connection = hub.connect(now, ConnectionConfig::default()).unwrap();
     /// hub.subscribe(now, weather, connection).unwrap();
     /// assert!(hub.unsubscribe(now, weather, connection));
@@ -161,7 +166,7 @@ impl Hub {
     /// # use sse_core::{Action, ChannelCloseReason, ChannelConfig, Hub, HubConfig, Instant};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let channel = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let channel = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// assert!(hub.close_channel(now, channel));
     /// assert_eq!(hub.channel("weather"), None);
     /// let reason = ChannelCloseReason::Requested;
@@ -169,13 +174,13 @@ impl Hub {
     /// ```
     pub fn close_channel(&mut self, now: Instant, channel: ChannelId) -> bool {
         self.observe(now);
-        let Some(index) = self.open_channel(channel) else { return false };
+        let Some(index) = self.live_channel(channel) else { return false };
         self.end_channel(index, ChannelCloseReason::Requested);
         true
     }
 
     /// The slot of a channel that takes events and members.
-    pub(super) fn open_channel(&self, channel: ChannelId) -> Option<u32> {
+    pub(super) fn live_channel(&self, channel: ChannelId) -> Option<u32> {
         self.channels.index(channel).filter(|index| self.channels.at(*index).is_some_and(|c| !c.is_closed))
     }
 

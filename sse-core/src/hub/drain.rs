@@ -2,20 +2,20 @@
 
 use core::time::Duration;
 
-use crate::connection::Stage;
-use crate::event::Event;
+use crate::hub::connection::Stage;
+use crate::mix::splitmix64;
 use crate::stats::CloseReason;
 use crate::time::Instant;
+use crate::wire::Event;
 
 use super::Hub;
-use super::input::scramble;
 
 /// How many connections one [`Hub::handle_timeout`] begins to close at most.
 const CLOSED_PER_CALL: u32 = 1024;
 
 /// How a hub ends its connections: [`Hub::drain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
+pub struct DrainConfig {
     /// Each connection is closed at a moment of its own within this time, so that not all clients come back at once.
     /// Ten seconds.
     pub over: Duration,
@@ -27,9 +27,9 @@ pub struct Drain {
     pub retry: Option<(Duration, Duration)>,
 }
 
-impl Default for Drain {
+impl Default for DrainConfig {
     fn default() -> Self {
-        Drain {
+        DrainConfig {
             over: Duration::from_secs(10),
             within: Duration::from_secs(30),
             retry: Some((Duration::from_secs(1), Duration::from_secs(10))),
@@ -42,7 +42,7 @@ impl Default for Drain {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draining {
     started: Instant,
-    config: Drain,
+    config: DrainConfig,
     /// The slot that is next.
     next: u32,
     /// How many slots there were; no connection comes to a slot beyond.
@@ -70,7 +70,7 @@ impl Draining {
 impl Hub {
     /// Ends every connection before a deadline, and takes no new ones from now on.
     ///
-    /// Each is closed as [`close`](Hub::close) does, at a moment of its own, and is asked before to come back after a
+    /// Each is closed as [`close`](Hub::close_connection) does, at a moment of its own, and is asked before to come back after a
     /// time of its own. It is over at the deadline also when peers do not read. Called again, it begins anew.
     ///
     /// # Cost
@@ -78,21 +78,21 @@ impl Hub {
     /// O(1): the connections are closed by [`handle_timeout`](Hub::handle_timeout), a bounded number in one call.
     ///
     /// ```
-    /// # use sse_core::{ConnectError, ConnectionConfig, Drain, Hub, HubConfig, Instant};
+    /// # use sse_core::{ConnectError, ConnectionConfig, DrainConfig, Hub, HubConfig, Instant};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
     /// let connection = hub.connect(now, ConnectionConfig::default()).unwrap();
-    /// hub.drain(now, Drain::default());
+    /// hub.drain(now, DrainConfig::default());
     /// assert_eq!(hub.connect(now, ConnectionConfig::default()), Err(ConnectError::ShuttingDown));
     /// while let Some(at) = hub.poll_timeout() {
     ///     hub.handle_timeout(at);
     ///     while hub.poll_action().is_some() {}
     /// }
-    /// assert!(!hub.is_open(connection), "its peer did not read, and the deadline came");
+    /// assert!(!hub.is_connection_open(connection), "its peer did not read, and the deadline came");
     /// ```
-    pub fn drain(&mut self, now: Instant, drain: Drain) {
+    pub fn drain(&mut self, now: Instant, drain: DrainConfig) {
         let now = self.observe(now);
-        let config = Drain { within: drain.within.max(drain.over), ..drain };
+        let config = DrainConfig { within: drain.within.max(drain.over), ..drain };
         self.draining = Some(Draining { started: now, config, next: 0, slots: self.connections.slots() });
     }
 
@@ -107,7 +107,7 @@ impl Hub {
     /// assert_eq!(hub.connect(now, ConnectionConfig::default()), Err(ConnectError::ShuttingDown));
     /// ```
     pub fn shut_down(&mut self, now: Instant) {
-        self.drain(now, Drain { over: Duration::ZERO, within: self.flush_time(), retry: None });
+        self.drain(now, DrainConfig { over: Duration::ZERO, within: self.flush_time(), retry: None });
     }
 
     /// When the next connection is to be closed.
@@ -131,7 +131,7 @@ impl Hub {
 
     fn drain_one(&mut self, index: u32, draining: Draining) {
         let (now, head) = (self.now, self.head);
-        let retry = draining.retry(scramble(self.config.seed, u64::from(index)));
+        let retry = draining.retry(splitmix64(self.config.seed, u64::from(index)));
         let Some(connection) = self.connections.at_mut(index) else { return };
         if let Some(retry) = retry
             && connection.is_open()

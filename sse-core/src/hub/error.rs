@@ -3,8 +3,8 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::error::EncodeError;
 use crate::id::{ChannelId, ConnectionId, Position};
+use crate::wire::EncodeError;
 
 /// Why [`Hub::new`](crate::Hub::new) made no hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum SendError {
     },
 }
 
-/// Why [`Hub::open`](crate::Hub::open) opened no channel.
+/// Why [`Hub::open_channel`](crate::Hub::open_channel) opened no channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -65,7 +65,7 @@ pub enum OpenError {
         /// How many that is.
         limit: usize,
     },
-    /// The name is longer than [`MAX_NAME_BYTES`](crate::MAX_NAME_BYTES).
+    /// The name is longer than [`Limits::MAX_NAME_BYTES`](crate::MAX_NAME_BYTES).
     NameTooLong {
         /// Its bytes.
         bytes: usize,
@@ -119,9 +119,9 @@ pub enum PublishError {
         position: Position,
     },
     /// This hub is fed its positions: [`Hub::publish_at`](crate::Hub::publish_at) is the call for it (O4).
-    PositionsAreFed,
+    PositionsAreExternal,
     /// This hub makes its positions: [`Hub::publish`](crate::Hub::publish) is the call for it (O4).
-    PositionsAreOwn,
+    PositionsAreLocal,
     /// All positions are used up.
     PositionsExhausted,
 }
@@ -210,8 +210,8 @@ impl fmt::Display for PublishError {
             PublishError::ReservedId { position } => {
                 write!(f, "the id is the one that this hub gives to position {position}")
             }
-            PublishError::PositionsAreFed => f.write_str("the positions of this hub are fed to it"),
-            PublishError::PositionsAreOwn => f.write_str("this hub makes its own positions"),
+            PublishError::PositionsAreExternal => f.write_str("the positions of this hub are fed to it"),
+            PublishError::PositionsAreLocal => f.write_str("this hub makes its own positions"),
             PublishError::PositionsExhausted => f.write_str("all positions are used up"),
         }
     }

@@ -4,16 +4,22 @@
 //! come in; `output.rs` says what to do about it, `transmit.rs` hands out bytes, `refusal.rs` takes some back; `due.rs` finds what is due and
 //! `progress.rs` moves connections on. `snapshot.rs` is for those who ask how things stand.
 
+mod actions;
+mod arena;
+mod channel;
 mod channels;
+mod connection;
+mod connections;
+mod delivery;
 mod drain;
-mod due;
 mod error;
-mod input;
-mod output;
-mod progress;
+mod logs;
+mod pending;
 mod publish;
 mod refusal;
 mod snapshot;
+mod subscription;
+mod timer_queue;
 mod timers;
 mod transmit;
 
@@ -25,26 +31,25 @@ use core::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::arena::Arena;
-use crate::config::{HubConfig, MIN_STALL, Positions};
-use crate::connection::{Channels, Connection};
-use crate::deadline::Deadlines;
-use crate::event::Event;
-use crate::frame::Frame;
+use crate::config::{HubConfig, PositionSource};
+use crate::hub::arena::Arena;
+use crate::hub::connection::{Channels, Connection};
+use crate::hub::timer_queue::Deadlines;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::resume::{Epoch, LastEventId};
 use crate::stats::{ChannelStats, Stats};
 use crate::time::Instant;
+use crate::wire::Event;
+use crate::wire::Frame;
 
-pub use drain::Drain;
+pub use actions::{Action, ChannelCloseReason};
+pub use drain::DrainConfig;
 pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, SubscribeError};
-pub(crate) use input::scramble;
-pub use output::{Action, ChannelCloseReason};
 pub use publish::Published;
 pub use snapshot::ConnectionStats;
 #[cfg(feature = "metrics")]
 pub(crate) use snapshot::Lag;
-pub use transmit::{MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, Transmit};
+pub use transmit::Transmit;
 
 use drain::Draining;
 use timers::Rounds;
@@ -100,8 +105,8 @@ impl Hub {
     pub fn new(mut config: HubConfig) -> Result<Hub, ConfigError> {
         let epoch = Epoch::new(&config.epoch).map_err(ConfigError::Epoch)?;
         // A stall time of nothing would have the driver look at every connection without a pause.
-        config.stall = config.stall.map(|stall| stall.max(MIN_STALL));
-        let (Positions::Own { after } | Positions::Fed { after }) = config.positions;
+        config.stall_timeout = config.stall_timeout.map(|timeout| timeout.max(HubConfig::MIN_STALL_TIMEOUT));
+        let (PositionSource::Local { after } | PositionSource::External { after }) = config.positions;
         Ok(Hub {
             config,
             epoch,
@@ -127,7 +132,7 @@ impl Hub {
     /// # use sse_core::{Event, Hub, HubConfig, Instant, ChannelConfig, Position};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// assert_eq!(hub.head(), Position::ORIGIN);
     /// hub.publish(now, weather, &Event::new().data("sunny")).unwrap();
     /// assert_eq!(hub.head(), Position::new(1));
@@ -171,7 +176,7 @@ impl Hub {
     /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// hub.publish(now, weather, &Event::new().data("sunny")).unwrap();
     /// let stats = hub.channel_stats(weather).unwrap();
     /// assert_eq!((stats.history_events, stats.backlog_frames), (1, 0), "nobody waits for it");
@@ -206,7 +211,7 @@ impl Hub {
     /// # use sse_core::{Hub, HubConfig, Instant, ChannelConfig, ConnectionConfig};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// let connection = hub.connect(now, ConnectionConfig::default()).unwrap();
     /// hub.subscribe(now, weather, connection).unwrap();
     /// assert_eq!(hub.members(weather).collect::<Vec<_>>(), [connection]);
@@ -222,12 +227,12 @@ impl Hub {
     /// # use sse_core::{Hub, HubConfig, Instant, ChannelConfig, ConnectionConfig};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// let connection = hub.connect(now, ConnectionConfig::default()).unwrap();
     /// hub.subscribe(now, weather, connection).unwrap();
-    /// assert_eq!(hub.followed(connection).collect::<Vec<_>>(), [weather]);
+    /// assert_eq!(hub.subscriptions(connection).collect::<Vec<_>>(), [weather]);
     /// ```
-    pub fn followed(&self, connection: ConnectionId) -> impl Iterator<Item = ChannelId> + '_ {
+    pub fn subscriptions(&self, connection: ConnectionId) -> impl Iterator<Item = ChannelId> + '_ {
         let subscriptions = self.connections.get(connection).map(|c| c.subscriptions.as_slice());
         subscriptions.into_iter().flatten().filter_map(|s| self.channels.key(s.channel))
     }
@@ -239,11 +244,11 @@ impl Hub {
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// let config = ConnectionConfig { last_event_id: Some("7".into()), ..ConnectionConfig::default() };
     /// let connection = hub.connect(Instant::from_millis(5), config).unwrap();
-    /// let (opened_at, last_event_id) = hub.origin(connection).unwrap();
+    /// let (opened_at, last_event_id) = hub.connection_origin(connection).unwrap();
     /// assert_eq!(opened_at, Instant::from_millis(5));
     /// assert_eq!(last_event_id.unwrap().as_str(), Some("7"));
     /// ```
-    pub fn origin(&self, connection: ConnectionId) -> Option<(Instant, Option<&LastEventId>)> {
+    pub fn connection_origin(&self, connection: ConnectionId) -> Option<(Instant, Option<&LastEventId>)> {
         let connection = self.connections.get(connection)?;
         Some((connection.opened_at, connection.asked.as_ref().map(|asked| &asked.id)))
     }
@@ -253,10 +258,10 @@ impl Hub {
     /// ```
     /// # use sse_core::{Hub, HubConfig, Instant, ChannelConfig};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
-    /// let weather = hub.open(Instant::ORIGIN, "weather", ChannelConfig::default()).unwrap();
-    /// assert_eq!(hub.name(weather), Some("weather"));
+    /// let weather = hub.open_channel(Instant::ORIGIN, "weather", ChannelConfig::default()).unwrap();
+    /// assert_eq!(hub.channel_name(weather), Some("weather"));
     /// ```
-    pub fn name(&self, channel: ChannelId) -> Option<&str> {
+    pub fn channel_name(&self, channel: ChannelId) -> Option<&str> {
         self.channels.get(channel).filter(|channel| !channel.is_closed).map(|channel| &*channel.name)
     }
 
@@ -269,14 +274,14 @@ impl Hub {
     /// Up to where no event can come any more. A hub that is fed may get the event of its head for other channels.
     fn settled(&self) -> Position {
         match self.config.positions {
-            Positions::Own { .. } => self.head,
-            Positions::Fed { after } => self.head.before().max(after),
+            PositionSource::Local { .. } => self.head,
+            PositionSource::External { after } => self.head.before().max(after),
         }
     }
 
     /// How long a connection may take nothing, when it is being closed.
     fn flush_time(&self) -> Duration {
-        self.config.stall.unwrap_or(Duration::from_secs(30))
+        self.config.stall_timeout.unwrap_or(Duration::from_secs(30))
     }
 }
 

@@ -1,11 +1,11 @@
 //! How events come in.
 
-use crate::config::{Ids, Positions, PublishOptions};
-use crate::event::Event;
-use crate::frame::Frame;
-use crate::history::Entry;
+use crate::config::{IdSource, PositionSource, PublishOptions};
+use crate::hub::logs::Entry;
 use crate::id::{ChannelId, Position};
 use crate::time::Instant;
+use crate::wire::Event;
+use crate::wire::Frame;
 
 use super::{Hub, PublishError};
 
@@ -39,7 +39,7 @@ impl Hub {
     /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// let published = hub.publish(now, weather, &Event::new().data("sunny"))?;
     /// assert_eq!(published.frame.as_bytes(), b"id: 0-1\ndata: sunny\n\n");
     /// # Ok::<(), sse_core::PublishError>(())
@@ -69,7 +69,7 @@ impl Hub {
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, PublishOptions};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let rooms = ["red", "blue"].map(|name| hub.open(now, name, ChannelConfig::default()).unwrap());
+    /// let rooms = ["red", "blue"].map(|name| hub.open_channel(now, name, ChannelConfig::default()).unwrap());
     /// let sender = hub.connect(now, ConnectionConfig::default()).unwrap();
     /// hub.subscribe(now, rooms[0], sender).unwrap();
     /// let options = PublishOptions { except: Some(sender) };
@@ -85,8 +85,8 @@ impl Hub {
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
         let now = self.observe(now);
-        if matches!(self.config.positions, Positions::Fed { .. }) {
-            return Err(PublishError::PositionsAreFed);
+        if matches!(self.config.positions, PositionSource::External { .. }) {
+            return Err(PublishError::PositionsAreExternal);
         }
         self.check_channels(channels)?;
         let position = self.head.next().ok_or(PublishError::PositionsExhausted)?;
@@ -107,14 +107,14 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`PublishError::PositionsAreOwn`] in a hub that makes its positions, and the others of [`PublishError`].
+    /// [`PublishError::PositionsAreLocal`] in a hub that makes its positions, and the others of [`PublishError`].
     ///
     /// ```
-    /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant, Position, Positions};
+    /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant, Position, PositionSource};
     /// # let now = Instant::ORIGIN;
-    /// let positions = Positions::Fed { after: Position::new(40) };
+    /// let positions = PositionSource::External { after: Position::new(40) };
     /// let mut hub = Hub::new(HubConfig { positions, ..HubConfig::default() }).unwrap();
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// let frame = Event::new().data("sunny").encode().unwrap();
     /// let published = hub.publish_at(now, &[weather], Position::new(42), &frame)?;
     /// assert_eq!(published.frame.id(), Some("0-42"));
@@ -128,8 +128,8 @@ impl Hub {
         frame: &Frame,
     ) -> Result<Published, PublishError> {
         let now = self.observe(now);
-        if matches!(self.config.positions, Positions::Own { .. }) {
-            return Err(PublishError::PositionsAreOwn);
+        if matches!(self.config.positions, PositionSource::Local { .. }) {
+            return Err(PublishError::PositionsAreLocal);
         }
         self.check_channels(channels)?;
         let frame = if frame.id().is_none() && !frame.is_live_only() && self.gives_ids(channels) {
@@ -148,7 +148,7 @@ impl Hub {
         if channels.is_empty() {
             return Err(PublishError::NoChannel);
         }
-        match channels.iter().find(|channel| self.open_channel(**channel).is_none()) {
+        match channels.iter().find(|channel| self.live_channel(**channel).is_none()) {
             Some(unknown) => Err(PublishError::UnknownChannel(*unknown)),
             None => Ok(()),
         }
@@ -157,7 +157,9 @@ impl Hub {
     /// Whether any of the channels gives ids to events without one (H2).
     fn gives_ids(&self, channels: &[ChannelId]) -> bool {
         channels.iter().any(|channel| {
-            self.channels.get(*channel).is_some_and(|c| c.config.ids == Ids::Hub && c.history.keeps_any())
+            self.channels
+                .get(*channel)
+                .is_some_and(|c| c.config.ids == IdSource::Hub && c.history.keeps_any())
         })
     }
 

@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::id::{ChannelId, ConnectionId};
 use crate::time::Instant;
 
-use super::due::{self, Cursor};
-use super::{Hub, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES};
+use super::pending::{self as due, Cursor};
+use super::{Hub, Transmit};
 
 /// How things stand with one connection: [`Hub::connection_stats`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +20,10 @@ pub struct ConnectionStats {
     /// Since when it could have taken what is due to it, from which the stall time counts (T3); `None` when nothing is
     /// due.
     pub waiting_since: Option<Instant>,
-    /// Bytes that are due to it, counted up to one window: [`MAX_WINDOW_BYTES`], or a single larger frame.
-    pub due_bytes: usize,
-    /// Frames of those bytes, at most [`MAX_WINDOW_FRAMES`].
-    pub due_frames: usize,
+    /// Bytes that are due to it, counted up to one window: [`Transmit::MAX_BYTES`], or a single larger frame.
+    pub pending_bytes: usize,
+    /// Frames of those bytes, at most [`Transmit::MAX_FRAMES`].
+    pub pending_frames: usize,
     /// How many positions of the hub lie between what it took and the newest event of what it follows: at least as many
     /// as there are events that it has still to take, and zero when it has taken all.
     pub behind: u64,
@@ -45,7 +45,7 @@ impl Hub {
     /// # use std::time::Duration;
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
     /// let connection = hub.connect(now, config).unwrap();
     /// hub.subscribe(now, weather, connection).unwrap();
@@ -53,25 +53,25 @@ impl Hub {
     ///
     /// let stats = hub.connection_stats(Instant::from_millis(2_000), connection).unwrap();
     /// assert_eq!(stats.age, Duration::from_secs(2));
-    /// assert_eq!((stats.due_frames, stats.behind), (1, 1), "it has one event to take");
+    /// assert_eq!((stats.pending_frames, stats.behind), (1, 1), "it has one event to take");
     /// assert_eq!(stats.follows, [weather]);
     /// ```
     pub fn connection_stats(&self, now: Instant, connection: ConnectionId) -> Option<ConnectionStats> {
         let index = self.connections.index(connection)?;
         let state = self.connections.at(index)?;
-        let (due_bytes, due_frames) = self.due(connection, index);
+        let (pending_bytes, pending_frames) = self.due(connection, index);
         let newest =
             state.subscriptions.as_slice().iter().filter_map(|s| Some(self.channels.at(s.channel)?.last));
-        let newest = newest.max().filter(|_| due_frames > 0).unwrap_or_default().min(state.end());
+        let newest = newest.max().filter(|_| pending_frames > 0).unwrap_or_default().min(state.end());
         Some(ConnectionStats {
             age: now.max(self.now).saturating_duration_since(state.opened_at),
             taken_at: state.taken_at,
             waiting_since: self.waiting_since(index),
-            due_bytes,
-            due_frames,
+            pending_bytes,
+            pending_frames,
             behind: newest.get().saturating_sub(state.position.get()),
             is_closing: !state.is_open(),
-            follows: self.followed(connection).collect(),
+            follows: self.subscriptions(connection).collect(),
         })
     }
 
@@ -80,12 +80,12 @@ impl Hub {
         let Some(connection) = self.connections.at(index) else { return (0, 0) };
         let opening = self.opening_frame(index);
         let (mut cursor, mut bytes, mut frames) = (Cursor::new(connection), 0usize, 0usize);
-        while frames < MAX_WINDOW_FRAMES
+        while frames < Transmit::MAX_FRAMES
             && let Some(item) = cursor.next(id, connection, &self.channels)
             && let Some(chunk) = due::bytes(item, connection, &self.channels, opening.as_ref())
         {
             let with = bytes.saturating_add(chunk.len());
-            if frames > 0 && with > MAX_WINDOW_BYTES {
+            if frames > 0 && with > Transmit::MAX_BYTES {
                 break;
             }
             (bytes, frames) = (with, frames.saturating_add(1));

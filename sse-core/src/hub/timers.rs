@@ -1,8 +1,8 @@
 //! What comes with time: the instants at which to ask again, and what is due then.
 
-use crate::config::OnTimeout;
-use crate::connection::{Connection, Stage};
-use crate::deadline::Timer;
+use crate::config::OnMaxLifetime;
+use crate::hub::connection::{Connection, Stage};
+use crate::hub::timer_queue::Timer;
 use crate::stats::CloseReason;
 use crate::time::{Instant, MaybeInstant};
 
@@ -164,7 +164,7 @@ impl Hub {
     }
 
     fn after_stall_time(&self, since: Instant) -> Option<Instant> {
-        since.checked_add(self.config.stall?)
+        since.checked_add(self.config.stall_timeout?)
     }
 
     /// Whether a connection lives on although its time is over.
@@ -172,12 +172,12 @@ impl Hub {
         let Some(id) = self.connections.key(index) else { return false };
         let Some(connection) = self.connections.at_mut(index) else { return false };
         connection.expires = MaybeInstant::NONE;
-        match (connection.stage, connection.on_timeout) {
-            (Stage::Open, OnTimeout::Report) => {
+        match (connection.stage, connection.on_max_lifetime) {
+            (Stage::Open, OnMaxLifetime::Report) => {
                 self.notices.push_back(Action::TimedOut(id));
                 true
             }
-            (Stage::Open, OnTimeout::Close) => {
+            (Stage::Open, OnMaxLifetime::Close) => {
                 self.end(index, CloseReason::TimedOut);
                 false
             }

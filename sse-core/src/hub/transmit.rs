@@ -2,25 +2,19 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::connection::Connection;
-use crate::frame::Frame;
+use crate::hub::connection::Connection;
 use crate::id::ConnectionId;
 use crate::time::Instant;
+use crate::wire::Frame;
 
 use super::Hub;
-use super::due::{self, Cursor, Glance, Item, Only};
-
-/// A window has at most so many bytes, unless its first frame alone has more.
-pub const MAX_WINDOW_BYTES: usize = 64 * 1024;
-
-/// A window has at most so many frames.
-pub const MAX_WINDOW_FRAMES: usize = 256;
+use super::pending::{self as due, Cursor, Glance, Item, Only};
 
 impl Hub {
     /// What is due to a connection, in order: a window of whole frames, behind the rest of one that was begun.
     ///
     /// [`advance`](Buf::advance) says how much of it the socket took, in the middle of a frame too; nothing else moves
-    /// the connection. The window is bounded, by [`MAX_WINDOW_BYTES`] and [`MAX_WINDOW_FRAMES`], so that connections
+    /// the connection. The window is bounded, by [`Transmit::MAX_BYTES`] and [`Transmit::MAX_FRAMES`], so that connections
     /// take turns; one that was used up while more is due is named again (D3). What it showed and was not advanced may
     /// be different next time, but for the rest of a begun frame (D9). It is empty when the connection is not open.
     ///
@@ -33,7 +27,7 @@ impl Hub {
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant};
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// # let now = Instant::ORIGIN;
-    /// # let weather = hub.open(now, "weather", ChannelConfig::default()).unwrap();
+    /// # let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// # let connection = hub.connect(now, ConnectionConfig::default()).unwrap();
     /// # hub.subscribe(now, weather, connection).unwrap();
     /// hub.publish(now, weather, &Event::new().data("sunny")).unwrap();
@@ -81,6 +75,12 @@ pub struct Transmit<'a> {
 }
 
 impl<'a> Transmit<'a> {
+    /// The most bytes that a window has, unless its first frame alone has more.
+    pub const MAX_BYTES: usize = 64 * 1024;
+
+    /// The most frames that a window has.
+    pub const MAX_FRAMES: usize = 256;
+
     /// A window of one item, which is all that is due, or an empty one.
     fn known(hub: &'a mut Hub, now: Instant, only: Option<(u32, Only)>) -> Transmit<'a> {
         let index = only.as_ref().map(|(index, _)| *index);
@@ -92,7 +92,7 @@ impl<'a> Transmit<'a> {
         let index = hub.connections.index(connection);
         let opening = index.and_then(|index| hub.opening_frame(index));
         let mut window = Transmit { hub, now, index, opening, first: None, is_only: false, remaining: 0 };
-        (window.first, window.remaining) = window.measure(MAX_WINDOW_BYTES);
+        (window.first, window.remaining) = window.measure(Transmit::MAX_BYTES);
         if window.remaining == 0
             && let Some(index) = index
         {
@@ -122,7 +122,7 @@ impl<'a> Transmit<'a> {
     fn visit(&self, mut show: impl FnMut(Item, &Bytes) -> bool) {
         let Some((id, connection)) = self.connection() else { return };
         let mut cursor = Cursor::new(connection);
-        for _ in 0..MAX_WINDOW_FRAMES {
+        for _ in 0..Transmit::MAX_FRAMES {
             let Some(item) = cursor.next(id, connection, &self.hub.channels) else { return };
             match due::bytes(item, connection, &self.hub.channels, self.opening.as_ref()) {
                 Some(bytes) if show(item, bytes) => {}

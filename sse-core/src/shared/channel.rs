@@ -16,7 +16,7 @@ use super::sync::Arc;
 /// # use sse_core::shared::SharedHub;
 /// # use sse_core::{ChannelConfig, Event, HubConfig, Instant};
 /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
-/// let weather = hub.open("weather", ChannelConfig::default())?;
+/// let weather = hub.open_channel("weather", ChannelConfig::default())?;
 /// let published = weather.publish(&Event::new().event("sky").data("sunny"))?;
 /// assert_eq!(published.frame.id(), Some("1k9f2-1"));
 /// assert_eq!(weather.stats().map(|stats| stats.history_events), Some(1));
@@ -32,7 +32,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(hub: SharedHub, id: ChannelId, status: Arc<Status<ChannelCloseReason>>) -> Channel {
+    pub(crate) fn new(hub: SharedHub, id: ChannelId, status: Arc<Status<ChannelCloseReason>>) -> Channel {
         Channel { hub, id, status }
     }
 
@@ -74,7 +74,7 @@ impl Channel {
     /// # use sse_core::shared::SharedHub;
     /// # use sse_core::{ChannelConfig, Event, HubConfig, Instant};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
-    /// let answer = hub.open("answer", ChannelConfig::default())?;
+    /// let answer = hub.open_channel("answer", ChannelConfig::default())?;
     /// let mut tokens = ["one", "two"].into_iter();
     /// let work = answer.publish_from(move |_| Poll::Ready(tokens.next().map(|token| Event::new().data(token))));
     /// // A runtime does this.

@@ -25,7 +25,7 @@ use super::{Channel, SharedHub};
 /// let connection = outbound.handle();
 /// connection.try_send(&Event::new().event("hello").data("only you"))?;
 /// connection.set_ping(Some(Duration::from_secs(15)));
-/// connection.set_timeout(Some(Duration::from_secs(3600)));
+/// connection.set_max_lifetime(Some(Duration::from_secs(3600)));
 /// connection.close(); // once it took the event
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -37,7 +37,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(hub: SharedHub, id: ConnectionId, status: Arc<Status<CloseReason>>) -> Connection {
+    pub(crate) fn new(hub: SharedHub, id: ConnectionId, status: Arc<Status<CloseReason>>) -> Connection {
         Connection { hub, id, status }
     }
 
@@ -61,7 +61,7 @@ impl Connection {
     /// # use sse_core::shared::SharedHub;
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant, Resume};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
-    /// let weather = hub.open("weather", ChannelConfig::default())?;
+    /// let weather = hub.open_channel("weather", ChannelConfig::default())?;
     /// weather.publish(&Event::new().data("sunny"))?;
     /// weather.publish(&Event::new().data("rain"))?;
     /// let config = ConnectionConfig { last_event_id: Some("1k9f2-1".into()), ..ConnectionConfig::default() };
@@ -82,10 +82,10 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`TrySendError`]: it cannot be encoded, or the hub does not take it. Nothing was sent then.
-    pub fn try_send(&self, event: &Event<'_>) -> Result<(), TrySendError> {
-        let frame = event.encode().map_err(TrySendError::Encode)?;
-        self.try_send_frame(&frame).map_err(TrySendError::Send)
+    /// [`ConnectionSendError`]: it cannot be encoded, or the hub does not take it. Nothing was sent then.
+    pub fn try_send(&self, event: &Event<'_>) -> Result<(), ConnectionSendError> {
+        let frame = event.encode().map_err(ConnectionSendError::Encode)?;
+        self.try_send_frame(&frame).map_err(ConnectionSendError::Send)
     }
 
     /// Sends a frame to this connection alone, if there is room for it (S2).
@@ -105,7 +105,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`TrySendError`]: it cannot be encoded, is larger than ever fits, or the connection ended.
+    /// [`ConnectionSendError`]: it cannot be encoded, is larger than ever fits, or the connection ended.
     ///
     /// ```
     /// # use sse_core::Event;
@@ -117,9 +117,9 @@ impl Connection {
     /// connection.close();
     /// # Ok(()) }
     /// ```
-    pub async fn send(&self, event: &Event<'_>) -> Result<(), TrySendError> {
-        let frame = event.encode().map_err(TrySendError::Encode)?;
-        self.send_frame(&frame).await.map_err(TrySendError::Send)
+    pub async fn send(&self, event: &Event<'_>) -> Result<(), ConnectionSendError> {
+        let frame = event.encode().map_err(ConnectionSendError::Encode)?;
+        self.send_frame(&frame).await.map_err(ConnectionSendError::Send)
     }
 
     /// Sends a frame to this connection alone, and waits until there is room for it (S2).
@@ -155,13 +155,13 @@ impl Connection {
     }
 
     /// Gives it so long to live from now on, or for ever (T2). False when it ended.
-    pub fn set_timeout(&self, life: Option<Duration>) -> bool {
-        self.hub.with(|hub, now| hub.set_timeout(now, self.id, life))
+    pub fn set_max_lifetime(&self, life: Option<Duration>) -> bool {
+        self.hub.with(|hub, now| hub.set_max_lifetime(now, self.id, life))
     }
 
     /// Ends it, once it took what was published until now. False when it ended already.
     pub fn close(&self) -> bool {
-        self.hub.with(|hub, now| hub.close(now, self.id))
+        self.hub.with(|hub, now| hub.close_connection(now, self.id))
     }
 
     /// How things stand with it; `None` when it ended.
@@ -171,7 +171,7 @@ impl Connection {
 
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
-        self.hub.with(|hub, _| hub.is_open(self.id))
+        self.hub.with(|hub, _| hub.is_connection_open(self.id))
     }
 
     /// Waits until it ended, and says why.
@@ -195,12 +195,12 @@ impl Connection {
     ///
     /// use sse_core::shared::Connection;
     ///
-    /// /// Of a connection that is configured with `OnTimeout::Report`.
+    /// /// Of a connection that is configured with `OnMaxLifetime::Report`.
     /// async fn check(connection: Connection, may_stay: impl Fn() -> bool) {
     ///     while connection.is_open() {
     ///         connection.timed_out().await;
     ///         if may_stay() {
-    ///             connection.set_timeout(Some(Duration::from_secs(60)));
+    ///             connection.set_max_lifetime(Some(Duration::from_secs(60)));
     ///         } else {
     ///             connection.close();
     ///         }
@@ -216,23 +216,23 @@ impl Connection {
 /// Why [`Connection::try_send`] or [`Connection::send`] sent nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TrySendError {
+pub enum ConnectionSendError {
     /// The event cannot be encoded.
     Encode(EncodeError),
     /// The hub does not take it.
     Send(SendError),
 }
 
-impl core::fmt::Display for TrySendError {
+impl core::fmt::Display for ConnectionSendError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            TrySendError::Encode(error) => error.fmt(f),
-            TrySendError::Send(error) => error.fmt(f),
+            ConnectionSendError::Encode(error) => error.fmt(f),
+            ConnectionSendError::Send(error) => error.fmt(f),
         }
     }
 }
 
-impl core::error::Error for TrySendError {}
+impl core::error::Error for ConnectionSendError {}
 
 impl core::fmt::Debug for Connection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

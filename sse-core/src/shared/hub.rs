@@ -5,18 +5,21 @@ use std::string::String;
 use hashbrown::HashMap;
 
 use super::observe::{self, Observer, Opening};
-use super::seats::Seats;
+use super::registry::Seats;
+use super::state::{Shared, State};
 use super::sync::{Arc, Mutex};
-use super::{Channel, Driver, Outbound, Shared, State};
+use super::{Channel, Outbound};
+use crate::adapter::Driver;
 use crate::{
-    ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, ConnectionId, Drain, Event, Hub,
-    HubConfig, Instant, OpenError, PublishError, PublishOptions, Published, Resume, Stats, SubscribeError,
+    ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, ConnectionId, DrainConfig, Event,
+    Hub, HubConfig, Instant, OpenError, PublishError, PublishOptions, Published, Resume, Stats,
+    SubscribeError,
 };
 
 /// A hub that many tasks and threads use. Cloning gives another handle on the same hub.
 #[derive(Clone)]
 pub struct SharedHub {
-    pub(super) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl SharedHub {
@@ -46,19 +49,19 @@ impl SharedHub {
     ///
     /// # Errors
     ///
-    /// [`OpenError`], as [`Hub::open`].
+    /// [`OpenError`], as [`Hub::open_channel`].
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
     /// # use sse_core::{ChannelConfig, HubConfig, Instant};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
-    /// let weather = hub.open("weather", ChannelConfig::default())?;
-    /// assert_eq!(hub.open("weather", ChannelConfig::default())?.id(), weather.id(), "there is one of a name");
+    /// let weather = hub.open_channel("weather", ChannelConfig::default())?;
+    /// assert_eq!(hub.open_channel("weather", ChannelConfig::default())?.id(), weather.id(), "there is one of a name");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
+    pub fn open_channel(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
         let opened = self.with_state(|state, now| {
-            let opened = state.hub.open(now, name, config);
+            let opened = state.hub.open_channel(now, name, config);
             state.observer.opened(&opened);
             Ok(self.channel_of(state, opened?))
         });
@@ -119,7 +122,7 @@ impl SharedHub {
     }
 
     /// Has a connection follow a channel.
-    pub(super) fn follow(
+    pub(crate) fn follow(
         &self,
         channel: ChannelId,
         connection: ConnectionId,
@@ -143,8 +146,8 @@ impl SharedHub {
     /// # use sse_core::shared::SharedHub;
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant, PublishOptions};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
-    /// let red = hub.open("red", ChannelConfig::default())?;
-    /// let blue = hub.open("blue", ChannelConfig::default())?;
+    /// let red = hub.open_channel("red", ChannelConfig::default())?;
+    /// let blue = hub.open_channel("blue", ChannelConfig::default())?;
     /// let outbound = hub.connect(ConnectionConfig::default())?;
     /// outbound.subscribe(&red)?;
     /// outbound.subscribe(&blue)?;
@@ -168,16 +171,16 @@ impl SharedHub {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use sse_core::Drain;
+    /// use sse_core::DrainConfig;
     /// # use sse_core::shared::SharedHub;
     /// # use sse_core::{ConnectError, ConnectionConfig, HubConfig, Instant};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
     ///
-    /// hub.drain(Drain { over: Duration::from_secs(5), ..Drain::default() });
+    /// hub.drain(DrainConfig { over: Duration::from_secs(5), ..DrainConfig::default() });
     /// assert_eq!(hub.connect(ConnectionConfig::default()).unwrap_err(), ConnectError::ShuttingDown);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn drain(&self, drain: Drain) {
+    pub fn drain(&self, drain: DrainConfig) {
         self.with(|hub, now| hub.drain(now, drain));
         observe::draining(&drain);
     }
@@ -229,12 +232,12 @@ impl SharedHub {
     }
 
     /// Whether this is a handle on the same hub.
-    pub(super) fn is(&self, other: &SharedHub) -> bool {
+    pub(crate) fn is(&self, other: &SharedHub) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Does work under the lock, and then wakes the driver if there is something for it to do.
-    pub(super) fn with_state<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
+    pub(crate) fn with_state<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = (self.shared.clock)();
         let mut state = self.shared.lock();
         let result = work(&mut state, now);
@@ -253,23 +256,4 @@ impl core::fmt::Debug for SharedHub {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("SharedHub").field("hub", &self.shared.lock().hub).finish()
     }
-}
-
-/// An epoch that differs from run to run, for a single server: the time since 1970 at its start, in base 36 of whole
-/// milliseconds (H2).
-///
-/// ```
-/// use std::time::Duration;
-///
-/// assert_eq!(sse_core::shared::epoch_of(Duration::from_secs(1_800_000_000)), "mywpiww0");
-/// ```
-pub fn epoch_of(since_1970: core::time::Duration) -> String {
-    let mut millis = since_1970.as_millis();
-    let mut digits = std::vec::Vec::new();
-    while millis > 0 || digits.is_empty() {
-        let digit = u32::try_from(millis.checked_rem(36).unwrap_or(0)).unwrap_or(0);
-        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
-        millis = millis.checked_div(36).unwrap_or(0);
-    }
-    digits.iter().rev().collect()
 }

@@ -7,13 +7,14 @@
 //! use std::sync::Arc;
 //! use std::task::{Context, Poll, Wake, Waker};
 //!
-//! use sse_core::shared::{SharedHub, Turn};
+//! use sse_core::adapter::Turn;
+//! use sse_core::shared::SharedHub;
 //! use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant};
 //!
 //! // An adapter does this with its runtime's clock, and runs the driver on a task of its own.
 //! let (hub, mut driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
 //!
-//! let weather = hub.open("weather", ChannelConfig::default())?;
+//! let weather = hub.open_channel("weather", ChannelConfig::default())?;
 //! let mut outbound = hub.connect(ConnectionConfig::default())?;
 //! outbound.subscribe(&weather)?;
 //! weather.publish(&Event::new().data("sunny"))?;
@@ -53,16 +54,16 @@
 //! | who | holds | what dropping it does |
 //! | --- | --- | --- |
 //! | the application | [`SharedHub`], [`Channel`], [`Connection`]: cheap to clone | nothing, but for the last `SharedHub`: its driver ends |
-//! | who writes to a client | [`Outbound`], or [`Fed`] around it | disconnects |
-//! | an adapter with transports of its own | [`Line`], [`Lines`], [`Serve`], and a [`Socket`] for them | disconnects |
+//! | who writes to a client | [`Outbound`], or [`SourceConnection`] around it | disconnects |
+//! | an adapter with transports of its own | [`ConnectionWriter`], [`SocketSet`], [`ServeConnection`], and a [`Socket`] for them | disconnects |
 //! | an adapter, once for each hub | [`Driver`], and a [`Timer`] for it | nobody hears of events any more |
 //!
 //! # What it costs
 //!
 //! A call takes the hub's lock once; it is never held while bytes are written, a waker is called, or something waits.
 //! Publishing wakes the driver, if it sleeps, and the driver the connections, a bounded number in one turn. Beside what
-//! it costs in the hub, a connection costs 40 bytes and the waker of its task; a line of [`Lines`] has no task, and a
-//! waker only where its socket [wakes](Socket::wakes). A status is made for those alone that a [`Connection`] was asked of.
+//! it costs in the hub, a connection costs 40 bytes and the waker of its task; a line of [`SocketSet`] has no task, and a
+//! waker only where its socket [wakes](Socket::registers_waker). A status is made for those alone that a [`Connection`] was asked of.
 //!
 //! # Panics
 //!
@@ -71,93 +72,21 @@
 
 mod channel;
 mod connection;
-mod driver;
-mod fed;
-mod http;
 mod hub;
-mod line;
-mod lines;
-mod observe;
+pub(crate) mod observe;
 mod outbound;
+pub(crate) mod registry;
 #[cfg(all(test, shuttle))]
 mod schedules;
-mod seats;
-mod socket;
-mod status;
-mod sync;
-mod waking;
-
-use std::task::Waker;
-
-use hashbrown::HashMap;
-
-use crate::{ChannelCloseReason, ChannelId, Hub, Instant};
+pub(crate) mod state;
+pub(crate) mod status;
+pub(crate) mod sync;
+pub(crate) mod wakers;
 
 pub use channel::Channel;
-pub use connection::{Connection, TrySendError};
-pub use driver::{Driver, Timer, Turn};
-pub use fed::Fed;
-pub use http::{Framing, HEADERS};
-pub use hub::{SharedHub, epoch_of};
-pub use line::Line;
-pub use lines::{Attach, Lines};
+pub use connection::{Connection, ConnectionSendError};
+pub use hub::SharedHub;
 #[cfg(feature = "metrics")]
 pub use observe::MetricsConfig;
 pub use outbound::Outbound;
-pub use socket::{Serve, Socket};
-
-use observe::Observer;
-use seats::Seats;
-use status::Status;
-use sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-struct Shared {
-    state: Mutex<State>,
-    clock: std::boxed::Box<dyn Fn() -> Instant + Send + Sync>,
-}
-
-struct State {
-    hub: Hub,
-    seats: Seats,
-    /// Of the channels that a handle was made for.
-    channels: HashMap<ChannelId, Arc<Status<ChannelCloseReason>>>,
-    driver: Option<Sleeping>,
-    observer: Observer,
-}
-
-/// The driver, while it sleeps.
-struct Sleeping {
-    waker: Waker,
-    until: Option<Instant>,
-}
-
-impl Shared {
-    /// A thread that panicked elsewhere leaves no half-done work here: the hub does not panic.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// The driver's waker, if it sleeps longer than it may.
-    fn driver_to_wake(&mut self) -> Option<Waker> {
-        let next = self.observer.next_turn(self.hub.poll_timeout())?;
-        match &self.driver {
-            Some(sleeping) if sleeping.until.is_none_or(|until| next < until) => {
-                self.driver.take().map(|sleeping| sleeping.waker)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // The driver finds out that nobody is left to drive for.
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(driver) = state.driver.take() {
-            driver.waker.wake();
-        }
-        state.observer.last_report(&state.hub).tell(&self.clock);
-    }
-}
+pub(crate) use outbound::{LARGE_FRAME, WRITE_BYTES, copy, share};

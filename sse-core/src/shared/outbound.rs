@@ -10,14 +10,14 @@ use crate::{CloseReason, ConnectionId, Resume, SubscribeError};
 
 use super::status::Status;
 use super::sync::Arc;
-use super::waking::SleeperRef;
+use super::wakers::SleeperRef;
 use super::{Channel, Connection, SharedHub};
 
 /// A frame at least this long goes out by itself, without a copy; shorter ones are put together (X9).
-pub(super) const LARGE_FRAME: usize = 8 * 1024;
+pub(crate) const LARGE_FRAME: usize = 8 * 1024;
 
 /// How many bytes are put together for one write, unless a single frame has more.
-pub(super) const WRITE_BYTES: usize = 16 * 1024;
+pub(crate) const WRITE_BYTES: usize = 16 * 1024;
 
 /// The bytes of one connection, for whoever writes them to its transport. Dropping it disconnects (X4).
 ///
@@ -28,7 +28,7 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    pub(super) fn new(hub: SharedHub, id: ConnectionId) -> Outbound {
+    pub(crate) fn new(hub: SharedHub, id: ConnectionId) -> Outbound {
         Outbound { hub, id }
     }
 
@@ -67,7 +67,7 @@ impl Outbound {
     /// ended.
     ///
     /// What is returned counts as taken: it has to be written, or the connection dropped. A transport that tells how
-    /// much of a write it took is better served by a [`Line`](super::Line).
+    /// much of a write it took is better served by a [`ConnectionWriter`](super::Line).
     ///
     /// # Cost
     ///
@@ -86,7 +86,7 @@ impl Outbound {
                 return Poll::Ready(Some(bytes));
             }
             drop(window);
-            if state.hub.is_open(id) && state.waits(id, SleeperRef::Task(cx.waker()), woken) {
+            if state.hub.is_connection_open(id) && state.waits(id, SleeperRef::Task(cx.waker()), woken) {
                 Poll::Pending
             } else {
                 Poll::Ready(None)
@@ -137,7 +137,7 @@ impl Outbound {
     }
 
     /// The same, for whoever is to be woken.
-    pub(super) fn poll_ended_for(&self, sleeper: SleeperRef<'_>) -> Poll<CloseReason> {
+    pub(crate) fn poll_ended_for(&self, sleeper: SleeperRef<'_>) -> Poll<CloseReason> {
         let id = self.id;
         self.hub.with_woken(|state, _, woken| {
             if let Some(reason) = state.seats.closed(id) {
@@ -151,14 +151,14 @@ impl Outbound {
 }
 
 /// Takes the first frame of a window out, but for its last byte, without a copy.
-pub(super) fn share(window: &mut Transmit<'_>) -> Bytes {
+pub(crate) fn share(window: &mut Transmit<'_>) -> Bytes {
     let frame = window.first_frame().unwrap_or_default();
     window.advance(frame.len().saturating_sub(1));
     frame
 }
 
 /// Copies the first bytes of a window behind what is in `into`, and takes them out but for the last.
-pub(super) fn copy(window: &mut Transmit<'_>, count: usize, into: &mut Vec<u8>) {
+pub(crate) fn copy(window: &mut Transmit<'_>, count: usize, into: &mut Vec<u8>) {
     let mut left = count.saturating_sub(1);
     while left > 0 {
         let chunk = window.chunk();

@@ -26,7 +26,7 @@ impl Future for Drive {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.0.turn(cx.waker()) {
             Turn::Done => Poll::Ready(()),
-            Turn::Again => {
+            Turn::Yield => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -51,7 +51,7 @@ fn explore(work: fn(&SharedHub)) {
 
 fn connect(hub: &SharedHub) -> Outbound {
     let stream = hub.connect(ConnectionConfig { announce_position: false, ..Default::default() }).unwrap();
-    stream.subscribe(&hub.open("a", ChannelConfig::default()).unwrap()).unwrap();
+    stream.subscribe(&hub.open_channel("a", ChannelConfig::default()).unwrap()).unwrap();
     stream
 }
 
@@ -165,11 +165,11 @@ impl Socket for Kept {
 #[test]
 fn schedules_one_loop_of_lines_misses_no_wake_up_and_ends() {
     explore(|hub| {
-        let (mut lines, attach) = Lines::new();
+        let (mut lines, attach) = SocketSet::new();
         let serving = thread::spawn(move || {
             block_on(poll_fn(|cx| match lines.turn(cx, |_, _| Ok(())) {
                 Turn::Done => Poll::Ready(()),
-                Turn::Again => {
+                Turn::Yield => {
                     cx.waker().wake_by_ref();
                     Poll::Pending
                 }

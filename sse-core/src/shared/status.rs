@@ -6,13 +6,13 @@ use std::vec::Vec;
 use super::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is known of a connection or a channel by those who hold handles on it; `R` is why it ended.
-pub(super) struct Status<R> {
+pub(crate) struct Status<R> {
     waiting: Mutex<Waiting<R>>,
 }
 
-pub(super) struct Waiting<R> {
-    pub(super) closed: Option<R>,
-    pub(super) timed_out: bool,
+pub(crate) struct Waiting<R> {
+    pub(crate) closed: Option<R>,
+    pub(crate) timed_out: bool,
     /// Who waits for what, each under a number of its own.
     waiters: Vec<(u64, For, Waker)>,
     next_waiter: u64,
@@ -20,7 +20,7 @@ pub(super) struct Waiting<R> {
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
+pub(crate) enum For {
     /// The end, or the end of its time.
     News,
     /// Room for what is to be sent.
@@ -28,7 +28,7 @@ pub(super) enum For {
 }
 
 /// One future that waits. When it is dropped, nothing of it stays behind.
-pub(super) struct Waiter<'a, R> {
+pub(crate) struct Waiter<'a, R> {
     status: &'a Status<R>,
     number: u64,
     what: For,
@@ -43,32 +43,32 @@ impl<R> Default for Status<R> {
 
 impl<R: Copy> Status<R> {
     /// That of something which ended before anybody asked.
-    pub(super) fn of_closed(reason: R) -> Status<R> {
+    pub(crate) fn of_closed(reason: R) -> Status<R> {
         let status = Status::default();
         status.lock().closed = Some(reason);
         status
     }
 
     /// Notes the end; all who wait are added to `wakers`.
-    pub(super) fn close(&self, reason: R, wakers: &mut Vec<Waker>) {
+    pub(crate) fn close(&self, reason: R, wakers: &mut Vec<Waker>) {
         let mut waiting = self.lock();
         waiting.closed.get_or_insert(reason);
         wakers.extend(waiting.waiters.drain(..).map(|(.., waker)| waker));
     }
 
     /// Notes that its life is over; those who wait for news are added to `wakers`.
-    pub(super) fn time_out(&self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn time_out(&self, wakers: &mut Vec<Waker>) {
         let mut waiting = self.lock();
         waiting.timed_out = true;
         waiting.wake(For::News, wakers);
     }
 
     /// Something was taken: those who wait for room are added to `wakers`.
-    pub(super) fn made_room(&self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn made_room(&self, wakers: &mut Vec<Waker>) {
         self.lock().wake(For::Room, wakers);
     }
 
-    pub(super) fn waiter(&self, what: For) -> Waiter<'_, R> {
+    pub(crate) fn waiter(&self, what: For) -> Waiter<'_, R> {
         let mut waiting = self.lock();
         let number = waiting.next_waiter;
         waiting.next_waiter = number.wrapping_add(1);
@@ -89,7 +89,7 @@ impl<R> Waiting<R> {
 
 impl<R: Copy> Waiter<'_, R> {
     /// Asks for an answer, and is woken when there may be one.
-    pub(super) fn poll<T>(
+    pub(crate) fn poll<T>(
         &self,
         cx: &mut Context<'_>,
         ask: impl FnOnce(&mut Waiting<R>) -> Option<T>,

@@ -1,14 +1,14 @@
 //! The locks of this module: those of the standard library, or under `--cfg shuttle` those of a scheduler that tries
 //! many orders of the threads.
 
-pub(super) use std::sync::PoisonError;
+pub(crate) use std::sync::PoisonError;
 #[cfg(not(all(test, shuttle)))]
-pub(super) use std::sync::atomic::AtomicBool;
-pub(super) use std::sync::atomic::Ordering;
+pub(crate) use std::sync::atomic::AtomicBool;
+pub(crate) use std::sync::atomic::Ordering;
 #[cfg(not(all(test, shuttle)))]
-pub(super) use std::sync::{Arc, Mutex, MutexGuard, Weak};
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 #[cfg(all(test, shuttle))]
-pub(super) use shuttle::sync::atomic::AtomicBool;
+pub(crate) use shuttle::sync::atomic::AtomicBool;
 #[cfg(all(test, shuttle))]
-pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard, Weak};
+pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, Weak};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-use sse_core::shared::{Driver, Outbound, SharedHub, Turn};
+use sse_core::adapter::{Driver, Turn};
+use sse_core::shared::{Outbound, SharedHub};
 use sse_core::{ConnectionConfig, HubConfig, Instant};
 
 /// A hub, its driver, and what time it is.
@@ -27,7 +28,7 @@ impl World {
     pub(crate) fn drive(&mut self) -> Option<Instant> {
         loop {
             match self.driver.turn(Waker::noop()) {
-                Turn::Again => {}
+                Turn::Yield => {}
                 Turn::Sleep(until) => return until,
                 Turn::Done => panic!("the test holds the hub"),
             }

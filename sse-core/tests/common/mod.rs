@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Buf;
 use sse_core::{
     Action, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, Decoder, Event, Frame,
-    HistoryConfig, Hub, HubConfig, Instant, LastEventId, Message, OnTimeout, Position, Positions,
+    HistoryConfig, Hub, HubConfig, Instant, LastEventId, Message, OnMaxLifetime, Position, PositionSource,
     PublishOptions, Published, Resume,
 };
 
@@ -28,7 +28,7 @@ impl World {
 
     /// A hub that is fed its positions, all of them above `after`.
     pub(crate) fn fed(after: u64) -> World {
-        let positions = Positions::Fed { after: Position::new(after) };
+        let positions = PositionSource::External { after: Position::new(after) };
         World::with(HubConfig { positions, ..HubConfig::default() })
     }
 
@@ -62,7 +62,7 @@ impl World {
     }
 
     pub(crate) fn open_with(&mut self, name: &str, config: ChannelConfig) -> ChannelId {
-        self.hub.open(self.now, name, config).unwrap()
+        self.hub.open_channel(self.now, name, config).unwrap()
     }
 
     /// A channel that keeps so many events.
@@ -240,6 +240,6 @@ pub(crate) fn without_pings(w: &mut World) -> ConnectionId {
     w.connect_with(ConnectionConfig { ping: None, ..quiet() })
 }
 
-pub(crate) fn with_life(w: &mut World, timeout: Duration, on_timeout: OnTimeout) -> ConnectionId {
-    w.connect_with(ConnectionConfig { timeout: Some(timeout), on_timeout, ..quiet() })
+pub(crate) fn with_life(w: &mut World, timeout: Duration, on_max_lifetime: OnMaxLifetime) -> ConnectionId {
+    w.connect_with(ConnectionConfig { max_lifetime: Some(timeout), on_max_lifetime, ..quiet() })
 }

@@ -33,18 +33,18 @@ fn pending(side: &Side) {
 
 fn connection(side: &Side, conn: usize) {
     let (c, id) = (&side.model.conns[conn], side.id(conn));
-    assert_eq!(side.hub.is_open(id), c.is_alive, "{id}");
-    let followed: Vec<_> = side.hub.followed(id).collect();
+    assert_eq!(side.hub.is_connection_open(id), c.is_alive, "{id}");
+    let followed: Vec<_> = side.hub.subscriptions(id).collect();
     let expected: Vec<_> = c.subs.iter().map(|sub| side.model.chans[sub.chan].id).collect();
     assert_eq!(followed, if c.is_alive { expected } else { vec![] });
-    let origin = side.hub.origin(id).map(|(at, last)| (at, last.cloned()));
+    let origin = side.hub.connection_origin(id).map(|(at, last)| (at, last.cloned()));
     assert_eq!(origin, c.is_alive.then(|| (c.opened_at, c.config.last_event_id.clone())));
 }
 
 fn channel(side: &Side, chan: usize) {
     let channel = &side.model.chans[chan];
     let is_open = channel.state == State::Open;
-    assert_eq!(side.hub.name(channel.id), is_open.then_some(channel.name.as_str()));
+    assert_eq!(side.hub.channel_name(channel.id), is_open.then_some(channel.name.as_str()));
     if is_open {
         assert_eq!(side.hub.channel(&channel.name), Some(channel.id));
     }

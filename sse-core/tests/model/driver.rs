@@ -1,7 +1,7 @@
 //! What a driver does: time, actions, bytes.
 
 use sse_core::bytes::Buf;
-use sse_core::{Action, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES};
+use sse_core::{Action, Transmit};
 
 use super::op::Take;
 use super::side::Side;
@@ -11,7 +11,7 @@ impl Side {
         self.model.observe(self.clock);
         self.hub.handle_timeout(self.clock);
         let hub = &self.hub;
-        self.model.handle_timeout(|id| hub.is_open(id));
+        self.model.handle_timeout(|id| hub.is_connection_open(id));
     }
 
     pub(crate) fn poll(&mut self) {
@@ -96,7 +96,7 @@ impl Side {
         let mut window = self.hub.transmit(self.clock, self.model.conns[conn].id);
         assert_eq!(window.remaining(), whole.len(), "the window should be {:?}", text(&whole));
         assert_eq!(text(window.chunk()), text(expected.first().map_or(&[][..], Vec::as_slice)));
-        let mut slices = [std::io::IoSlice::new(b""); MAX_WINDOW_FRAMES + 1];
+        let mut slices = [std::io::IoSlice::new(b""); Transmit::MAX_FRAMES + 1];
         let filled = window.chunks_vectored(&mut slices);
         let vectored: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
         assert_eq!(text(&vectored), text(&whole), "D9");
@@ -160,9 +160,9 @@ impl Side {
     fn expected(&self, conn: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut bytes = 0;
-        for item in self.model.due(conn).into_iter().take(MAX_WINDOW_FRAMES) {
+        for item in self.model.due(conn).into_iter().take(Transmit::MAX_FRAMES) {
             bytes += item.wire.len();
-            if bytes > MAX_WINDOW_BYTES && !frames.is_empty() {
+            if bytes > Transmit::MAX_BYTES && !frames.is_empty() {
                 break;
             }
             frames.push(item.wire);

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sse_core::{
-    BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, Ids, LagPolicy,
-    LastEventId, Limits, OnClose, OnTimeout, Position, Positions, Start,
+    BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, IdSource, LagPolicy,
+    LastEventId, Limits, OnClose, OnMaxLifetime, Position, PositionSource, StartFrom,
 };
 
 use super::naive::EPOCH;
@@ -42,9 +42,13 @@ pub(crate) fn hub(setup: &Setup) -> HubConfig {
     let all = Limits::default();
     HubConfig {
         epoch: EPOCH.into(),
-        positions: if setup.fed { Positions::Fed { after } } else { Positions::Own { after } },
+        positions: if setup.fed {
+            PositionSource::External { after }
+        } else {
+            PositionSource::Local { after }
+        },
         seed: u64::from(setup.seed),
-        stall: setup.stall.map(time),
+        stall_timeout: setup.stall.map(time),
         limits: Limits {
             connections: limit(setup.connections, all.connections),
             channels: limit(setup.channels, all.channels),
@@ -60,8 +64,8 @@ pub(crate) fn connection(client: &Client, head: u64) -> ConnectionConfig {
     ConnectionConfig {
         last_event_id: last_event_id(client.id, head),
         ping: client.ping.map(time),
-        timeout: client.timeout.map(time),
-        on_timeout: if client.is_reported { OnTimeout::Report } else { OnTimeout::Close },
+        max_lifetime: client.timeout.map(time),
+        on_max_lifetime: if client.is_reported { OnMaxLifetime::Report } else { OnMaxLifetime::Close },
         announce_position: !client.is_silent,
         direct_bytes: client.direct_bytes.map_or(1 << 20, usize::from),
     }
@@ -110,11 +114,11 @@ pub(crate) fn channel(log: &Log) -> ChannelConfig {
             }),
             bytes: log.backlog_bytes.map_or(1 << 20, usize::from),
         },
-        ids: if log.ids_are_own { Ids::Application } else { Ids::Hub },
+        ids: if log.ids_are_own { IdSource::Application } else { IdSource::Hub },
         start: match log.start % 5 {
-            0 => Start::Live,
-            1 => Start::All,
-            events => Start::Last(usize::from(events) - 2),
+            0 => StartFrom::Live,
+            1 => StartFrom::All,
+            events => StartFrom::Last(usize::from(events) - 2),
         },
         on_gap: [GapPolicy::Reset, GapPolicy::Kept, GapPolicy::Live][usize::from(log.on_gap % 3)],
         on_lag: if log.skips { LagPolicy::Skip } else { LagPolicy::Close },

@@ -33,7 +33,7 @@ impl Side {
             after: hub.head().get(),
             seed: config.seed,
             // The shortest stall time is a millisecond.
-            stall: config.stall.map(|stall| stall.max(Duration::from_millis(1))),
+            stall: config.stall_timeout.map(|stall| stall.max(Duration::from_millis(1))),
             limits: config.limits,
             is_shut_down: false,
             head: hub.head().get(),
@@ -65,7 +65,7 @@ impl Side {
             Op::ShutDown => self.shut_down(),
             Op::SetPing(connection, time) => self.on_connection(*connection, |s, c| s.set_ping(c, *time)),
             Op::SetTimeout(connection, time) => {
-                self.on_connection(*connection, |s, c| s.set_timeout(c, *time));
+                self.on_connection(*connection, |s, c| s.set_max_lifetime(c, *time));
             }
             Op::Advance(time) => {
                 self.clock = self.clock.max(self.model.now).saturating_add(settings::time(*time));
@@ -156,7 +156,7 @@ impl Side {
 
     fn close(&mut self, conn: usize) {
         let now = self.observed();
-        assert_eq!(self.hub.close(now, self.id(conn)), self.model.conns[conn].is_alive);
+        assert_eq!(self.hub.close_connection(now, self.id(conn)), self.model.conns[conn].is_alive);
         self.model.begin_close(conn, CloseReason::Requested);
     }
 
@@ -171,7 +171,7 @@ impl Side {
     fn open(&mut self, name: u8, log: &Log) {
         let now = self.observed();
         let name = match name {
-            u8::MAX => "n".repeat(sse_core::MAX_NAME_BYTES + 1),
+            u8::MAX => "n".repeat(sse_core::Limits::MAX_NAME_BYTES + 1),
             name => ["", "a", "b", "c"][usize::from(name % 4)].to_owned(),
         };
         let config = settings::channel(log);
@@ -179,14 +179,14 @@ impl Side {
         let there = self.model.chans.iter().find(|chan| chan.state == State::Open && chan.name == name);
         let expected = match there {
             Some(channel) => Some(Ok(channel.id)),
-            None if name.len() > sse_core::MAX_NAME_BYTES => {
-                let (bytes, limit) = (name.len(), sse_core::MAX_NAME_BYTES);
+            None if name.len() > sse_core::Limits::MAX_NAME_BYTES => {
+                let (bytes, limit) = (name.len(), sse_core::Limits::MAX_NAME_BYTES);
                 Some(Err(OpenError::NameTooLong { bytes, limit }))
             }
             None if self.model.stats().channels >= limit => Some(Err(OpenError::TooManyChannels { limit })),
             None => None,
         };
-        let opened = self.hub.open(now, &name, config.clone());
+        let opened = self.hub.open_channel(now, &name, config.clone());
         if let Some(expected) = expected {
             return assert_eq!(opened, expected);
         }
@@ -297,12 +297,12 @@ impl Side {
         }
     }
 
-    fn set_timeout(&mut self, conn: usize, time: Option<u8>) {
+    fn set_max_lifetime(&mut self, conn: usize, time: Option<u8>) {
         let now = self.observed();
         let life = time.map(settings::time);
         let c = &self.model.conns[conn];
         let is_open = c.is_alive && c.is_open();
-        assert_eq!(self.hub.set_timeout(now, self.id(conn), life), is_open);
+        assert_eq!(self.hub.set_max_lifetime(now, self.id(conn), life), is_open);
         if is_open {
             let now = self.model.now;
             self.model.conns[conn].expires = life.and_then(|life| now.checked_add(life));

@@ -4,7 +4,7 @@ use sse_core::ChannelId;
 
 use super::server::Channel;
 use super::settings;
-use super::world::{CLIENTS, NAMES, Positions, World};
+use super::world::{CLIENTS, NAMES, PositionSource, World};
 
 impl World {
     pub(crate) fn close_channel(&mut self) {
@@ -23,13 +23,13 @@ impl World {
             assert!(self.servers[server].channels.contains_key(&channel));
             return channel;
         }
-        if self.positions == Positions::Own {
+        if self.positions == PositionSource::Local {
             self.configs[name] = settings::channel(&mut self.random);
         }
         let config = self.configs[name].clone();
         let now = self.clock();
         let state = &mut self.servers[server];
-        let channel = state.hub.open(now, NAMES[name], config.clone()).expect("no limit");
+        let channel = state.hub.open_channel(now, NAMES[name], config.clone()).expect("no limit");
         let opened = state.head();
         self.say(|_| {
             format!("server {server} opens {} as {channel} after {opened}: {config:?}", NAMES[name])

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, Opening};
 use super::server::Server;
-use super::world::{CLIENTS, Positions, World};
+use super::world::{CLIENTS, PositionSource, World};
 
 impl World {
     /// What holds whenever one looks: bounds, and what the counters say.
@@ -70,7 +70,7 @@ impl World {
             let state = &self.servers[server];
             let lost = state.hub.stats().live_only_lost;
             // What comes for one channel after the other may be passed by the connections of both.
-            let is_exact = self.positions == Positions::Own;
+            let is_exact = self.positions == PositionSource::Local;
             assert!(state.missed_live_only <= lost || !is_exact, "live-only events were lost");
             self.check_channels(server);
         }
@@ -133,7 +133,7 @@ impl World {
     pub(crate) fn settle(&mut self) {
         self.say(|_| "quiescence".to_owned());
         self.is_settling = true;
-        if self.positions == Positions::Fed {
+        if self.positions == PositionSource::External {
             for server in 0..self.servers.len() {
                 while self.servers[server].fed < self.feed.len() {
                     self.feed(server);

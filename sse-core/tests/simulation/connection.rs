@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
-use sse_core::{ChannelId, ConnectionId, Decoder, Frame, Instant, Message, OnTimeout};
+use sse_core::{ChannelId, ConnectionId, Decoder, Frame, Instant, Message, OnMaxLifetime};
 
 /// What its first bytes have to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(crate) struct Connection {
     pub(crate) ping_since: Instant,
     pub(crate) is_first_ping: bool,
     pub(crate) expires: Option<Instant>,
-    pub(crate) on_timeout: OnTimeout,
+    pub(crate) on_max_lifetime: OnMaxLifetime,
     pub(crate) has_new_timers: bool,
     pub(crate) subscriptions: Vec<Subscription>,
     /// Channels, by name, that it still has to subscribe to.
@@ -145,7 +145,7 @@ impl Connection {
             ping_since: now,
             is_first_ping: true,
             expires: None,
-            on_timeout: OnTimeout::Close,
+            on_max_lifetime: OnMaxLifetime::Close,
             has_new_timers: false,
             subscriptions: Vec::new(),
             pending: Vec::new(),

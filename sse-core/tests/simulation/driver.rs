@@ -1,11 +1,11 @@
 //! How actions are polled and bytes move.
 
 use bytes::Buf;
-use sse_core::{Action, CloseReason, ConnectionId, Instant, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, OnTimeout};
+use sse_core::{Action, CloseReason, ConnectionId, Instant, OnMaxLifetime, Transmit};
 
 use super::connection::{Block, Connection, Opening};
 use super::window::{examine, position_block, reset_block, take_part};
-use super::world::{CLIENTS, Positions, World};
+use super::world::{CLIENTS, PositionSource, World};
 
 impl World {
     /// Polls some of the actions of a server.
@@ -69,7 +69,7 @@ impl World {
             Action::TimedOut(id) => {
                 let client = self.client_of(server, id).expect("an open connection");
                 let connection = self.clients[client].connection.as_mut().expect("open");
-                assert_eq!(connection.on_timeout, OnTimeout::Report);
+                assert_eq!(connection.on_max_lifetime, OnMaxLifetime::Report);
                 // It may have been given more time before this was polled.
                 let expired = connection.expires.take_if(|at| *at <= self.now);
                 assert!(expired.is_some() || connection.has_new_timers);
@@ -91,7 +91,7 @@ impl World {
                     owed.channels.retain(|known| *known != channel);
                     owed.is_optional |= owed.channels.is_empty();
                 }
-                if let (Some(name), Positions::Fed) = (name, self.positions) {
+                if let (Some(name), PositionSource::External) = (name, self.positions) {
                     // Another server may not know of the loss, once the id has passed a part of it.
                     let epoch = self.servers[server].epoch;
                     self.clients[client].excuse_through(&self.truth, name, epoch, through);
@@ -136,7 +136,8 @@ impl World {
                     let Some(channel) = server.channels.get(&subscription.channel) else { return true };
                     let lost = connection.newest_event + 1..=stats.floor.get();
                     // Where a fed hub stands, something may have been lost or be still to come.
-                    let is_unsure = stats.floor.get() == channel.opened && self.positions == Positions::Fed;
+                    let is_unsure =
+                        stats.floor.get() == channel.opened && self.positions == PositionSource::External;
                     is_unsure
                         || channel
                             .log
@@ -146,7 +147,7 @@ impl World {
                 assert!(has_lost || connection.has_left, "it lagged, but lost nothing");
             }
             CloseReason::TimedOut => {
-                assert_eq!(connection.on_timeout, OnTimeout::Close);
+                assert_eq!(connection.on_max_lifetime, OnMaxLifetime::Close);
                 assert!(connection.expires.is_some_and(|at| at <= self.now));
             }
             CloseReason::Stalled => {
@@ -199,7 +200,7 @@ impl World {
         let taken_nothing = taken.is_empty();
         self.has_taken(client, &shown, taken, has_lagged);
         // Of one that has ended, with the action that says so still to be polled, what was known stands.
-        let has_ended = taken_nothing && !self.servers[server].hub.is_open(id);
+        let has_ended = taken_nothing && !self.servers[server].hub.is_connection_open(id);
         if remaining == 0
             && !has_ended
             && let Some(connection) = &mut self.clients[client].connection
@@ -225,13 +226,13 @@ impl World {
         connection.is_planned |= has_lagged || !taken.is_empty();
         let server = connection.server;
         let begun = connection.partial.len();
-        let is_over = shown.is_empty() && self.servers[server].hub.origin(connection.id).is_none();
+        let is_over = shown.is_empty() && self.servers[server].hub.connection_origin(connection.id).is_none();
         self.say(|_| format!("{} takes {} of {}", connection.id, taken.len(), shown.len()));
         let whole: Vec<u8> = connection.partial.iter().chain(shown).copied().collect();
         assert!(whole.is_empty() || whole.ends_with(b"\n\n") || is_over, "a window of whole frames");
         let frames = whole.windows(2).filter(|pair| pair == b"\n\n").count();
-        assert!(frames <= MAX_WINDOW_FRAMES);
-        assert!(shown.len() <= MAX_WINDOW_BYTES || frames == 1, "{} bytes, {begun} begun", shown.len());
+        assert!(frames <= Transmit::MAX_FRAMES);
+        assert!(shown.len() <= Transmit::MAX_BYTES || frames == 1, "{} bytes, {begun} begun", shown.len());
         if !taken.is_empty() {
             if connection.partial.is_empty() {
                 (connection.begun_ping, connection.quiet_since) = (connection.ping, connection.taken_at);
@@ -261,7 +262,7 @@ impl World {
         if let Some(position) = position_block(epoch, &block) {
             assert_eq!(opening, Opening::Announce, "the position {position} was announced");
             connection.announced = position;
-            if self.positions == Positions::Fed {
+            if self.positions == PositionSource::External {
                 // It may be fed for a channel that was followed since the first byte.
                 connection.owed.remove(&position);
             }
@@ -293,7 +294,7 @@ impl World {
         assert!(position <= server.head().max(connection.asked_position.unwrap_or(0)));
         if opening == Opening::Reset {
             let begins = connection.first_head;
-            let tie = u64::from(self.positions == Positions::Fed);
+            let tie = u64::from(self.positions == PositionSource::External);
             // One that tells of nothing may have ended with its channel.
             let ends = connection.subscriptions.iter().map(|s| s.head).max().unwrap_or(begins);
             assert!((begins.saturating_sub(tie)..=ends.max(begins)).contains(&position));
@@ -333,7 +334,7 @@ impl World {
         let is_orphan = std::mem::take(&mut connection.has_orphan) && !is_due;
         assert!(is_due || is_orphan, "event {number} was not due");
         assert!(position > connection.newest_event, "event {number} is out of order");
-        let tie = u64::from(self.positions == Positions::Own);
+        let tie = u64::from(self.positions == PositionSource::Local);
         assert!(
             position >= connection.newest_direct + tie || is_orphan || connection.newest_direct == 0,
             "event {number} behind a later direct frame"
@@ -349,7 +350,8 @@ impl World {
         connection.newest_event = position;
         connection.received.insert(number);
         if !self.settings.reuses_ids {
-            self.clients[client].receive(number, truth.is_replayable || self.positions == Positions::Own);
+            self.clients[client]
+                .receive(number, truth.is_replayable || self.positions == PositionSource::Local);
         } else {
             self.clients[client].receive(number, false);
         }

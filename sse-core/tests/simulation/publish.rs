@@ -7,7 +7,7 @@ use sse_core::{ChannelId, ConnectionId, Event, Frame, Position, PublishOptions, 
 
 use super::connection::Owed;
 use super::server::{Entry, Truth};
-use super::world::{CLIENTS, Positions, World};
+use super::world::{CLIENTS, PositionSource, World};
 
 /// One event that all servers are fed.
 pub(crate) struct Fed {
@@ -28,8 +28,8 @@ impl World {
         };
         for _ in 0..times {
             match self.positions {
-                Positions::Own => self.publish_own(),
-                Positions::Fed => {
+                PositionSource::Local => self.publish_own(),
+                PositionSource::External => {
                     if self.random.chance(40) {
                         self.publish_to_feed();
                     }
@@ -185,7 +185,10 @@ impl World {
             .iter()
             .filter_map(|name| {
                 let server = &self.servers[server];
-                server.channels.iter().find(|(id, c)| c.name == *name && server.hub.name(**id).is_some())
+                server
+                    .channels
+                    .iter()
+                    .find(|(id, c)| c.name == *name && server.hub.channel_name(**id).is_some())
             })
             .filter(|(_, channel)| position < self.servers[server].head() || channel.newest() >= position)
             .map(|(id, _)| *id)
@@ -278,7 +281,7 @@ impl World {
             at: self.now,
             is_replayable: truth.is_replayable,
             channels: Vec::new(),
-            is_optional: (self.positions == Positions::Fed && is_rest)
+            is_optional: (self.positions == PositionSource::External && is_rest)
                 || connection.may_close
                 || connection.end.is_some(),
         });

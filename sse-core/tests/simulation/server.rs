@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sse_core::{ChannelConfig, ChannelId, ChannelStats, ConnectionId, Hub, Instant, Start};
+use sse_core::{ChannelConfig, ChannelId, ChannelStats, ConnectionId, Hub, Instant, StartFrom};
 
 /// An event as it was published, whatever became of it.
 pub(crate) struct Truth {
@@ -98,11 +98,12 @@ impl Channel {
         let newest = self.log[..live_index].last().map_or(0, |entry| entry.position);
         let kept: Vec<_> = kept.iter().filter(|entry| entry.position <= newest).collect();
         match self.config.start {
-            Start::Live => None,
-            Start::All => Some(floor),
-            Start::Last(events) => {
+            StartFrom::Live => None,
+            StartFrom::All => Some(floor),
+            StartFrom::Last(events) => {
                 Some((kept.get(kept.len().saturating_sub(events))?.position - 1).max(floor))
             }
+            other => panic!("the simulation does not know {other:?}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sse_core::{
-    BacklogConfig, ChannelConfig, GapPolicy, HistoryConfig, Ids, LagPolicy, Limits, OnClose, Start,
+    BacklogConfig, ChannelConfig, GapPolicy, HistoryConfig, IdSource, LagPolicy, Limits, OnClose, StartFrom,
 };
 
 use super::random::Random;
@@ -59,8 +59,20 @@ pub(crate) fn channel(random: &mut Random) -> ChannelConfig {
             frames: NonZeroUsize::new(random.pick(&[1, 3, 10, 16_384, 16_384])).unwrap(),
             bytes: random.pick(&[1, 200, 2_000, 8 << 20, 8 << 20]),
         },
-        ids: random.pick(&[Ids::Hub, Ids::Hub, Ids::Hub, Ids::Hub, Ids::Application]),
-        start: random.pick(&[Start::Live, Start::Live, Start::Last(0), Start::Last(2), Start::All]),
+        ids: random.pick(&[
+            IdSource::Hub,
+            IdSource::Hub,
+            IdSource::Hub,
+            IdSource::Hub,
+            IdSource::Application,
+        ]),
+        start: random.pick(&[
+            StartFrom::Live,
+            StartFrom::Live,
+            StartFrom::Last(0),
+            StartFrom::Last(2),
+            StartFrom::All,
+        ]),
         on_gap: random.pick(&[
             GapPolicy::Reset,
             GapPolicy::Reset,

@@ -3,7 +3,7 @@
 use sse_core::{ChannelId, GapPolicy, OnClose, Position, Resume, SubscribeError};
 
 use super::connection::{Opening, Owed, Subscription};
-use super::world::{Positions, World};
+use super::world::{PositionSource, World};
 
 impl World {
     /// Makes the next subscription that a client's connection still has to make.
@@ -127,7 +127,7 @@ impl World {
                 (Some(_), Some(_)) => match policy {
                     GapPolicy::Reset => {
                         connection.resets.insert(floor);
-                        if self.positions == Positions::Fed {
+                        if self.positions == PositionSource::External {
                             // Another server may not know of the loss, once the id has passed a part of it.
                             state.excuse_through(&self.truth, name, epoch, floor);
                         }
@@ -141,6 +141,7 @@ impl World {
                         state.excuse_through(&self.truth, name, epoch, subscription.head);
                         (None, connection.asked_position.unwrap_or(0))
                     }
+                    other => panic!("the simulation does not know {other:?}"),
                 },
                 (Some(_), None) => {
                     state.starts_anew();

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use bytes::Buf;
-use sse_core::{Event, MAX_WINDOW_FRAMES, Transmit};
+use sse_core::{Event, Transmit};
 
 use super::connection::Block;
 use super::world::epoch_name;
@@ -11,7 +11,7 @@ use super::world::epoch_name;
 /// The bytes of a window, after all ways to look at it agreed.
 pub(crate) fn examine(window: &Transmit<'_>) -> Vec<u8> {
     let remaining = window.remaining();
-    let mut slices = vec![IoSlice::new(&[]); MAX_WINDOW_FRAMES + 1];
+    let mut slices = vec![IoSlice::new(&[]); Transmit::MAX_FRAMES + 1];
     let filled = window.chunks_vectored(&mut slices);
     let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
     assert_eq!(bytes.len(), remaining, "chunks_vectored and remaining");

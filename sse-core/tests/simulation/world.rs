@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
-    ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant, LastEventId, OnTimeout, Position,
+    ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant, LastEventId, OnMaxLifetime, Position,
     SendError,
 };
 
@@ -19,15 +19,15 @@ pub(crate) const CLIENTS: usize = 4;
 pub(crate) const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Positions {
-    Own,
-    Fed,
+pub(crate) enum PositionSource {
+    Local,
+    External,
 }
 
 pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) settings: Settings,
-    pub(crate) positions: Positions,
+    pub(crate) positions: PositionSource,
     pub(crate) now: Instant,
     pub(crate) servers: Vec<Server>,
     pub(crate) clients: Vec<Client>,
@@ -44,7 +44,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, positions: Positions, is_verbose: bool) -> World {
+    pub(crate) fn new(seed: u64, positions: PositionSource, is_verbose: bool) -> World {
         let mut random = Random::new(seed);
         let settings = Settings::new(&mut random);
         let clients = (0..CLIENTS)
@@ -73,7 +73,7 @@ impl World {
             is_verbose,
             is_settling: false,
         };
-        let servers = if positions == Positions::Own { 1 } else { 2 };
+        let servers = if positions == PositionSource::Local { 1 } else { 2 };
         for _ in 0..servers {
             let server = Server::new(world.hub(0, 0), 0, 0);
             world.servers.push(server);
@@ -115,14 +115,14 @@ impl World {
     fn hub(&mut self, epoch: usize, after: u64) -> Hub {
         let after = Position::new(after);
         let positions = match self.positions {
-            Positions::Own => sse_core::Positions::Own { after },
-            Positions::Fed => sse_core::Positions::Fed { after },
+            PositionSource::Local => sse_core::PositionSource::Local { after },
+            PositionSource::External => sse_core::PositionSource::External { after },
         };
         let mut hub = Hub::new(HubConfig {
             epoch: epoch_name(epoch),
             positions,
             seed: self.random.next(),
-            stall: self.settings.stall,
+            stall_timeout: self.settings.stall,
             limits: self.settings.limits(),
         })
         .expect("a valid configuration");
@@ -162,8 +162,8 @@ impl World {
         let config = ConnectionConfig {
             last_event_id: asked.as_deref().and_then(|id| LastEventId::new(id.as_bytes())),
             ping: self.random.pick(&[None, Some(Duration::from_secs(1)), Some(Duration::from_secs(50))]),
-            timeout: self.random.pick(&[None, None, None, Some(Duration::from_secs(5))]),
-            on_timeout: self.random.pick(&[OnTimeout::Close, OnTimeout::Report]),
+            max_lifetime: self.random.pick(&[None, None, None, Some(Duration::from_secs(5))]),
+            on_max_lifetime: self.random.pick(&[OnMaxLifetime::Close, OnMaxLifetime::Report]),
             announce_position: self.settings.announces,
             direct_bytes: self.random.pick(&[1 << 20, 100]),
         };
@@ -174,8 +174,8 @@ impl World {
         connection.asked_position = connection.asked.as_deref().and_then(|id| self.own_id(server, id));
         connection.announces = config.announce_position;
         connection.ping = config.ping;
-        connection.expires = config.timeout.and_then(|life| self.now.checked_add(life));
-        connection.on_timeout = config.on_timeout;
+        connection.expires = config.max_lifetime.and_then(|life| self.now.checked_add(life));
+        connection.on_max_lifetime = config.on_max_lifetime;
         if connection.asked.is_none() && connection.announces {
             connection.opening = Opening::Announce;
         }
@@ -211,14 +211,14 @@ impl World {
     fn own_id(&self, server: usize, id: &str) -> Option<u64> {
         let server = &self.servers[server];
         let position: u64 = id.strip_prefix(&epoch_name(server.epoch))?.strip_prefix('-')?.parse().ok()?;
-        (self.positions == Positions::Fed || position <= server.head()).then_some(position)
+        (self.positions == PositionSource::External || position <= server.head()).then_some(position)
     }
 
     /// The connection of a client, if it has one and the hub has not ended it.
     pub(crate) fn open_connection(&self, client: usize) -> Option<(usize, ConnectionId)> {
         let connection = self.clients[client].connection.as_ref()?;
         let hub = &self.servers[connection.server].hub;
-        hub.origin(connection.id).map(|_| (connection.server, connection.id))
+        hub.connection_origin(connection.id).map(|_| (connection.server, connection.id))
     }
 
     /// The peer goes without a word.
@@ -255,7 +255,7 @@ impl World {
         connection.end = connection.end.or(Some(self.servers[server].head()));
         self.say(|_| format!("the server closes {id}"));
         let now = self.clock();
-        assert!(self.servers[server].hub.close(now, id));
+        assert!(self.servers[server].hub.close_connection(now, id));
     }
 
     fn unsubscribe(&mut self, client: usize) {
@@ -269,7 +269,7 @@ impl World {
             return self.forget_subscription(client, channel);
         }
         // It had nothing more for the connection, and one of the two was closed.
-        let is_closed = self.servers[server].hub.name(channel).is_none();
+        let is_closed = self.servers[server].hub.channel_name(channel).is_none();
         let connection = self.clients[client].connection.as_mut().expect("open");
         assert!(is_closed || connection.may_be_closing());
         connection.subscriptions.retain(|subscription| subscription.channel != channel);
@@ -333,7 +333,7 @@ impl World {
         let Some((server, id)) = self.open_connection(client) else { return };
         let hub = &mut self.servers[server].hub;
         let connection = self.clients[client].connection.as_mut().expect("open");
-        if hub.set_timeout(self.now, id, life) {
+        if hub.set_max_lifetime(self.now, id, life) {
             connection.expires = life.and_then(|life| self.now.checked_add(life));
         }
         assert!(hub.set_ping(self.now, id, ping));
@@ -354,7 +354,7 @@ impl World {
             }
         }
         let old = &self.servers[server];
-        let is_new_run = self.positions == Positions::Own && self.random.chance(70);
+        let is_new_run = self.positions == PositionSource::Local && self.random.chance(70);
         let (epoch, after) = if is_new_run { (old.epoch + 1, 0) } else { (old.epoch, old.head()) };
         let fed = old.fed + usize::from(!old.rest.is_empty());
         self.say(|_| format!("server {server} restarts as {epoch} after {after}"));

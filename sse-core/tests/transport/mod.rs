@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use sse_core::shared::Socket;
+use sse_core::adapter::Socket;
 
 /// A transport that takes so many bytes in each write, and then none until it is given more of these numbers.
 #[derive(Clone, Default)]
@@ -48,7 +48,7 @@ impl Wire {
 }
 
 impl Socket for Wire {
-    fn wakes(&self) -> bool {
+    fn registers_waker(&self) -> bool {
         !self.0.lock().unwrap().has_reactor
     }
 

@@ -65,7 +65,7 @@ impl Demo {
             empty_timeout: name.starts_with("user/").then_some(USER_AWAY),
             ..ChannelConfig::default()
         };
-        self.hub.open(name, config)
+        self.hub.open_channel(name, config)
     }
 
     /// Lets go of the handles of clients that went by themselves.

@@ -70,7 +70,7 @@ async fn follow(State(app): State<App>, Query(query): Query<Parameters>, request
     let Some((token, user)) = session else { return StatusCode::UNAUTHORIZED.into_response() };
     let config = sessions::checked(sse_hyper::connection_config(&request));
     // The user's own channel: a client cannot name another.
-    let channel = app.hub.open(&format!("user/{user}"), of_user()).ok();
+    let channel = app.hub.open_channel(&format!("user/{user}"), of_user()).ok();
     match app.hub.connect(config).ok().zip(channel) {
         Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
             tokio::spawn(app.sessions.check_again_and_again(stream.handle(), token.clone()));
@@ -81,7 +81,7 @@ async fn follow(State(app): State<App>, Query(query): Query<Parameters>, request
 }
 
 async fn notify(State(app): State<App>, Path(user): Path<String>, text: String) -> (StatusCode, String) {
-    match app.hub.open(&format!("user/{user}"), of_user()) {
+    match app.hub.open_channel(&format!("user/{user}"), of_user()) {
         Ok(channel) => match channel.publish(&Event::new().event("note").data(text)) {
             Ok(published) => (StatusCode::ACCEPTED, format!("{} streams\n", published.subscriptions)),
             Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),

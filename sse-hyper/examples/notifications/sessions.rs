@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sse_core::shared::Connection;
-use sse_core::{ConnectionConfig, OnTimeout};
+use sse_core::{ConnectionConfig, OnMaxLifetime};
 
 /// How long a stream goes on without its session being looked at again.
 const CHECKED_EVERY: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ impl Sessions {
                 _ = connection.closed() => return,
             }
             if self.user_of(&token).is_some() {
-                connection.set_timeout(Some(CHECKED_EVERY));
+                connection.set_max_lifetime(Some(CHECKED_EVERY));
             } else {
                 connection.close();
             }
@@ -58,5 +58,5 @@ impl Sessions {
 
 /// A connection that says when it is to be checked, and is not closed by itself.
 pub(crate) fn checked(config: ConnectionConfig) -> ConnectionConfig {
-    ConnectionConfig { timeout: Some(CHECKED_EVERY), on_timeout: OnTimeout::Report, ..config }
+    ConnectionConfig { max_lifetime: Some(CHECKED_EVERY), on_max_lifetime: OnMaxLifetime::Report, ..config }
 }

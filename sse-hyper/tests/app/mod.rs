@@ -16,7 +16,8 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use sse_core::shared::{Framing, SharedHub};
+use sse_core::adapter::Framing;
+use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
 use sse_hyper::{Outcome, Subscribed};
 use tokio::task::JoinHandle;
@@ -81,7 +82,7 @@ async fn answer(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> {
     }
     let announce_position = !["/unannounced", "/ended"].contains(&path.as_str());
     let stream = hub.connect(ConnectionConfig { announce_position, ..Default::default() }).unwrap();
-    stream.subscribe(&hub.open("a", ChannelConfig::default()).unwrap()).unwrap();
+    stream.subscribe(&hub.open_channel("a", ChannelConfig::default()).unwrap()).unwrap();
     match path.as_str() {
         "/slow" => yield_often().await,
         "/wait" => std::future::pending().await,

@@ -40,13 +40,13 @@ async fn subscribe(
         return Refusal::Later(Duration::from_secs(3)).into_response(version);
     };
     for name in channels.split(',') {
-        stream.subscribe(&hub.open(name, ChannelConfig::default()).unwrap()).unwrap();
+        stream.subscribe(&hub.open_channel(name, ChannelConfig::default()).unwrap()).unwrap();
     }
     sse_hyper::response(version, stream)
 }
 
 async fn publish(State(hub): State<SharedHub>, Path(channel): Path<String>, body: Bytes) -> String {
-    let channel = hub.open(&channel, ChannelConfig::default()).unwrap();
+    let channel = hub.open_channel(&channel, ChannelConfig::default()).unwrap();
     let published = channel.publish(&Event::new().data(String::from_utf8_lossy(&body))).unwrap();
     published.frame.id().unwrap_or_default().to_owned()
 }

@@ -11,7 +11,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sse_core::shared::{Channel, Framing, HEADERS, SharedHub};
+use sse_core::adapter::{Framing, HEADERS};
+use sse_core::shared::{Channel, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let acceptor = TlsAcceptor::from(Arc::new(config));
 
     let hub = sse_tokio::start(sse_tokio::epoch_from_clock(), HubConfig::default())?;
-    let clock = hub.open("clock", ChannelConfig::default())?;
+    let clock = hub.open_channel("clock", ChannelConfig::default())?;
     tokio::spawn(tick(clock.clone()));
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;

@@ -3,7 +3,7 @@
 use std::io;
 
 use sse_core::LastEventId;
-use sse_core::shared::Framing;
+use sse_core::adapter::Framing;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How long the head of a request may be, in bytes.

@@ -77,7 +77,7 @@ impl SharedHub {
 
 /// What the handles refuse.
 #[derive(Clone, Copy)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Connect,
     Open,
     Subscribe,
@@ -85,7 +85,7 @@ pub(super) enum Call {
 
 /// Counts what the hub does not, and remembers what was reported.
 #[derive(Default)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     /// `None` until somebody asks for reports.
     running: Option<Box<Running>>,
 }
@@ -111,7 +111,7 @@ struct Running {
 
 /// What is to be told when the lock is free.
 #[derive(Default)]
-pub(in crate::shared) struct Report {
+pub(crate) struct Report {
     changes: Option<Box<Changes>>,
     /// A fan-out that is over when all wakers were woken.
     fan_out: Option<(Arc<Instruments>, Instant)>,
@@ -153,7 +153,7 @@ impl Meter {
         None
     }
 
-    pub(super) fn refused(&mut self, call: Call) {
+    pub(crate) fn refused(&mut self, call: Call) {
         if let Some(running) = &mut self.running
             && let Some(count) = running.refused.get_mut(call as usize)
         {
@@ -162,19 +162,19 @@ impl Meter {
     }
 
     #[inline]
-    pub(super) fn worked(&mut self, hub: &Hub, now: Instant) {
+    pub(crate) fn worked(&mut self, hub: &Hub, now: Instant) {
         if let Some(running) = &mut self.running {
             running.worked(hub, now);
         }
     }
 
     #[inline]
-    pub(super) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
         let next = self.running.as_ref().and_then(|running| running.next);
         due.into_iter().chain(next).min()
     }
 
-    pub(super) fn report(&mut self, hub: &Hub, now: Instant) -> Report {
+    pub(crate) fn report(&mut self, hub: &Hub, now: Instant) -> Report {
         let Some(running) = &mut self.running else { return Report::default() };
         running.worked(hub, now);
         let swept = if hub.is_sweeping() { None } else { running.unswept_since.take() };
@@ -183,7 +183,7 @@ impl Meter {
         Report { changes: is_due.then(|| running.changes(hub, now)), fan_out }
     }
 
-    pub(super) fn last_report(&mut self, hub: &Hub) -> Report {
+    pub(crate) fn last_report(&mut self, hub: &Hub) -> Report {
         let Some(running) = self.running.take() else { return Report::default() };
         let changes = Changes {
             instruments: running.instruments,
@@ -243,7 +243,7 @@ impl Running {
 }
 
 impl Report {
-    pub(in crate::shared) fn tell(self, clock: impl Fn() -> Instant) {
+    pub(crate) fn tell(self, clock: impl Fn() -> Instant) {
         if let Some((instruments, since)) = self.fan_out {
             instruments.fan_out.record(clock().saturating_duration_since(since));
         }

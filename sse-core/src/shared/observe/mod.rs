@@ -15,15 +15,15 @@ use crate::{Action, ChannelId, ConnectError, ConnectionId, Hub, Instant, OpenErr
 
 #[cfg(feature = "metrics")]
 pub use meter::MetricsConfig;
-pub(super) use meter::Report;
-pub(super) use trace::{Note, Notes, Opening, draining, shutting_down};
+pub(crate) use meter::Report;
+pub(crate) use trace::{Note, Notes, Opening, draining, shutting_down};
 
 use meter::{Call, Meter};
 use trace::Spans;
 
 /// What is observed of one hub, under its lock. What is to be told of it is told when the lock is free.
 #[derive(Default)]
-pub(super) struct Observer {
+pub(crate) struct Observer {
     spans: Spans,
     meter: Meter,
 }
@@ -31,7 +31,7 @@ pub(super) struct Observer {
 impl Observer {
     /// A connection was opened, or refused.
     #[inline]
-    pub(super) fn connected(&mut self, opening: &Opening, connected: &Result<ConnectionId, ConnectError>) {
+    pub(crate) fn connected(&mut self, opening: &Opening, connected: &Result<ConnectionId, ConnectError>) {
         match connected {
             Ok(connection) => self.spans.insert(*connection, opening),
             Err(_) => self.meter.refused(Call::Connect),
@@ -40,7 +40,7 @@ impl Observer {
 
     /// A channel was opened, or refused.
     #[inline]
-    pub(super) fn opened<T>(&mut self, opened: &Result<T, OpenError>) {
+    pub(crate) fn opened<T>(&mut self, opened: &Result<T, OpenError>) {
         if opened.is_err() {
             self.meter.refused(Call::Open);
         }
@@ -48,7 +48,7 @@ impl Observer {
 
     /// A connection was to follow a channel.
     #[inline]
-    pub(super) fn followed(
+    pub(crate) fn followed(
         &mut self,
         hub: &Hub,
         channel: ChannelId,
@@ -63,44 +63,44 @@ impl Observer {
 
     /// The transport of a connection went. Where the hub had ended it, the driver is told why.
     #[inline]
-    pub(super) fn left(&mut self, connection: ConnectionId, is_disconnected: bool) -> Note {
+    pub(crate) fn left(&mut self, connection: ConnectionId, is_disconnected: bool) -> Note {
         if is_disconnected { self.spans.disconnected(connection) } else { Note::default() }
     }
 
     /// The driver was given an action, which is none that says that there are bytes.
     #[inline]
-    pub(super) fn acted(&mut self, hub: &Hub, action: Action) -> Note {
+    pub(crate) fn acted(&mut self, hub: &Hub, action: Action) -> Note {
         self.spans.acted(hub, action)
     }
 
     /// Something was done to the hub.
     #[inline]
-    pub(super) fn worked(&mut self, hub: &Hub, now: Instant) {
+    pub(crate) fn worked(&mut self, hub: &Hub, now: Instant) {
         self.meter.worked(hub, now);
     }
 
     /// When the driver has to take a turn, if the hub has it take one at `due`.
     #[inline]
-    pub(super) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
         self.meter.next_turn(due)
     }
 
     /// What there is to be counted after a turn of the driver.
     #[inline]
-    pub(super) fn report(&mut self, hub: &Hub, now: Instant) -> Report {
+    pub(crate) fn report(&mut self, hub: &Hub, now: Instant) -> Report {
         self.meter.report(hub, now)
     }
 
     /// What there is to be counted when the last handle on the hub is gone.
     #[inline]
-    pub(super) fn last_report(&mut self, hub: &Hub) -> Report {
+    pub(crate) fn last_report(&mut self, hub: &Hub) -> Report {
         self.meter.last_report(hub)
     }
 }
 
 /// A channel was opened, or refused.
 #[inline]
-pub(super) fn opened<T>(name: &str, opened: &Result<T, OpenError>) {
+pub(crate) fn opened<T>(name: &str, opened: &Result<T, OpenError>) {
     if let Err(error) = opened {
         trace::open_refused(name, error);
     }

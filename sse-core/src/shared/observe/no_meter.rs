@@ -2,41 +2,41 @@
 
 use crate::{Hub, Instant};
 
-pub(super) enum Call {
+pub(crate) enum Call {
     Connect,
     Open,
     Subscribe,
 }
 
 #[derive(Default)]
-pub(super) struct Meter;
+pub(crate) struct Meter;
 
-pub(in crate::shared) struct Report;
+pub(crate) struct Report;
 
 impl Meter {
     #[inline]
-    pub(super) fn refused(&mut self, _: Call) {}
+    pub(crate) fn refused(&mut self, _: Call) {}
 
     #[inline]
-    pub(super) fn worked(&mut self, _: &Hub, _: Instant) {}
+    pub(crate) fn worked(&mut self, _: &Hub, _: Instant) {}
 
     #[inline]
-    pub(super) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
         due
     }
 
     #[inline]
-    pub(super) fn report(&mut self, _: &Hub, _: Instant) -> Report {
+    pub(crate) fn report(&mut self, _: &Hub, _: Instant) -> Report {
         Report
     }
 
     #[inline]
-    pub(super) fn last_report(&mut self, _: &Hub) -> Report {
+    pub(crate) fn last_report(&mut self, _: &Hub) -> Report {
         Report
     }
 }
 
 impl Report {
     #[inline]
-    pub(in crate::shared) fn tell(self, _: impl Fn() -> Instant) {}
+    pub(crate) fn tell(self, _: impl Fn() -> Instant) {}
 }

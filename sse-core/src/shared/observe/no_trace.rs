@@ -1,27 +1,27 @@
 //! Nothing is traced: the feature `tracing` is off.
 
 use crate::{
-    Action, ChannelId, ConnectError, ConnectionConfig, ConnectionId, Drain, Hub, OpenError, Resume,
+    Action, ChannelId, ConnectError, ConnectionConfig, ConnectionId, DrainConfig, Hub, OpenError, Resume,
     SubscribeError,
 };
 
 #[derive(Default)]
-pub(super) struct Spans;
+pub(crate) struct Spans;
 
-pub(in crate::shared) struct Opening;
+pub(crate) struct Opening;
 
 #[derive(Default)]
-pub(in crate::shared) struct Note(());
+pub(crate) struct Note(());
 
 #[derive(Debug, Default)]
-pub(in crate::shared) struct Notes(());
+pub(crate) struct Notes(());
 
 impl Spans {
     #[inline]
-    pub(super) fn insert(&mut self, _: ConnectionId, _: &Opening) {}
+    pub(crate) fn insert(&mut self, _: ConnectionId, _: &Opening) {}
 
     #[inline]
-    pub(super) fn followed(
+    pub(crate) fn followed(
         &self,
         _: &Hub,
         _: ChannelId,
@@ -32,44 +32,44 @@ impl Spans {
     }
 
     #[inline]
-    pub(super) fn disconnected(&mut self, _: ConnectionId) -> Note {
+    pub(crate) fn disconnected(&mut self, _: ConnectionId) -> Note {
         Note(())
     }
 
     #[inline]
-    pub(super) fn acted(&mut self, _: &Hub, _: Action) -> Note {
+    pub(crate) fn acted(&mut self, _: &Hub, _: Action) -> Note {
         Note(())
     }
 }
 
 impl Opening {
     #[inline]
-    pub(in crate::shared) fn new(_: &ConnectionConfig) -> Opening {
+    pub(crate) fn new(_: &ConnectionConfig) -> Opening {
         Opening
     }
 
     #[inline]
-    pub(in crate::shared) fn tell(self, _: &Result<ConnectionId, ConnectError>) {}
+    pub(crate) fn tell(self, _: &Result<ConnectionId, ConnectError>) {}
 }
 
 impl Note {
     #[inline]
-    pub(in crate::shared) fn tell(self) {}
+    pub(crate) fn tell(self) {}
 }
 
 impl Notes {
     #[inline]
-    pub(in crate::shared) fn add(&mut self, _: Note) {}
+    pub(crate) fn add(&mut self, _: Note) {}
 
     #[inline]
-    pub(in crate::shared) fn tell(&mut self) {}
+    pub(crate) fn tell(&mut self) {}
 }
 
 #[inline]
-pub(super) fn open_refused(_: &str, _: &OpenError) {}
+pub(crate) fn open_refused(_: &str, _: &OpenError) {}
 
 #[inline]
-pub(in crate::shared) fn draining(_: &Drain) {}
+pub(crate) fn draining(_: &DrainConfig) {}
 
 #[inline]
-pub(in crate::shared) fn shutting_down() {}
+pub(crate) fn shutting_down() {}

@@ -10,8 +10,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug, info, info_span, warn};
 
 use crate::{
-    Action, ChannelCloseReason, ChannelId, CloseReason, ConnectError, ConnectionConfig, ConnectionId, Drain,
-    Hub, LastEventId, OpenError, Position, Resume, SubscribeError,
+    Action, ChannelCloseReason, ChannelId, CloseReason, ConnectError, ConnectionConfig, ConnectionId,
+    DrainConfig, Hub, LastEventId, OpenError, Position, Resume, SubscribeError,
 };
 
 /// What filters know it by.
@@ -21,22 +21,22 @@ const TARGET: &str = "sse_core";
 ///
 /// They are shared: to clone or drop a [`Span`] is the subscriber's work, which is not done under the hub's lock.
 #[derive(Default)]
-pub(super) struct Spans {
+pub(crate) struct Spans {
     open: HashMap<ConnectionId, Arc<Span>>,
 }
 
 /// The span of a connection that is being opened; `None` if nobody wants it.
-pub(in crate::shared) struct Opening {
+pub(crate) struct Opening {
     span: Option<Arc<Span>>,
 }
 
 /// What is to be told when the lock is free.
 #[derive(Default)]
-pub(in crate::shared) struct Note(Option<(Subject, What)>);
+pub(crate) struct Note(Option<(Subject, What)>);
 
 /// Several of them.
 #[derive(Default)]
-pub(in crate::shared) struct Notes(Vec<Note>);
+pub(crate) struct Notes(Vec<Note>);
 
 /// Which connection it is about.
 struct Subject {
@@ -54,13 +54,13 @@ enum What {
 }
 
 impl Spans {
-    pub(super) fn insert(&mut self, connection: ConnectionId, opening: &Opening) {
+    pub(crate) fn insert(&mut self, connection: ConnectionId, opening: &Opening) {
         if let Some(span) = &opening.span {
             self.open.insert(connection, Arc::clone(span));
         }
     }
 
-    pub(super) fn followed(
+    pub(crate) fn followed(
         &self,
         hub: &Hub,
         channel: ChannelId,
@@ -77,11 +77,11 @@ impl Spans {
         Note(Some((self.subject(connection), what)))
     }
 
-    pub(super) fn disconnected(&mut self, connection: ConnectionId) -> Note {
+    pub(crate) fn disconnected(&mut self, connection: ConnectionId) -> Note {
         self.ended(connection, CloseReason::Disconnected)
     }
 
-    pub(super) fn acted(&mut self, hub: &Hub, action: Action) -> Note {
+    pub(crate) fn acted(&mut self, hub: &Hub, action: Action) -> Note {
         if is_off() && self.open.is_empty() {
             return Note::default();
         }
@@ -113,7 +113,7 @@ impl Spans {
 }
 
 impl Opening {
-    pub(in crate::shared) fn new(config: &ConnectionConfig) -> Opening {
+    pub(crate) fn new(config: &ConnectionConfig) -> Opening {
         let span = info_span!(
             target: TARGET,
             "connection",
@@ -125,7 +125,7 @@ impl Opening {
         Opening { span: (!span.is_disabled()).then(|| Arc::new(span)) }
     }
 
-    pub(in crate::shared) fn tell(self, connected: &Result<ConnectionId, ConnectError>) {
+    pub(crate) fn tell(self, connected: &Result<ConnectionId, ConnectError>) {
         let span = self.span.as_deref().unwrap_or(&NOBODYS);
         match connected {
             Ok(connection) => {
@@ -141,7 +141,7 @@ impl Opening {
 }
 
 impl Note {
-    pub(in crate::shared) fn tell(self) {
+    pub(crate) fn tell(self) {
         let Some((Subject { connection, span }, what)) = self.0 else { return };
         let span = span.as_deref().unwrap_or(&NOBODYS);
         let connection = connection.map(display);
@@ -195,11 +195,11 @@ impl Note {
 }
 
 impl Notes {
-    pub(in crate::shared) fn add(&mut self, note: Note) {
+    pub(crate) fn add(&mut self, note: Note) {
         self.0.push(note);
     }
 
-    pub(in crate::shared) fn tell(&mut self) {
+    pub(crate) fn tell(&mut self) {
         self.0.drain(..).for_each(Note::tell);
     }
 }
@@ -210,7 +210,7 @@ impl core::fmt::Debug for Notes {
     }
 }
 
-pub(super) fn open_refused(channel: &str, error: &OpenError) {
+pub(crate) fn open_refused(channel: &str, error: &OpenError) {
     let bytes = channel.len();
     match error {
         // It is as long as the one who asks wants it.
@@ -221,11 +221,11 @@ pub(super) fn open_refused(channel: &str, error: &OpenError) {
     }
 }
 
-pub(in crate::shared) fn draining(drain: &Drain) {
+pub(crate) fn draining(drain: &DrainConfig) {
     info!(target: TARGET, over = ?drain.over, within = ?drain.within, retry = ?drain.retry, "draining");
 }
 
-pub(in crate::shared) fn shutting_down() {
+pub(crate) fn shutting_down() {
     info!(target: TARGET, "shutting down");
 }
 
@@ -238,7 +238,7 @@ fn is_off() -> bool {
 }
 
 fn name(hub: &Hub, channel: ChannelId) -> String {
-    hub.name(channel).map(String::from).unwrap_or_default()
+    hub.channel_name(channel).map(String::from).unwrap_or_default()
 }
 
 /// What the client gave, if it can be shown.

@@ -65,7 +65,7 @@ impl Chan {
     }
 
     pub(crate) fn gives_ids(&self) -> bool {
-        self.config.ids == sse_core::Ids::Hub && self.config.history.events > 0
+        self.config.ids == sse_core::IdSource::Hub && self.config.history.events > 0
     }
 }
 

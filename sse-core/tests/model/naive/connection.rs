@@ -117,7 +117,7 @@ impl Conn {
 
     /// Sets the interval; the first is shortened by up to a half, as the seed has it.
     pub(crate) fn set_ping(&mut self, now: Instant, interval: Option<Duration>, random: u64) {
-        self.ping = interval.map(|interval| interval.max(sse_core::MIN_PING));
+        self.ping = interval.map(|interval| interval.max(sse_core::ConnectionConfig::MIN_PING));
         let half = self.ping.map_or(0, |interval| interval.as_nanos() / 2);
         self.spread = Duration::from_nanos(random % u64::try_from(half).unwrap_or(u64::MAX).max(1));
         self.ping_due = None;

@@ -34,7 +34,7 @@ impl Model {
             named_at: now,
             named_for: (now, now),
             taken_at: now,
-            expires: config.timeout.and_then(|timeout| now.checked_add(timeout)),
+            expires: config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime)),
             ping: None,
             spread: Default::default(),
             next_ping: None,

@@ -1,6 +1,6 @@
 //! How events come in.
 
-use sse_core::{ConnectionId, EncodeError, Field, Instant, PublishError};
+use sse_core::{ConnectionId, EncodeError, EncodeField, Instant, PublishError};
 
 use super::{EPOCH, Model, State, wire};
 
@@ -44,8 +44,8 @@ impl Model {
         at: Option<u64>,
     ) -> Result<(u64, Vec<u8>, usize), PublishError> {
         match (self.is_fed, at) {
-            (true, None) => return Err(PublishError::PositionsAreFed),
-            (false, Some(_)) => return Err(PublishError::PositionsAreOwn),
+            (true, None) => return Err(PublishError::PositionsAreExternal),
+            (false, Some(_)) => return Err(PublishError::PositionsAreLocal),
             _ if chans.is_empty() => return Err(PublishError::NoChannel),
             _ => {}
         }
@@ -57,7 +57,7 @@ impl Model {
             None => self.head.checked_add(1).ok_or(PublishError::PositionsExhausted)?,
         };
         if draft.is_broken {
-            let broken = EncodeError::LineBreak { field: Field::Event, offset: 1 };
+            let broken = EncodeError::LineBreak { field: EncodeField::Event, offset: 1 };
             return Err(PublishError::Encode(broken));
         }
         let gives_id = !draft.live_only && chans.iter().any(|chan| self.chans[*chan].gives_ids());

@@ -1,6 +1,6 @@
 //! Where subscriptions start, and what a client is told of that.
 
-use sse_core::{GapPolicy, Resume, Start, SubscribeError};
+use sse_core::{GapPolicy, Resume, StartFrom, SubscribeError};
 
 use super::{Chan, Model, State, Sub, reset};
 
@@ -131,14 +131,15 @@ impl Model {
 fn start(channel: &Chan, sub: &Sub) -> u64 {
     let floor = channel.floor();
     let from = match channel.config.start {
-        Start::Live => sub.made,
-        Start::Last(events) => {
+        StartFrom::Live => sub.made,
+        StartFrom::Last(events) => {
             let kept: Vec<u64> = channel.history().map(|event| event.position).collect();
             let before = kept.iter().filter(|position| **position <= sub.made).count();
             let newest = kept.last().copied().unwrap_or(floor);
             kept.get(before.saturating_sub(events)).map_or(newest, |first| first - 1).max(floor)
         }
-        Start::All => floor,
+        StartFrom::All => floor,
+        other => panic!("the model does not know {other:?}"),
     };
     from.min(sub.made)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sse_core::{Action, ChannelCloseReason, CloseReason, ConnectionId, Instant, OnClose, OnTimeout};
+use sse_core::{Action, ChannelCloseReason, CloseReason, ConnectionId, Instant, OnClose, OnMaxLifetime};
 
 use super::connection::scramble;
 use super::{Model, Stage, State};
@@ -40,9 +40,9 @@ impl Model {
         let c = &mut self.conns[conn];
         if c.expires.is_some_and(|expires| expires <= now) {
             c.expires = None;
-            match (c.stage, c.config.on_timeout) {
-                (Stage::Open, OnTimeout::Report) => self.notices.push(Action::TimedOut(c.id)),
-                (Stage::Open, OnTimeout::Close) => return self.end(conn, CloseReason::TimedOut),
+            match (c.stage, c.config.on_max_lifetime) {
+                (Stage::Open, OnMaxLifetime::Report) => self.notices.push(Action::TimedOut(c.id)),
+                (Stage::Open, OnMaxLifetime::Close) => return self.end(conn, CloseReason::TimedOut),
                 _ => return self.end(conn, CloseReason::Stalled),
             }
         }

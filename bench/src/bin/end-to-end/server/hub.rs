@@ -71,5 +71,5 @@ async fn publish(State(hub): State<SharedHub>, data: String) -> StatusCode {
 }
 
 fn channel(hub: &SharedHub) -> Option<Channel> {
-    hub.open("bench", ChannelConfig::default()).ok()
+    hub.open_channel("bench", ChannelConfig::default()).ok()
 }

@@ -1,0 +1,219 @@
+//! Who is woken when something is due to a connection, or it ended: a task, or a line of a loop.
+
+use std::task::Waker;
+use std::vec::Vec;
+
+use super::SharedHub;
+use super::state::State;
+use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::{ConnectionId, Instant};
+
+/// Who waits for the bytes of a connection, or for its end.
+pub(crate) enum Sleeper {
+    Task(Waker),
+    /// A line by its index: it needs no waker, which would be an allocation for each.
+    Line(Arc<WakeList>, u32),
+}
+
+/// The same, lent.
+#[derive(Clone, Copy)]
+pub(crate) enum SleeperRef<'a> {
+    Task(&'a Waker),
+    Line(&'a Arc<WakeList>, u32),
+}
+
+/// The lines of a loop that are to be looked at, and the loop's task.
+#[derive(Default)]
+pub(crate) struct WakeList {
+    listed: Mutex<Listed>,
+}
+
+#[derive(Default)]
+struct Listed {
+    lines: Vec<u32>,
+    task: Option<Waker>,
+}
+
+/// What work under the lock leaves to be done without it: wakers are an executor's code, and so is dropping one.
+#[derive(Default)]
+pub(crate) struct Woken {
+    pub(crate) wakers: Vec<Waker>,
+    lines: Vec<(Arc<WakeList>, u32)>,
+    /// Only to be dropped later.
+    replaced: Vec<Sleeper>,
+}
+
+impl WakeList {
+    /// Has the task woken by this waker, and takes the lines that are to be looked at.
+    pub(crate) fn take(&self, waker: &Waker, lines: &mut Vec<u32>) {
+        let mut listed = self.lock();
+        lines.append(&mut listed.lines);
+        let replaced = match &mut listed.task {
+            Some(known) if known.will_wake(waker) => None,
+            known => known.replace(waker.clone()),
+        };
+        drop(listed);
+        drop(replaced);
+    }
+
+    /// Has lines looked at.
+    pub(crate) fn wake(&self, lines: impl IntoIterator<Item = u32>) {
+        let mut listed = self.lock();
+        let is_awake = !listed.lines.is_empty();
+        listed.lines.extend(lines);
+        if !is_awake {
+            ring(listed);
+        }
+    }
+
+    /// Wakes the task, for something else than a line.
+    pub(crate) fn wake_task(&self) {
+        ring(self.lock());
+    }
+
+    /// The task is gone.
+    pub(crate) fn forget_task(&self) {
+        let gone = self.lock().task.take();
+        drop(gone);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Listed> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ring(listed: MutexGuard<'_, Listed>) {
+    let task = listed.task.clone();
+    drop(listed);
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
+impl SleeperRef<'_> {
+    fn is(self, known: &Sleeper) -> bool {
+        match (self, known) {
+            (Self::Task(waker), Sleeper::Task(known)) => known.will_wake(waker),
+            (Self::Line(list, line), Sleeper::Line(known, known_line)) => {
+                line == *known_line && Arc::ptr_eq(list, known)
+            }
+            _ => false,
+        }
+    }
+
+    fn to_owned(self) -> Sleeper {
+        match self {
+            Self::Task(waker) => Sleeper::Task(waker.clone()),
+            Self::Line(list, line) => Sleeper::Line(Arc::clone(list), line),
+        }
+    }
+}
+
+impl Woken {
+    pub(crate) fn add(&mut self, sleeper: Sleeper) {
+        match sleeper {
+            Sleeper::Task(waker) => self.wakers.push(waker),
+            Sleeper::Line(list, line) => self.lines.push((list, line)),
+        }
+    }
+
+    /// Wakes them; the lock must be free.
+    pub(crate) fn wake(&mut self) {
+        for of_one_loop in self.lines.chunk_by(|(list, _), (next, _)| Arc::ptr_eq(list, next)) {
+            if let Some((list, _)) = of_one_loop.first() {
+                list.wake(of_one_loop.iter().map(|(_, line)| *line));
+            }
+        }
+        self.lines.clear();
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// Has somebody woken when a connection is due bytes or ended; false when there is no such connection.
+    pub(crate) fn waits(&mut self, id: ConnectionId, sleeper: SleeperRef<'_>, woken: &mut Woken) -> bool {
+        let Some(seat) = self.seats.get_mut(id) else { return false };
+        match &mut seat.sleeper {
+            Some(known) if sleeper.is(known) => {}
+            known => woken.replaced.extend(known.replace(sleeper.to_owned())),
+        }
+        true
+    }
+
+    /// Has somebody woken when a connection ends whose transport is full: at once, where the driver has told of the end
+    /// already. The transport alone might never wake it.
+    pub(crate) fn waits_for_end(&mut self, id: ConnectionId, sleeper: SleeperRef<'_>, woken: &mut Woken) {
+        if !self.waits(id, sleeper, woken) {
+            woken.add(sleeper.to_owned());
+        }
+    }
+
+    /// Those who wait for room to send to a connection are to be woken.
+    pub(crate) fn made_room(&mut self, id: ConnectionId, woken: &mut Woken) {
+        if let Some(seat) = self.seats.get_mut(id) {
+            seat.made_room(woken);
+        }
+    }
+}
+
+impl SharedHub {
+    /// Does work under the lock, and wakes whom it leaves to be woken when the lock is free.
+    pub(crate) fn with_woken<T>(&self, work: impl FnOnce(&mut State, Instant, &mut Woken) -> T) -> T {
+        let mut woken = Woken::default();
+        let result = self.with_state(|state, now| work(state, now, &mut woken));
+        woken.wake();
+        result
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::task::Wake;
+    use std::vec;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn lines_of(list: &WakeList) -> Vec<u32> {
+        let mut lines = Vec::new();
+        list.take(Waker::noop(), &mut lines);
+        lines
+    }
+
+    #[test]
+    fn a_line_is_woken_in_its_loop_once() {
+        let lists = [Arc::default(), Arc::default()];
+        let mut woken = Woken::default();
+        for (list, line) in [(0, 3), (0, 1), (1, 3), (0, 2)] {
+            woken.add(SleeperRef::Line(&lists[list], line).to_owned());
+        }
+        woken.wake();
+        assert_eq!(lists.each_ref().map(|list| lines_of(list)), [vec![3, 1, 2], vec![3]]);
+        woken.wake();
+        assert_eq!(lists.each_ref().map(|list| lines_of(list).len()), [0, 0]);
+    }
+
+    #[test]
+    fn only_the_same_line_of_the_same_loop_is_known_already() {
+        let [list, other] = [Arc::default(), Arc::default()];
+        let known = SleeperRef::Line(&list, 1).to_owned();
+        assert!(SleeperRef::Line(&list, 1).is(&known));
+        assert!(!SleeperRef::Line(&list, 2).is(&known));
+        assert!(!SleeperRef::Line(&other, 1).is(&known));
+        assert!(!SleeperRef::Task(Waker::noop()).is(&known));
+    }
+
+    #[test]
+    fn a_task_that_is_gone_leaves_no_waker_behind() {
+        let (list, task) = (WakeList::default(), Arc::new(Nobody));
+        list.take(&Waker::from(Arc::clone(&task)), &mut Vec::new());
+        assert_eq!(Arc::strong_count(&task), 2);
+        list.forget_task();
+        assert_eq!(Arc::strong_count(&task), 1);
+    }
+}

@@ -1,0 +1,168 @@
+//! From chunks to lines, each byte searched once.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use memchr::memchr2;
+
+use crate::wire::syntax::BYTE_ORDER_MARK;
+
+/// How much room the input buffer keeps when it is not needed, in bytes: a usual read's worth.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// The bytes that were pushed and not yet taken as lines.
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    bytes: Vec<u8>,
+    /// What stands before has been taken.
+    start: usize,
+    /// Between `start` and here there is no end of line; never less than `start`, never more than there are bytes.
+    searched: usize,
+    /// Whether the stream's first bytes were checked for a byte order mark.
+    begun: bool,
+    /// Whether the last line ended in CR, so that an LF right after it belongs to it.
+    after_cr: bool,
+    /// Whether the bytes up to the next end of line are of no interest.
+    skipping: bool,
+    /// How many bytes were searched or moved.
+    #[cfg(test)]
+    work: usize,
+}
+
+impl Input {
+    pub(super) const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            searched: 0,
+            begun: false,
+            after_cr: false,
+            skipping: false,
+            #[cfg(test)]
+            work: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) {
+        // Here, too, for a caller that never takes everything.
+        self.recycle();
+        self.bytes.extend_from_slice(chunk);
+    }
+
+    /// Takes the next line, without its end. A CR ends a line at once; an LF after it is swallowed when it comes.
+    pub(super) fn next_line(&mut self) -> Option<&[u8]> {
+        if !self.begun {
+            self.begin()?;
+        }
+        loop {
+            if self.after_cr {
+                self.take_lf()?;
+            }
+            let unsearched = self.bytes.get(self.searched..)?;
+            let found = memchr2(b'\r', b'\n', unsearched);
+            #[cfg(test)]
+            {
+                self.work += found.map_or(unsearched.len(), |found| found + 1);
+            }
+            let Some(found) = found else {
+                self.searched = self.bytes.len();
+                if self.skipping {
+                    self.start = self.searched;
+                }
+                return None;
+            };
+            let line = self.start;
+            let end = self.searched.saturating_add(found);
+            self.after_cr = self.bytes.get(end) == Some(&b'\r');
+            self.start = end.saturating_add(1);
+            self.searched = self.start;
+            if !mem::take(&mut self.skipping) {
+                return self.bytes.get(line..end);
+            }
+        }
+    }
+
+    /// Takes the byte order mark at the beginning of the stream, or returns `None` while it may still become one.
+    fn begin(&mut self) -> Option<()> {
+        if self.bytes.starts_with(BYTE_ORDER_MARK) {
+            self.start = BYTE_ORDER_MARK.len();
+            self.searched = self.start;
+        } else if BYTE_ORDER_MARK.starts_with(&self.bytes) {
+            return None;
+        }
+        self.begun = true;
+        Some(())
+    }
+
+    /// Takes the LF of a CRLF, or returns `None` while there is no byte to tell.
+    fn take_lf(&mut self) -> Option<()> {
+        if *self.bytes.get(self.start)? == b'\n' {
+            self.start = self.start.saturating_add(1);
+            self.searched = self.searched.max(self.start);
+        }
+        self.after_cr = false;
+        Some(())
+    }
+
+    /// What there is of the line that has not ended.
+    pub(super) fn unfinished(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// Forgets the line that has not ended, and what is still to come of it.
+    pub(super) fn skip_line(&mut self) {
+        self.start = self.bytes.len();
+        self.searched = self.start;
+        self.skipping = true;
+    }
+
+    /// Gives back the room of what was taken.
+    ///
+    /// What is moved is never more than what was taken since the last time, so the whole stays linear (C2).
+    pub(super) fn recycle(&mut self) {
+        let rest = self.bytes.len().saturating_sub(self.start);
+        if self.start == 0 || self.start < rest {
+            return;
+        }
+        #[cfg(test)]
+        {
+            self.work += rest;
+        }
+        self.bytes.drain(..self.start);
+        self.searched = self.searched.saturating_sub(self.start);
+        self.start = 0;
+        let needed = rest.max(KEPT_BYTES);
+        if self.bytes.capacity() / 4 > needed {
+            self.bytes.shrink_to(needed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use crate::Decoder;
+
+    /// Searched and moved bytes for each byte of a stream that comes in packets of a usual size.
+    fn work_per_byte(stream: &[u8]) -> f64 {
+        let mut decoder = Decoder::with_limit(16 << 20);
+        for packet in stream.chunks(1460) {
+            decoder.push(packet);
+            while decoder.next_message().is_some() {}
+        }
+        decoder.input.work as f64 / stream.len() as f64
+    }
+
+    #[test]
+    fn c2_a_byte_is_searched_once_however_long_its_line() {
+        for mib in [1, 2, 4, 8] {
+            let line = format!("data: {}\n\n", "x".repeat(mib << 20));
+            let work = work_per_byte(line.as_bytes());
+            assert!((1.0..1.1).contains(&work), "{work} for {mib} MiB");
+            let lines = "data: x\n".repeat(mib << 17);
+            let work = work_per_byte(lines.as_bytes());
+            assert!((1.0..2.1).contains(&work), "{work} for {mib} MiB of short lines");
+        }
+    }
+}
