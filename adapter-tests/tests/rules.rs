@@ -1,0 +1,231 @@
+//! The page of rules against the repository: every cited rule exists, every rule has a test, every link has a target.
+//!
+//! A citation is a chapter letter and one or two digits as a word, in any Rust file or page. A test proves a rule when
+//! its name begins with the rule's number in lower case.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The page of rules, from the root of the repository.
+const PAGE: &str = "docs/rules.md";
+
+/// The letters that rules begin with.
+const CHAPTERS: &str = "DECOHTSKAX";
+
+/// Folders that hold build results and test data.
+const SKIPPED_FOLDERS: [&str; 5] = ["target", "corpus", "artifacts", "node_modules", "venv"];
+
+/// A file of the repository.
+struct Source {
+    path: String,
+    text: String,
+}
+
+/// Something that was found in a file.
+struct Found {
+    place: String,
+    what: String,
+}
+
+#[test]
+fn every_cited_rule_exists() {
+    let sources = sources();
+    let rules = rules(&sources);
+    let cited = sources.iter().flat_map(citations).chain(tested_rules(&sources));
+    let unknown = cited.filter(|cited| !rules.contains_key(&cited.what));
+    assert_none(unknown, "is cited and is no rule of docs/rules.md");
+}
+
+#[test]
+fn every_rule_has_a_test() {
+    let sources = sources();
+    let tested: BTreeSet<String> = tested_rules(&sources).map(|test| test.what).collect();
+    let untested = rules(&sources).into_iter().filter(|(rule, _)| !tested.contains(rule));
+    let untested = untested.map(|(what, place)| Found { place, what });
+    assert_none(untested, "has no test whose name begins with it");
+}
+
+#[test]
+fn every_heading_of_a_rule_has_its_anchor() {
+    let sources = sources();
+    let headings = lines(page(&sources)).filter(|(_, line)| line.starts_with("### "));
+    let wrong = headings.filter(|(_, line)| rule_of_heading(line).is_none());
+    let wrong = wrong.map(|(place, line)| Found { place, what: line.to_owned() });
+    assert_none(wrong, "is not of the form `### <a id=\"d1\"></a>D1: …`");
+}
+
+#[test]
+fn anchors_are_unique() {
+    let sources = sources();
+    let mut seen = BTreeSet::new();
+    let repeated = anchors(page(&sources)).filter(|anchor| !seen.insert(anchor.what.clone()));
+    assert_none(repeated, "is an anchor that stands there already");
+}
+
+#[test]
+fn every_link_to_a_rule_has_a_target() {
+    let sources = sources();
+    let known: BTreeSet<String> = anchors(page(&sources)).map(|anchor| anchor.what).collect();
+    let dead = sources.iter().flat_map(links).filter(|link| !known.contains(&link.what));
+    assert_none(dead, "is no anchor of docs/rules.md");
+}
+
+#[test]
+fn a_citation_is_a_whole_word() {
+    let cited = |text: &str| {
+        let source = Source { path: "page.md".into(), text: text.into() };
+        citations(&source).map(|found| format!("{} {}", found.place, found.what)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        cited("by S3\nand (H4, X2), **D1**."),
+        ["page.md:1 S3", "page.md:2 H4", "page.md:2 X2", "page.md:2 D1"]
+    );
+    assert_eq!(cited("D1 to D9; `E5`"), ["page.md:1 D1", "page.md:1 D9", "page.md:1 E5"]);
+    // The compiler's errors, other words, percent signs, escapes, code points, other letters.
+    assert!(
+        cited("E0515 E515 HS3 S3s S_3 _S3 S3_ gr%C3%BCn \\xC3 \\C3 U+A0 0xA1 0xE9 #A1 G1 s3 S").is_empty()
+    );
+}
+
+#[test]
+fn a_test_has_the_rule_at_the_front_of_its_name() {
+    let text = "#[test]\nfn d1_x() {}\n#[tokio::test(start_paused = true)]\n// Why.\nasync fn x2_y() {}\n\
+                fn h1_helper() {}\n#[cfg(test)]\nmod tests {\n#[test]\nfn about_k1() {}\n#[test]\nfn t4x_z() {}";
+    let sources = [Source { path: "a.rs".into(), text: text.into() }];
+    let found: Vec<_> = tested_rules(&sources).map(|test| (test.place, test.what)).collect();
+    assert_eq!(found, [("a.rs:2".into(), "D1".into()), ("a.rs:5".into(), "X2".into())]);
+}
+
+/// Fails with a line for each of what was found.
+fn assert_none(found: impl Iterator<Item = Found>, problem: &str) {
+    let report: Vec<_> = found.map(|Found { place, what }| format!("{place}: {what} {problem}")).collect();
+    assert!(report.is_empty(), "\n{}\n", report.join("\n"));
+}
+
+/// The Rust files and pages of the repository.
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut paths = Vec::new();
+    collect_paths(&root, &mut paths);
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let inside = path.strip_prefix(&root).expect("it was found there");
+        Source { path: inside.display().to_string().replace('\\', "/"), text }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn collect_paths(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        if entry.file_type().expect("a type").is_dir() {
+            let is_hidden = name.starts_with('.') && name != ".ci";
+            if !is_hidden && !SKIPPED_FOLDERS.contains(&name.as_str()) {
+                collect_paths(&path, paths);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "md") {
+            paths.push(path);
+        }
+    }
+}
+
+fn page(sources: &[Source]) -> &Source {
+    sources.iter().find(|source| source.path == PAGE).expect("the page of rules")
+}
+
+/// The lines of a file, each with its place.
+fn lines(source: &Source) -> impl Iterator<Item = (String, &str)> {
+    source.text.lines().enumerate().map(|(index, line)| (format!("{}:{}", source.path, index + 1), line))
+}
+
+/// The rules of the page, and where each stands.
+fn rules(sources: &[Source]) -> BTreeMap<String, String> {
+    let rules = lines(page(sources)).filter_map(|(place, line)| Some((rule_of_heading(line)?, place)));
+    let rules: BTreeMap<_, _> = rules.collect();
+    assert!(!rules.is_empty(), "{PAGE} has no rules");
+    rules
+}
+
+/// `D1` of `### <a id="d1"></a>D1: Any order of calls is legal`.
+fn rule_of_heading(line: &str) -> Option<String> {
+    let (anchor, heading) = line.strip_prefix("### <a id=\"")?.split_once("\"></a>")?;
+    let (rule, _) = heading.split_once(": ")?;
+    (is_rule(rule) && rule.to_lowercase() == anchor).then(|| rule.to_owned())
+}
+
+/// Whether a word has the form of a rule's number.
+fn is_rule(word: &str) -> bool {
+    let Some(number) = word.strip_prefix(|letter| CHAPTERS.contains(letter)) else { return false };
+    (1..=2).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// The rules that a file cites.
+fn citations(source: &Source) -> impl Iterator<Item = Found> {
+    let is_part = |letter: char| letter.is_alphanumeric() || "_%\\+#".contains(letter);
+    lines(source).flat_map(move |(place, line)| {
+        let words = line.split(move |letter| !is_part(letter)).filter(|word| is_rule(word));
+        words.map(move |word| Found { place: place.clone(), what: word.to_owned() })
+    })
+}
+
+/// The rules that tests have at the front of their names.
+fn tested_rules(sources: &[Source]) -> impl Iterator<Item = Found> {
+    let rust = sources.iter().filter(|source| source.path.ends_with(".rs"));
+    rust.flat_map(test_names).filter_map(|test| {
+        let (front, _) = test.what.split_once('_')?;
+        let rule = Some(front.to_uppercase()).filter(|rule| is_rule(rule) && *rule != front)?;
+        Some(Found { place: test.place, what: rule })
+    })
+}
+
+/// The functions of a file that follow a test's attribute.
+fn test_names(source: &Source) -> Vec<Found> {
+    let (mut tests, mut is_test) = (Vec::new(), false);
+    for (place, line) in lines(source) {
+        let line = line.trim_start();
+        is_test |= line.starts_with("#[test]") || is_attribute_of_runtime(line);
+        let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+        if let Some((name, _)) = name.and_then(|name| name.split_once('('))
+            && std::mem::take(&mut is_test)
+        {
+            tests.push(Found { place, what: name.to_owned() });
+        }
+    }
+    tests
+}
+
+/// As `#[tokio::test]`, with arguments or without.
+fn is_attribute_of_runtime(line: &str) -> bool {
+    line.starts_with("#[") && (line.contains("::test]") || line.contains("::test("))
+}
+
+/// The anchors of the page.
+fn anchors(page: &Source) -> impl Iterator<Item = Found> {
+    parts_after(page, "<a id=\"", '"')
+}
+
+/// The anchors of the page of rules that a file links to.
+fn links(source: &Source) -> Vec<Found> {
+    let mut links: Vec<_> = parts_after(source, concat!("rules.md", "#"), ')').collect();
+    if source.path == PAGE {
+        links.extend(parts_after(source, "](#", ')'));
+    }
+    // As in prose, where the link is not the target of a bracket.
+    for link in &mut links {
+        let end = link.what.find(|letter: char| !letter.is_alphanumeric() && letter != '-');
+        link.what.truncate(end.unwrap_or(link.what.len()));
+    }
+    links
+}
+
+/// What stands behind each `start` in a file, up to `end` or the line's.
+fn parts_after(source: &Source, start: &'static str, end: char) -> impl Iterator<Item = Found> {
+    lines(source).flat_map(move |(place, line)| {
+        let parts = line.split(start).skip(1).map(move |part| part.split(end).next().unwrap_or_default());
+        parts.map(move |part| Found { place: place.clone(), what: part.to_owned() })
+    })
+}
