@@ -235,3 +235,18 @@ fn k3_five_thousand_members_of_a_closed_channel_are_let_go() {
     assert_eq!(w.ends().len(), 2_500);
     assert_eq!((w.hub.stats().channels, w.hub.stats().connections), (0, 2_500));
 }
+
+#[test]
+fn k3_the_sweep_decides_what_a_connection_still_gets_that_is_closed_with_a_channel() {
+    let mut w = World::new();
+    let (a, b) = (taking_along(&mut w, "a"), w.open("b"));
+    let c = w.follow(a);
+    w.subscribe(b, c);
+    w.publish(a, "bye");
+    w.hub.close_channel(w.now, a);
+    w.publish(b, "before the sweep");
+    w.actions();
+    w.publish(b, "behind it");
+    assert_eq!(w.data(c), ["bye", "before the sweep"]);
+    assert_eq!(w.ends(), [(c, CloseReason::ChannelClosed)]);
+}

@@ -132,3 +132,17 @@ fn a2_a_second_drain_may_be_in_more_haste() {
     assert_eq!(ended.len(), 10);
     assert!(ended.iter().all(|(_, at, ..)| *at <= Instant::from_millis(2000)), "{ended:?}");
 }
+
+#[test]
+fn a2_a_shut_down_lasts_for_the_stall_timeout_and_sends_no_retry() {
+    let mut w = World::new();
+    let channel = w.open("a");
+    let (reader, stalled) = (w.follow(channel), w.follow(channel));
+    w.publish(channel, "the last");
+    w.hub.shut_down(w.now);
+    w.hub.handle_timeout(w.now);
+    assert_eq!(w.take(reader), "id: e-1\ndata: the last\n\n");
+    assert_eq!(w.ends(), [(reader, CloseReason::ShuttingDown)]);
+    assert_eq!(common::ends(&w.pass(SECOND * 30 - Duration::from_nanos(1))), []);
+    assert_eq!(common::ends(&w.pass(Duration::from_nanos(1))), [(stalled, CloseReason::Stalled)]);
+}

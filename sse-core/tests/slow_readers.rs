@@ -323,3 +323,17 @@ fn s2_a_frame_that_could_never_be_sent_is_too_large() {
     w.hub.disconnect(w.now, c);
     assert_eq!(send(&mut w, c, ""), Err(SendError::UnknownConnection(c)));
 }
+
+#[test]
+fn s1_a_replayed_event_that_is_evicted_before_it_was_taken_is_a_loss() {
+    for (on_lag, expected) in [(LagPolicy::Close, &[][..]), (LagPolicy::Skip, &["reset e-3", "4", "5"])] {
+        let mut w = World::new();
+        let a = channel(&mut w, "a", 10, 2, on_lag);
+        w.publish_all(a, 1..=3);
+        let c = w.connect_after("e-1");
+        assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
+        w.publish_all(a, 4..=5);
+        assert_eq!(w.data(c), expected, "{on_lag:?}");
+        assert_eq!((w.hub.stats().lagged, w.hub.stats().gaps), (1, 0));
+    }
+}
