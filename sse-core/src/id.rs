@@ -3,11 +3,10 @@
 use core::fmt;
 use core::num::NonZeroU32;
 
-/// Where a frame stands in the order of its hub.
+/// The place of an event in the order of its hub.
 ///
-/// Positions are one order over all channels of a hub, so that one number tells how far a connection has come,
-/// however many channels it follows. The first published event of a hub that starts at [`Position::ORIGIN`] has
-/// position 1.
+/// Positions form one order over all channels of a hub. A single position therefore says how far a connection has read,
+/// however many channels it follows. The first event of a hub that starts at [`Position::ORIGIN`] has position 1.
 ///
 /// ```
 /// use sse_core::Position;
@@ -22,17 +21,20 @@ impl Position {
     /// The position before every event.
     pub const ORIGIN: Position = Position(0);
 
-    /// The position with this number.
+    /// A position beyond every event.
+    pub(crate) const MAX: Position = Position(u64::MAX);
+
+    /// Creates the position with this number.
     pub const fn new(number: u64) -> Position {
         Position(number)
     }
 
-    /// The number of this position.
+    /// Returns the number of this position.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The next position, or `None` after the last one.
+    /// Returns the next position, or `None` after the last one.
     pub(crate) const fn next(self) -> Option<Position> {
         match self.0.checked_add(1) {
             Some(number) => Some(Position(number)),
@@ -40,7 +42,7 @@ impl Position {
         }
     }
 
-    /// The position just before this one; that of the origin is the origin.
+    /// Returns the position just before this one, or the origin for the origin.
     pub(crate) const fn before(self) -> Position {
         Position(self.0.saturating_sub(1))
     }
@@ -62,8 +64,8 @@ macro_rules! generational_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// It carries a generation and is never given out again: what it named stays what it named, and once that
-        /// is gone every call with it says so (D6).
+        /// An id carries a generation and is never reused. After its owner is gone, every call with the id reports that
+        /// (D6).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
             index: u32,
@@ -71,15 +73,15 @@ macro_rules! generational_id {
         }
 
         impl $name {
-            /// Which slot of the hub this is: small, dense, and used again by later generations.
+            /// Returns the slot in the hub: small, dense, and reused by later generations.
             ///
-            /// It suits as the index of a table beside the hub, such as one of sockets or wakers.
+            /// It can index a table beside the hub, such as a table of sockets or wakers.
             pub const fn index(self) -> usize {
                 self.index as usize
             }
         }
 
-        impl Key for $name {
+        impl ArenaKey for $name {
             fn new(index: u32, generation: NonZeroU32) -> Self {
                 $name { index, generation }
             }
@@ -98,17 +100,17 @@ macro_rules! generational_id {
 }
 
 generational_id! {
-    /// Names one connection of one hub.
+    /// The id of one connection of one hub.
     ConnectionId
 }
 
 generational_id! {
-    /// Names one channel of one hub.
+    /// The id of one channel of one hub.
     ChannelId
 }
 
-/// What an arena needs of the ids it gives out.
-pub(crate) trait Key: Copy {
+/// An id that an arena can issue: a slot and a generation.
+pub(crate) trait ArenaKey: Copy {
     fn new(index: u32, generation: NonZeroU32) -> Self;
     fn parts(self) -> (u32, NonZeroU32);
 }

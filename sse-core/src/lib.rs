@@ -147,8 +147,8 @@ pub use config::{
     Limits, OnClose, OnMaxLifetime, PositionSource, PublishOptions, StartFrom,
 };
 pub use hub::{
-    Action, ChannelCloseReason, ConfigError, ConnectError, ConnectionStats, DrainConfig, Hub, OpenError,
-    PublishError, Published, SendError, SubscribeError, Transmit,
+    Action, ChannelCloseReason, Claim, ConfigError, ConnectError, ConnectionStats, DrainConfig, Hub,
+    OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
 };
 pub use id::{ChannelId, ConnectionId, Position};
 pub use resume::{LastEventId, Resume};

@@ -1,48 +1,53 @@
 //! The instants that the embedder hands in.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 /// A point in time, in nanoseconds since an origin that the embedder fixes.
 ///
-/// Nothing in this crate reads a clock: whoever drives it chooses an origin once (the start of the process, for
-/// example), keeps to it, and says with every call how far away it is. An instant reaches about 584 years, and nothing
-/// here panics on any of them.
+/// Nothing in this crate reads a clock. The embedder chooses an origin once, for example the start of the process, and
+/// passes with every call the time since then. Instants reach about 584 years, and no instant makes anything panic.
 ///
 /// ```
 /// use core::time::Duration;
 /// use sse_core::Instant;
 ///
 /// let now = Instant::from_millis(1_500);
-/// let due = now.saturating_add(Duration::from_secs(50));
-/// assert_eq!(due.saturating_duration_since(now), Duration::from_secs(50));
-/// assert_eq!(now.saturating_duration_since(due), Duration::ZERO);
+/// let later = now.saturating_add(Duration::from_secs(50));
+/// assert_eq!(later.saturating_duration_since(now), Duration::from_secs(50));
+/// assert_eq!(now.saturating_duration_since(later), Duration::ZERO);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(u64);
+// The nanoseconds plus one: zero is free for the `None` of an `Option<Instant>`, of which a connection has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(NonZeroU64);
 
 impl Instant {
-    /// The origin itself, the earliest instant there is.
-    pub const ORIGIN: Self = Self(0);
+    /// The origin itself, the earliest instant.
+    pub const ORIGIN: Self = Self(NonZeroU64::MIN);
 
-    /// Makes the instant that is `nanos` nanoseconds after the origin.
+    /// The latest instant: `u64::MAX - 1` nanoseconds after the origin.
+    pub const MAX: Self = Self(NonZeroU64::MAX);
+
+    /// Creates the instant `nanos` nanoseconds after the origin, or [`MAX`](Instant::MAX) if that is beyond it.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
-    /// Makes the instant that is `millis` milliseconds after the origin, or the last one if that is beyond it.
+    /// Creates the instant `millis` milliseconds after the origin, or [`MAX`](Instant::MAX) if that is beyond it.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis.saturating_mul(1_000_000))
+        Self::from_nanos(millis.saturating_mul(1_000_000))
     }
 
     /// Returns the nanoseconds since the origin.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        // Never below zero: the field is at least one.
+        self.0.get().wrapping_sub(1)
     }
 
-    /// Returns the instant `duration` later, or `None` if that is beyond the last one.
+    /// Returns the instant `duration` later, or `None` if that is beyond [`MAX`](Instant::MAX).
     #[must_use]
     pub const fn checked_add(self, duration: Duration) -> Option<Self> {
         let nanos = duration.as_nanos();
@@ -55,73 +60,53 @@ impl Instant {
         }
     }
 
-    /// Returns the instant `duration` later, or the last one if that is beyond it.
+    /// Returns the instant `duration` later, or [`MAX`](Instant::MAX) if that is beyond it.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
         match self.checked_add(duration) {
             Some(later) => later,
-            None => Self(u64::MAX),
+            None => Self::MAX,
         }
     }
 
     /// Returns the time from `earlier` to this instant, or zero if `earlier` is the later one.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
-/// An instant or none, in the eight bytes of an instant. A connection has several of them, and an `Option` would take
-/// twice as much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MaybeInstant(Instant);
-
-impl MaybeInstant {
-    /// An arbitrary instant, 361 years away, stands for none. The first and the last that there are do not: they are
-    /// what embedders give that have a clock of their own making.
-    pub(crate) const NONE: Self = Self(Instant(0x9e37_79b9_7f4a_7c15));
-
-    pub(crate) fn get(self) -> Option<Instant> {
-        (self != Self::NONE).then_some(self.0)
-    }
-
-    /// Whether there is one, and it has come by `now`.
-    #[inline]
-    pub(crate) fn has_come(self, now: Instant) -> bool {
-        self.0 <= now && self != Self::NONE
-    }
-}
-
-impl From<Option<Instant>> for MaybeInstant {
-    fn from(instant: Option<Instant>) -> Self {
-        // What is to be at that very instant comes two nanoseconds later.
-        instant.map_or(Self::NONE, |at| if at == Self::NONE.0 { Self(Instant(at.0 | 2)) } else { Self(at) })
-    }
-}
-
-impl Default for MaybeInstant {
+impl Default for Instant {
     fn default() -> Self {
-        Self::NONE
+        Self::ORIGIN
     }
+}
+
+/// Whether a deadline exists and has passed by `now`.
+#[inline]
+pub(crate) fn has_passed(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LAST: Instant = Instant::from_nanos(u64::MAX);
-
     #[test]
     fn arithmetic_ends_at_the_last_instant() {
         let nanosecond = Duration::from_nanos(1);
-        assert_eq!(Instant::from_millis(u64::MAX), LAST);
-        assert_eq!(LAST.checked_add(Duration::ZERO), Some(LAST));
-        assert_eq!(LAST.checked_add(nanosecond), None);
+        assert_eq!(Instant::from_millis(u64::MAX), Instant::MAX);
+        assert_eq!(Instant::MAX.checked_add(Duration::ZERO), Some(Instant::MAX));
+        assert_eq!(Instant::MAX.checked_add(nanosecond), None);
         assert_eq!(Instant::ORIGIN.checked_add(Duration::MAX), None);
-        assert_eq!(Instant::ORIGIN.saturating_add(Duration::MAX), LAST);
-        assert_eq!(Instant::ORIGIN.checked_add(Duration::from_nanos(u64::MAX)), Some(LAST));
+        assert_eq!(Instant::ORIGIN.saturating_add(Duration::MAX), Instant::MAX);
+        assert_eq!(Instant::ORIGIN.checked_add(Duration::from_nanos(u64::MAX)), None);
+        assert_eq!(Instant::ORIGIN.checked_add(Duration::from_nanos(u64::MAX - 1)), Some(Instant::MAX));
+        assert_eq!(Instant::from_nanos(u64::MAX).as_nanos(), u64::MAX - 1);
         assert_eq!(Instant::from_millis(2).as_nanos(), 2_000_000);
         assert_eq!(Instant::default(), Instant::ORIGIN);
+        assert_eq!(Instant::ORIGIN.as_nanos(), 0);
+        assert_eq!(size_of::<Option<Instant>>(), 8);
     }
 
     #[test]

@@ -266,7 +266,7 @@ impl ConnectionWriter {
         let id = self.outbound.id();
         self.hub().with_woken(|state, now, woken| {
             // Where the connection ended meanwhile, the next look at it says so.
-            state.hub.put_back(now, id, rest);
+            state.hub.put_back_tail(now, id, rest);
             state.waits_for_end(id, sleeper, woken);
         });
     }

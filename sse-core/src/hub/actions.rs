@@ -1,68 +1,69 @@
-//! What has to be done: actions, and the sweeps over members that find them.
+//! The actions of the driver, and the sweeps over members that find them.
 
-use crate::hub::connection::Wake;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::stats::CloseReason;
 
 use super::Hub;
+use super::arena::ConnectionSlot;
+use super::connection::Notify;
 
-/// How many members one [`Hub::poll_action`] visits at most, and how many connections that wait in line.
+/// The most members that one [`Hub::poll_action`] visits, and the most queued connections that it checks.
 const VISITS_PER_POLL: usize = 256;
 
 /// What the embedder has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// A connection that had nothing to take has now: write what [`Hub::transmit`] gives. It is named once, and again
-    /// only after everything due was taken, or a window was used up (D3).
+    /// Bytes are pending for a connection that had none: write the window of [`Hub::transmit`]. A connection is reported
+    /// once, and again only after everything pending was taken or a window was used up (D3).
     Transmit(ConnectionId),
-    /// End the transport of a connection. The hub has forgotten it.
+    /// The hub has ended a connection and forgotten it: end its transport.
     Close {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// Why.
+        /// The reason of the end.
         reason: CloseReason,
     },
-    /// The life of a connection is over (T2), and it is configured to only say so: extend it with
-    /// [`Hub::set_max_lifetime`], or close it.
+    /// The maximum lifetime of a connection is over (T2), and the connection is configured to report that: extend the
+    /// lifetime by [`Hub::set_max_lifetime`], or close the connection.
     TimedOut(ConnectionId),
-    /// A connection fell behind and lost events of a channel; it goes on behind the loss (S1).
+    /// A connection fell behind and lost events of a channel. It continues behind the loss (S1).
     Lagged {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// In which channel.
+        /// The channel.
         channel: ChannelId,
-        /// The newest position that it may have lost.
+        /// The newest position that the connection may have lost.
         lost_through: Position,
     },
     /// A channel was closed (K2, K3).
     ChannelClosed {
-        /// Which.
+        /// The channel.
         channel: ChannelId,
-        /// Why.
+        /// The reason of the end.
         reason: ChannelCloseReason,
     },
 }
 
-/// Why a channel was closed.
+/// The reason why a channel was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChannelCloseReason {
     /// [`Hub::close_channel`] was called.
     Requested,
-    /// It had no member for its empty timeout (K2).
+    /// The channel had no member for its empty timeout (K2).
     Empty,
 }
 
 impl Hub {
-    /// The next thing to do, if there is one.
+    /// Returns the next action, if there is one.
     ///
-    /// A broadcast is not a queue: its members are visited here, a bounded number in one call. So `None` may come
-    /// before a sweep is over; [`poll_timeout`](Hub::poll_timeout) is not in the future then (D2, D7).
+    /// A broadcast is not a queue: the members of a channel are visited here, a bounded number in one call. So `None` can
+    /// come before a sweep is complete; then [`poll_timeout`](Hub::poll_timeout) is not in the future (D2, D7).
     ///
     /// # Cost
     ///
-    /// O(1), amortised over the members of the channels that were published to; at most 256 of them in one call.
+    /// O(1), amortised over the members of the channels that were published to. One call visits at most 256 members.
     /// Nothing is allocated.
     ///
     /// ```
@@ -84,39 +85,39 @@ impl Hub {
             return Some(Action::Transmit(connection));
         }
         for _ in 0..VISITS_PER_POLL {
-            let Some(connection) = self.wakes.pop_front() else { break };
-            if let Some(index) = self.connections.index(connection)
-                && self.connections.at(index).is_some_and(|state| state.wake == Wake::Queued)
-                && self.name_if_due(index).is_some()
+            let Some(connection) = self.notify_queue.pop_front() else { break };
+            if let Some(slot) = self.connections.slot(connection)
+                && self.connections.at(slot).is_some_and(|state| state.notify == Notify::Queued)
+                && self.report_if_pending(slot).is_some()
             {
                 return Some(Action::Transmit(connection));
             }
         }
         self.release_queues();
-        // Some that only had the rest to take may have been ended.
+        // Closing connections may have been ended by the visits.
         self.next_notice()
     }
 
-    /// Visits members of channels that wait for it, until one has to be named or the turn is over.
+    /// Visits members of the channels that wait for a sweep, until one has to be reported or the call has visited enough.
     fn sweep(&mut self) -> Option<ConnectionId> {
         for _ in 0..VISITS_PER_POLL {
             let id = *self.sweeps.front()?;
-            let channel = self.channels.index(id).and_then(|index| self.channels.at_mut(index));
+            let channel = self.channels.slot(id).and_then(|slot| self.channels.at_mut(slot));
             let Some(channel) = channel else {
                 self.sweeps.pop_front();
                 continue;
             };
-            let is_taken_along = channel.takes_connections();
+            let closes_connections = channel.closes_connections();
             match channel.members.visit() {
                 Some(member) => {
-                    if let Some(named) = self.visit(member, is_taken_along) {
-                        return Some(named);
+                    if let Some(reported) = self.visit_member(member, closes_connections) {
+                        return Some(reported);
                     }
                 }
                 None => {
-                    let has_to_go_on = channel.members.finish_pass();
+                    let needs_another_pass = channel.members.finish_pass();
                     self.sweeps.pop_front();
-                    if has_to_go_on {
+                    if needs_another_pass {
                         self.sweeps.push_back(id);
                     }
                 }
@@ -125,44 +126,44 @@ impl Hub {
         None
     }
 
-    /// Visits a member of a channel in which something happened; returns it when it has to be named.
-    fn visit(&mut self, member: u32, is_taken_along: bool) -> Option<ConnectionId> {
-        if is_taken_along {
+    /// Visits a member of a channel that was published to or closed. Returns the member when it has to be reported.
+    fn visit_member(&mut self, member: ConnectionSlot, closes_connections: bool) -> Option<ConnectionId> {
+        if closes_connections {
             self.begin_close(member, CloseReason::ChannelClosed);
         }
-        match self.connections.at(member)?.wake {
-            Wake::Idle => self.name_if_due(member),
-            // The driver has it, or will: it finds out itself.
-            Wake::Named | Wake::Queued => {
-                self.wake(member);
+        match self.connections.at(member)?.notify {
+            Notify::Idle => self.report_if_pending(member),
+            // The driver has the connection or will get it, and finds the event itself.
+            Notify::Reported | Notify::Queued => {
+                self.notify(member);
                 None
             }
         }
     }
 
-    /// The next action that still means something: what it is about may have gone since (D6).
+    /// Returns the next notice that is still valid: its subject may be gone (D6).
     fn next_notice(&mut self) -> Option<Action> {
         loop {
             let notice = self.notices.pop_front()?;
-            let still_holds = match notice {
+            let is_valid = match notice {
                 Action::TimedOut(connection) | Action::Lagged { connection, .. } => {
                     self.is_connection_open(connection)
                 }
                 Action::Transmit(_) | Action::Close { .. } | Action::ChannelClosed { .. } => true,
             };
-            if still_holds {
+            if is_valid {
                 return Some(notice);
             }
         }
     }
 
-    /// Queues that grew are given back when they are empty (D8).
+    /// Releases the memory of queues that grew and are empty now (D8).
     fn release_queues(&mut self) {
         if self.notices.capacity() > KEPT_CAPACITY && self.notices.is_empty() {
             self.notices = Default::default();
         }
-        if self.wakes.capacity() > KEPT_CAPACITY && self.wakes.is_empty() {
-            self.wakes = Default::default();
+        if self.notify_queue.capacity() > KEPT_CAPACITY && self.notify_queue.is_empty() {
+            self.notify_queue = Default::default();
         }
         if self.sweeps.capacity() > KEPT_CAPACITY && self.sweeps.is_empty() {
             self.sweeps = Default::default();
@@ -170,5 +171,5 @@ impl Hub {
     }
 }
 
-/// Room that an empty queue keeps, so that a steady trickle does not allocate.
+/// The capacity that an empty queue keeps, so that a steady trickle does not allocate.
 const KEPT_CAPACITY: usize = 1024;

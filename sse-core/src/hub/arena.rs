@@ -1,31 +1,74 @@
-//! Slots with generations: what connections and channels live in.
+//! Slots with generations: the storage of connections and channels.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 
-use crate::id::Key;
+use crate::id::{ArenaKey, ChannelId, ConnectionId};
 
-/// Values of one kind, each under an id that is never given out again.
+pub(crate) type ConnectionSlot = Slot<ConnectionId>;
+pub(crate) type ChannelSlot = Slot<ChannelId>;
+
+/// The index of a value in the arena whose ids are `K`. A slot is reused, so it is only valid while its value is known to
+/// live.
+pub(crate) struct Slot<K> {
+    index: u32,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<K> Slot<K> {
+    pub(crate) const fn new(index: u32) -> Slot<K> {
+        Slot { index, key: PhantomData }
+    }
+
+    pub(crate) const fn get(self) -> u32 {
+        self.index
+    }
+}
+
+impl<K> Clone for Slot<K> {
+    fn clone(&self) -> Slot<K> {
+        *self
+    }
+}
+
+impl<K> Copy for Slot<K> {}
+
+impl<K> PartialEq for Slot<K> {
+    fn eq(&self, other: &Slot<K>) -> bool {
+        self.index == other.index
+    }
+}
+
+impl<K> Eq for Slot<K> {}
+
+impl<K> fmt::Debug for Slot<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.index.fmt(f)
+    }
+}
+
+/// Values of one kind, each under an id that is never reused.
 ///
 /// # Cost
 ///
-/// Every operation is O(1), insertion amortised. When the last value is gone the slots are gone too (D8), and the
-/// generations go on above the highest that was in use, so that ids stay unique (D6).
+/// Every operation is O(1), insertion amortised. When the last value is removed, the memory is released (D8), and later
+/// generations continue above the highest one in use, so that ids stay unique (D6).
 pub(crate) struct Arena<K, T> {
-    slots: Vec<Slot<T>>,
-    /// The first slot of the list of vacant ones.
+    entries: Vec<ArenaEntry<T>>,
+    /// The head of the list of vacant slots.
     vacant: Option<u32>,
     len: usize,
-    /// The generation of a slot that is made new.
+    /// The generation of a new slot.
     first_generation: NonZeroU32,
     key: PhantomData<K>,
 }
 
-/// The highest bit of an index is free for other use.
-const MOST_SLOTS: u32 = 1 << 31;
+/// The highest bit of an index is free for other uses.
+const MAX_SLOTS: u32 = 1 << 31;
 
-enum Slot<T> {
+enum ArenaEntry<T> {
     Occupied {
         generation: NonZeroU32,
         value: T,
@@ -34,60 +77,66 @@ enum Slot<T> {
         next_generation: NonZeroU32,
         next: Option<u32>,
     },
-    /// All generations of this slot were given out.
+    /// Every generation of this slot was used.
     Retired,
 }
 
-impl<K: Key, T> Arena<K, T> {
+impl<K: ArenaKey, T> Arena<K, T> {
     pub(crate) const fn new() -> Self {
-        Arena { slots: Vec::new(), vacant: None, len: 0, first_generation: NonZeroU32::MIN, key: PhantomData }
+        Arena {
+            entries: Vec::new(),
+            vacant: None,
+            len: 0,
+            first_generation: NonZeroU32::MIN,
+            key: PhantomData,
+        }
     }
 
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// How many slots there are, vacant ones too.
+    /// Returns the number of slots, vacant ones included.
     pub(crate) fn slots(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
-    /// Puts a value in; it is given back only when two billion slots are taken.
+    /// Inserts a value. The value is returned when two billion slots are occupied.
     pub(crate) fn insert(&mut self, value: T) -> Result<K, T> {
         let (index, generation) = match self.vacant {
-            Some(index) => match self.slots.get(index as usize) {
-                Some(&Slot::Vacant { next_generation, next }) => {
+            Some(index) => match self.entries.get(index as usize) {
+                Some(&ArenaEntry::Vacant { next_generation, next }) => {
                     self.vacant = next;
                     (index, next_generation)
                 }
                 _ => return Err(value),
             },
-            None => match u32::try_from(self.slots.len()) {
-                Ok(index) if index < MOST_SLOTS => {
-                    self.slots.push(Slot::Retired);
+            None => match u32::try_from(self.entries.len()) {
+                Ok(index) if index < MAX_SLOTS => {
+                    self.entries.push(ArenaEntry::Retired);
                     (index, self.first_generation)
                 }
                 _ => return Err(value),
             },
         };
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            *slot = Slot::Occupied { generation, value };
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            *entry = ArenaEntry::Occupied { generation, value };
         }
         self.len = self.len.saturating_add(1);
         Ok(K::new(index, generation))
     }
 
-    pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
-        let slot = self.slots.get_mut(index as usize)?;
-        let Slot::Occupied { generation, .. } = *slot else { return None };
+    pub(crate) fn remove(&mut self, slot: Slot<K>) -> Option<T> {
+        let entry = self.entries.get_mut(slot.index as usize)?;
+        let ArenaEntry::Occupied { generation, .. } = *entry else { return None };
         let freed = match generation.checked_add(1) {
             Some(next_generation) => {
-                let next = self.vacant.replace(index);
-                Slot::Vacant { next_generation, next }
+                let next = self.vacant.replace(slot.index);
+                ArenaEntry::Vacant { next_generation, next }
             }
-            None => Slot::Retired,
+            None => ArenaEntry::Retired,
         };
-        let Slot::Occupied { value, .. } = core::mem::replace(slot, freed) else { return None };
+        let ArenaEntry::Occupied { value, .. } = core::mem::replace(entry, freed) else { return None };
         self.len = self.len.saturating_sub(1);
         if self.len == 0 {
             self.release();
@@ -95,54 +144,54 @@ impl<K: Key, T> Arena<K, T> {
         Some(value)
     }
 
-    /// The slot of an id that is alive.
+    /// Returns the slot of a live id.
     #[inline]
-    pub(crate) fn index(&self, key: K) -> Option<u32> {
+    pub(crate) fn slot(&self, key: K) -> Option<Slot<K>> {
         let (index, wanted) = key.parts();
-        match self.slots.get(index as usize)? {
-            Slot::Occupied { generation, .. } if *generation == wanted => Some(index),
+        match self.entries.get(index as usize)? {
+            ArenaEntry::Occupied { generation, .. } if *generation == wanted => Some(Slot::new(index)),
             _ => None,
         }
     }
 
-    /// The id of what is in a slot.
+    /// Returns the id of the value in a slot.
     #[inline]
-    pub(crate) fn key(&self, index: u32) -> Option<K> {
-        match self.slots.get(index as usize)? {
-            Slot::Occupied { generation, .. } => Some(K::new(index, *generation)),
+    pub(crate) fn id(&self, slot: Slot<K>) -> Option<K> {
+        match self.entries.get(slot.index as usize)? {
+            ArenaEntry::Occupied { generation, .. } => Some(K::new(slot.index, *generation)),
             _ => None,
         }
     }
 
-    /// What is in a slot, with its id.
+    /// Returns the value in a slot, with its id.
     #[inline]
-    pub(crate) fn entry(&self, index: u32) -> Option<(K, &T)> {
-        match self.slots.get(index as usize)? {
-            Slot::Occupied { generation, value } => Some((K::new(index, *generation), value)),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn entry_mut(&mut self, index: u32) -> Option<(K, &mut T)> {
-        match self.slots.get_mut(index as usize)? {
-            Slot::Occupied { generation, value } => Some((K::new(index, *generation), value)),
+    pub(crate) fn entry(&self, slot: Slot<K>) -> Option<(K, &T)> {
+        match self.entries.get(slot.index as usize)? {
+            ArenaEntry::Occupied { generation, value } => Some((K::new(slot.index, *generation), value)),
             _ => None,
         }
     }
 
     #[inline]
-    pub(crate) fn at(&self, index: u32) -> Option<&T> {
-        match self.slots.get(index as usize)? {
-            Slot::Occupied { value, .. } => Some(value),
+    pub(crate) fn entry_mut(&mut self, slot: Slot<K>) -> Option<(K, &mut T)> {
+        match self.entries.get_mut(slot.index as usize)? {
+            ArenaEntry::Occupied { generation, value } => Some((K::new(slot.index, *generation), value)),
             _ => None,
         }
     }
 
     #[inline]
-    pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
-        match self.slots.get_mut(index as usize)? {
-            Slot::Occupied { value, .. } => Some(value),
+    pub(crate) fn at(&self, slot: Slot<K>) -> Option<&T> {
+        match self.entries.get(slot.index as usize)? {
+            ArenaEntry::Occupied { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, slot: Slot<K>) -> Option<&mut T> {
+        match self.entries.get_mut(slot.index as usize)? {
+            ArenaEntry::Occupied { value, .. } => Some(value),
             _ => None,
         }
     }
@@ -150,26 +199,26 @@ impl<K: Key, T> Arena<K, T> {
     #[inline]
     pub(crate) fn get(&self, key: K) -> Option<&T> {
         let (index, wanted) = key.parts();
-        match self.slots.get(index as usize)? {
-            Slot::Occupied { generation, value } if *generation == wanted => Some(value),
+        match self.entries.get(index as usize)? {
+            ArenaEntry::Occupied { generation, value } if *generation == wanted => Some(value),
             _ => None,
         }
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = K> + '_ {
-        (0u32..).zip(&self.slots).filter_map(|(index, slot)| match slot {
-            Slot::Occupied { generation, .. } => Some(K::new(index, *generation)),
+    pub(crate) fn ids(&self) -> impl Iterator<Item = K> + '_ {
+        (0u32..).zip(&self.entries).filter_map(|(index, entry)| match entry {
+            ArenaEntry::Occupied { generation, .. } => Some(K::new(index, *generation)),
             _ => None,
         })
     }
 
-    /// Gives the slots back once all are empty. A slot whose generations ran out keeps the slots where they are.
+    /// Releases the memory once all slots are vacant. A retired slot prevents that.
     fn release(&mut self) {
         let mut first = self.first_generation;
-        for slot in &self.slots {
-            match slot {
-                Slot::Vacant { next_generation, .. } => first = first.max(*next_generation),
-                Slot::Occupied { .. } | Slot::Retired => return,
+        for entry in &self.entries {
+            match entry {
+                ArenaEntry::Vacant { next_generation, .. } => first = first.max(*next_generation),
+                ArenaEntry::Occupied { .. } | ArenaEntry::Retired => return,
             }
         }
         *self = Arena { first_generation: first, ..Arena::new() };
@@ -183,15 +232,19 @@ mod tests {
 
     type Numbers = Arena<ConnectionId, u32>;
 
+    fn slot_of(id: ConnectionId) -> Slot<ConnectionId> {
+        Slot::new(id.parts().0)
+    }
+
     #[test]
     fn d6_an_id_never_names_a_successor() {
         let mut numbers = Numbers::new();
         let _stays = numbers.insert(1).unwrap();
         let first = numbers.insert(2).unwrap();
-        assert_eq!(numbers.remove(first.parts().0), Some(2));
+        assert_eq!(numbers.remove(slot_of(first)), Some(2));
         let second = numbers.insert(3).unwrap();
         assert_eq!(first.index(), second.index());
-        assert_eq!(numbers.index(first), None);
+        assert_eq!(numbers.slot(first), None);
         assert_eq!(numbers.get(second), Some(&3));
     }
 
@@ -200,9 +253,9 @@ mod tests {
         let mut numbers = Numbers::new();
         let ids: Vec<_> = (0..100).map(|n| numbers.insert(n).unwrap()).collect();
         for id in &ids {
-            numbers.remove(id.parts().0);
+            numbers.remove(slot_of(*id));
         }
-        assert_eq!(numbers.slots.capacity(), 0);
+        assert_eq!(numbers.entries.capacity(), 0);
         let again: Vec<_> = (0..100).map(|n| numbers.insert(n).unwrap()).collect();
         assert!(again.iter().all(|id| !ids.contains(id)));
     }
@@ -212,9 +265,9 @@ mod tests {
         let mut numbers = Numbers::new();
         numbers.first_generation = NonZeroU32::MAX;
         let last = numbers.insert(1).unwrap();
-        numbers.remove(last.parts().0);
+        numbers.remove(slot_of(last));
         let next = numbers.insert(2).unwrap();
         assert_ne!(next.index(), last.index());
-        assert_eq!(numbers.index(last), None);
+        assert_eq!(numbers.slot(last), None);
     }
 }

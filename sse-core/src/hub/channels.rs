@@ -1,20 +1,22 @@
-//! What happens to channels and subscriptions.
+//! The verbs of channels and subscriptions: open, subscribe, unsubscribe, close.
 
 use alloc::boxed::Box;
 
-use crate::config::{ChannelConfig, GapPolicy, Limits};
-use crate::hub::channel::Channel;
-use crate::hub::connection::Connection;
-use crate::hub::subscription::Subscription;
-use crate::hub::timer_queue::Timer;
-use crate::id::{ChannelId, ConnectionId, Position};
+use crate::config::{ChannelConfig, Limits};
+use crate::id::{ChannelId, ConnectionId};
 use crate::resume::Resume;
-use crate::time::{Instant, MaybeInstant};
+use crate::time::Instant;
 
+use super::arena::{ChannelSlot, ConnectionSlot};
+use super::channel::Channel;
+use super::resume_point::{JoinTime, decide};
+use super::subscription::{Subscription, SubscriptionNumber};
+use super::timer_queue::TimerOwner;
 use super::{Action, ChannelCloseReason, Hub, OpenError, SubscribeError, reset_frame};
 
 impl Hub {
-    /// The channel of a name: it is opened if there is none (K1). One that is open keeps its configuration.
+    /// Returns the channel with this name, and opens it if there is none (K1). A channel that is open keeps its
+    /// configuration.
     ///
     /// # Errors
     ///
@@ -34,7 +36,7 @@ impl Hub {
         name: &str,
         config: ChannelConfig,
     ) -> Result<ChannelId, OpenError> {
-        let now = self.observe(now);
+        let now = self.advance_clock(now);
         if let Some(open) = self.channel(name) {
             return Ok(open);
         }
@@ -45,16 +47,16 @@ impl Hub {
         if self.channels.len() >= self.config.limits.channels {
             return Err(refused);
         }
-        let channel = Channel::new(now, name, config, self.head, self.settled());
+        let channel = Channel::new(now, name, config, self.head, self.complete_through());
         let id = self.channels.insert(channel).map_err(|_| refused)?;
         self.names.insert(Box::from(name), id);
-        if let Some(index) = self.channels.index(id) {
-            self.arm_channel(index);
+        if let Some(slot) = self.channels.slot(id) {
+            self.arm_channel_timer(slot);
         }
         Ok(id)
     }
 
-    /// The open channel of a name (K1).
+    /// Returns the open channel with this name (K1).
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig};
@@ -65,21 +67,21 @@ impl Hub {
         self.names.get(name).copied()
     }
 
-    /// Has a connection follow a channel, from where its last event id says, or where the channel has new
-    /// connections start (H8).
+    /// Subscribes a connection to a channel. It starts behind its last event id, or where the channel starts new
+    /// connections (H8).
     ///
-    /// All subscriptions that are made before the connection's first byte is taken are one step (O3): they resume
-    /// together, and what a later one finds may improve what an earlier one was told ([`Resume::Unknown`]). A later
-    /// one never resumes: it is live. So is one that is made after [`Action::Lagged`] came for the connection.
-    /// Subscribing twice is [`Resume::UpToDate`].
+    /// All subscriptions made before the connection's first byte is taken are one step (O3): they resume together. A later
+    /// one can find the position of an application's id, and so improve the result of an earlier one
+    /// ([`Resume::Unknown`]). Subscriptions made after the first byte, or after [`Action::Lagged`], start live. Subscribing
+    /// twice returns [`Resume::UpToDate`].
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`]: a connection or channel that is not open, or a limit (A1).
+    /// [`SubscribeError`] when the connection or the channel is not open, or at a limit (A1).
     ///
     /// # Cost
     ///
-    /// O(subscriptions · log n) in what the channels keep.
+    /// O(subscriptions · log n) in the kept events.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, Resume};
@@ -100,32 +102,31 @@ impl Hub {
         channel: ChannelId,
         connection: ConnectionId,
     ) -> Result<Resume, SubscribeError> {
-        let now = self.observe(now);
-        let index = self.connections.index(connection);
-        let index = index.ok_or(SubscribeError::UnknownConnection(connection))?;
-        let followed = self.live_channel(channel).ok_or(SubscribeError::UnknownChannel(channel))?;
-        if !self.may_subscribe(index, followed, connection)? {
+        let now = self.advance_clock(now);
+        let slot = self.connections.slot(connection);
+        let slot = slot.ok_or(SubscribeError::UnknownConnection(connection))?;
+        let channel = self.live_channel(channel).ok_or(SubscribeError::UnknownChannel(channel))?;
+        if !self.may_subscribe(slot, channel, connection)? {
             return Ok(Resume::UpToDate);
         }
-        if let Some(channel) = self.channels.at_mut(followed) {
-            self.stats.history_bytes =
-                self.stats.history_bytes.saturating_sub(channel.history.expire_measured(now));
+        if let Some(channel) = self.channels.at_mut(channel) {
+            self.stats.history_bytes = self.stats.history_bytes.saturating_sub(channel.history.expire(now));
         }
-        let resume = self.attach(index, followed);
+        let resume = self.add_subscription(slot, channel);
         if matches!(resume, Resume::Gap { .. } | Resume::Unknown) {
             self.stats.gaps = self.stats.gaps.saturating_add(1);
         }
-        if self.is_due(index) {
-            self.wake(index);
+        if self.has_pending(slot) {
+            self.notify(slot);
         } else {
-            // What it was left out of is none of its losses when history lets go of it.
-            self.settle(index);
+            // Passes events that exclude this connection, so that evicting them later does not count as a loss.
+            self.finish_if_idle(slot);
         }
         Ok(resume)
     }
 
-    /// Has a connection follow a channel no longer. What is due from it is given up, but for a frame in progress
-    /// (S3). False when it did not follow it.
+    /// Unsubscribes a connection from a channel. Pending events of the channel are given up, except for a partly taken
+    /// frame (S3). Returns false when the connection did not follow the channel.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Hub, HubConfig, Instant};
@@ -137,30 +138,30 @@ impl Hub {
     /// assert!(hub.unsubscribe(now, weather, connection));
     /// ```
     pub fn unsubscribe(&mut self, now: Instant, channel: ChannelId, connection: ConnectionId) -> bool {
-        self.observe(now);
-        let Some(index) = self.connections.index(connection) else { return false };
-        let Some(followed) = self.channels.index(channel) else { return false };
-        let Some(number) = self.connections.at(index).and_then(|c| c.subscriptions.find(followed)) else {
+        self.advance_clock(now);
+        let Some(slot) = self.connections.slot(connection) else { return false };
+        let Some(channel) = self.channels.slot(channel) else { return false };
+        let Some(number) = self.connections.at(slot).and_then(|c| c.subscriptions.find(channel)) else {
             return false;
         };
-        self.detach(index, number);
-        self.plan(index);
-        if self.is_due(index) {
-            // The sweep of the channel that was left will not come to it.
-            self.wake(index);
-        } else if let Some(connection) = self.connections.at_mut(index) {
-            connection.due_since = MaybeInstant::NONE;
+        self.remove_subscription(slot, number);
+        self.decide_starts(slot);
+        if self.has_pending(slot) {
+            // The sweep of the channel no longer visits the connection.
+            self.notify(slot);
+        } else if let Some(connection) = self.connections.at_mut(slot) {
+            connection.pending_since = None;
         }
-        self.settle(index);
+        self.finish_if_idle(slot);
         true
     }
 
-    /// Closes a channel: its name is free and nothing can be published to it from now on; what was published is
-    /// still delivered, and then its subscriptions end (K3). False when it is not open.
+    /// Closes a channel: its name is free, and nothing can be published to it any more. What was published is still
+    /// delivered; then the subscriptions end (K3). Returns false when the channel is not open.
     ///
     /// # Cost
     ///
-    /// O(1); its members are visited by [`poll_action`](Hub::poll_action).
+    /// O(1). The members are visited by [`poll_action`](Hub::poll_action).
     ///
     /// ```
     /// # use sse_core::{Action, ChannelCloseReason, ChannelConfig, Hub, HubConfig, Instant};
@@ -173,41 +174,40 @@ impl Hub {
     /// assert_eq!(hub.poll_action(), Some(Action::ChannelClosed { channel, reason }));
     /// ```
     pub fn close_channel(&mut self, now: Instant, channel: ChannelId) -> bool {
-        self.observe(now);
-        let Some(index) = self.live_channel(channel) else { return false };
-        self.end_channel(index, ChannelCloseReason::Requested);
+        self.advance_clock(now);
+        let Some(channel) = self.live_channel(channel) else { return false };
+        self.end_channel(channel, ChannelCloseReason::Requested);
         true
     }
 
-    /// The slot of a channel that takes events and members.
-    pub(super) fn live_channel(&self, channel: ChannelId) -> Option<u32> {
-        self.channels.index(channel).filter(|index| self.channels.at(*index).is_some_and(|c| !c.is_closed))
+    /// Returns the slot of a channel that accepts events and members.
+    pub(super) fn live_channel(&self, channel: ChannelId) -> Option<ChannelSlot> {
+        self.channels.slot(channel).filter(|slot| self.channels.at(*slot).is_some_and(|c| !c.is_closed))
     }
 
-    pub(super) fn end_channel(&mut self, index: u32, reason: ChannelCloseReason) {
-        let Some(id) = self.channels.key(index) else { return };
-        let Some(channel) = self.channels.at_mut(index) else { return };
+    pub(super) fn end_channel(&mut self, slot: ChannelSlot, reason: ChannelCloseReason) {
+        let Some((id, channel)) = self.channels.entry_mut(slot) else { return };
         channel.is_closed = true;
         self.names.remove(&channel.name);
         self.notices.push_back(Action::ChannelClosed { channel: id, reason });
         if channel.members.is_empty() {
-            self.free_channel(index);
-        } else if channel.members.ask_sweep() {
+            self.free_channel(slot);
+        } else if channel.members.request_sweep() {
             self.sweeps.push_back(id);
         }
     }
 
-    /// Takes subscription `number` of a connection away, and what it held in its channel.
-    pub(super) fn detach(&mut self, index: u32, number: usize) {
-        let Some(connection) = self.connections.at_mut(index) else { return };
-        let Some(gone) = connection.subscriptions.as_slice().get(number).copied() else { return };
+    /// Removes a subscription of a connection, and its reader from the channel.
+    pub(super) fn remove_subscription(&mut self, slot: ConnectionSlot, number: SubscriptionNumber) {
+        let Some(connection) = self.connections.at_mut(slot) else { return };
+        let Some(removed) = connection.subscriptions.get(number).copied() else { return };
         connection.subscriptions.remove(number);
-        let Some(channel) = self.channels.at_mut(gone.channel) else { return };
-        channel.backlog.leave(gone.stands);
-        for (moved, member) in channel.members.leave(gone.member).into_iter().flatten() {
+        let Some(channel) = self.channels.at_mut(removed.channel) else { return };
+        channel.backlog.leave(removed.counted_at);
+        for (moved, member) in channel.members.leave(removed.member).into_iter().flatten() {
             let Some(connection) = self.connections.at_mut(moved) else { continue };
-            let Some(number) = connection.subscriptions.find(gone.channel) else { continue };
-            if let Some(subscription) = connection.subscriptions.as_mut_slice().get_mut(number) {
+            let Some(number) = connection.subscriptions.find(removed.channel) else { continue };
+            if let Some(subscription) = connection.subscriptions.get_mut(number) {
                 subscription.member = member;
             }
         }
@@ -215,108 +215,93 @@ impl Hub {
             return;
         }
         if channel.is_closed {
-            self.free_channel(gone.channel);
+            self.free_channel(removed.channel);
         } else {
             channel.empty_since = self.now;
-            self.arm_channel(gone.channel);
+            self.arm_channel_timer(removed.channel);
         }
     }
 
-    /// Plans the start of a connection anew, if it still may (O3). What is due to one that is being closed stands: a
-    /// reset beyond its end would hide what other channels have before that.
-    fn plan(&mut self, index: u32) {
+    /// Decides anew where the subscriptions of a connection start, while that is open (O3). Returns the outcome for the
+    /// last subscription. The start of a closing connection stands: a reset beyond its end would hide events of other
+    /// channels before that.
+    fn decide_starts(&mut self, slot: ConnectionSlot) -> Option<Resume> {
         let Hub { connections, channels, epoch, now, .. } = self;
-        let Some(connection) = connections.at_mut(index) else { return };
-        if !connection.is_planning || !connection.is_open() {
-            return;
+        let connection = connections.at_mut(slot)?;
+        if !connection.start_is_open || !connection.is_open() {
+            return None;
         }
-        connection.plan(channels, |connection: &mut Connection, position: Position| {
-            connection.push_reset(*now, position, reset_frame(epoch, position));
-        });
+        connection.decide_starts(channels, |own_frames, reset| {
+            own_frames.insert_reset(*now, reset.before, reset_frame(epoch, reset.id));
+        })
     }
 
-    /// Whether a subscription is to be made: false when there is one.
+    /// Checks the limits for a new subscription. Returns false when the connection follows the channel already.
     fn may_subscribe(
         &self,
-        index: u32,
-        followed: u32,
+        slot: ConnectionSlot,
+        channel: ChannelSlot,
         connection: ConnectionId,
     ) -> Result<bool, SubscribeError> {
-        let state = self.connections.at(index).ok_or(SubscribeError::UnknownConnection(connection))?;
+        let state = self.connections.at(slot).ok_or(SubscribeError::UnknownConnection(connection))?;
         if !state.is_open() {
             return Err(SubscribeError::Closing(connection));
         }
-        if state.subscriptions.find(followed).is_some() {
+        if state.subscriptions.find(channel).is_some() {
             return Ok(false);
         }
         let limits = &self.config.limits;
         if state.subscriptions.as_slice().len() >= limits.subscriptions {
             return Err(SubscribeError::TooManySubscriptions { limit: limits.subscriptions });
         }
-        if self.channels.at(followed).is_some_and(|channel| channel.members.len() >= limits.members) {
+        if self.channels.at(channel).is_some_and(|channel| channel.members.len() >= limits.members) {
             return Err(SubscribeError::TooManyMembers { limit: limits.members });
         }
         Ok(true)
     }
 
-    /// Makes a subscription that is allowed.
-    fn attach(&mut self, index: u32, followed: u32) -> Resume {
-        let (settled, head, now) = (self.settled(), self.head, self.now);
-        let Hub { connections, channels, epoch, .. } = self;
-        let (Some(connection), Some(channel)) = (connections.at_mut(index), channels.at_mut(followed)) else {
+    /// Adds a subscription that is allowed, and decides where it starts.
+    fn add_subscription(&mut self, slot: ConnectionSlot, followed: ChannelSlot) -> Resume {
+        let (complete_through, head) = (self.complete_through(), self.head);
+        let Hub { connections, channels, .. } = self;
+        let (Some(connection), Some(channel)) = (connections.at_mut(slot), channels.at_mut(followed)) else {
             return Resume::UpToDate;
         };
-        let Some(member) = channel.members.join(index) else { return Resume::UpToDate };
-        let live_from = channel.last.max(settled);
-        let mut subscription = Subscription::live(followed, member, live_from);
+        let Some(member) = channel.members.join(slot) else { return Resume::UpToDate };
+        let live_after = channel.last.max(complete_through);
+        let mut subscription = Subscription::live(followed, member, live_after);
         subscription.join(channel, connection.position);
+        if connection.start_is_open {
+            connection.subscriptions.push(subscription);
+            if let Some(request) = &mut connection.resume_request
+                && let Some(id) = request.id.as_str()
+                && let Some(found) = channel.history.find(id)
+            {
+                request.position = Some(request.position.map_or(found, |known| known.min(found)));
+            }
+            return self.decide_starts(slot).unwrap_or(Resume::UpToDate);
+        }
+        let joined = JoinTime::Later { connection: connection.position, head };
+        let decision = decide(&subscription, channel, connection.resume_point(), joined);
+        subscription.replay_from(channel, decision.start_after);
         connection.subscriptions.push(subscription);
-        if !connection.is_planning {
-            let Some(asked) = &connection.asked else { return Resume::Fresh };
-            // A client may be ahead of a hub that is fed (O4).
-            let lost_through = asked.position.map_or(head, |position| position.max(head));
-            if let Some(subscription) = connection.subscriptions.as_mut_slice().last_mut() {
-                subscription.replay_from(channel, lost_through);
-            }
-            if channel.config.on_gap == GapPolicy::Reset {
-                // Before all that is still due: an id behind the loss would hide it (H7).
-                let position = connection.position;
-                connection.push_reset(now, position, reset_frame(epoch, lost_through));
-            }
-            return Resume::Gap { lost_through, events: 0 };
+        if let Some(reset) = decision.reset {
+            self.insert_reset(slot, reset);
         }
-        if let Some(asked) = &mut connection.asked
-            && let Some(id) = asked.id.as_str()
-            && let Some(found) = channel.history.find(id)
-        {
-            asked.position = Some(asked.position.map_or(found, |known| known.min(found)));
-        }
-        self.plan(index);
-        self.told(index, followed)
+        decision.outcome
     }
 
-    fn told(&self, index: u32, followed: u32) -> Resume {
-        let (Some(connection), Some(channel)) = (self.connections.at(index), self.channels.at(followed))
-        else {
-            return Resume::UpToDate;
-        };
-        let subscriptions = connection.subscriptions.as_slice();
-        let asked = connection.asked.as_ref().map(|asked| asked.position);
-        let made = connection.subscriptions.find(followed).and_then(|number| subscriptions.get(number));
-        made.map_or(Resume::UpToDate, |subscription| subscription.resume(channel, asked))
-    }
-
-    pub(super) fn arm_channel(&mut self, index: u32) {
-        let Some(channel) = self.channels.at_mut(index) else { return };
+    pub(super) fn arm_channel_timer(&mut self, slot: ChannelSlot) {
+        let Some(channel) = self.channels.at_mut(slot) else { return };
         let next = channel.next_deadline();
-        self.deadlines.set_by(&mut channel.armed, Timer::Channel(index), next);
+        self.timers.set_by(&mut channel.timer, TimerOwner::Channel(slot), next);
     }
 
-    fn free_channel(&mut self, index: u32) {
-        let Some(channel) = self.channels.at_mut(index) else { return };
-        self.deadlines.set(&mut channel.armed, Timer::Channel(index), None);
+    fn free_channel(&mut self, slot: ChannelSlot) {
+        let Some(channel) = self.channels.at_mut(slot) else { return };
+        self.timers.set(&mut channel.timer, TimerOwner::Channel(slot), None);
         self.stats.history_bytes = self.stats.history_bytes.saturating_sub(channel.history.bytes());
-        self.channels.remove(index);
+        self.channels.remove(slot);
         if self.names.is_empty() {
             self.names = hashbrown::HashMap::new();
         }

@@ -1,10 +1,8 @@
-//! What happens to connections.
+//! The verbs of connections: open, send, configure, close.
 
 use core::time::Duration;
 
 use crate::config::{ConnectionConfig, Limits, PositionSource};
-use crate::hub::connection::{Asked, Connection};
-use crate::hub::timer_queue::Timer;
 use crate::id::{ConnectionId, Position};
 use crate::mix::splitmix64;
 use crate::resume::LastEventId;
@@ -12,7 +10,10 @@ use crate::stats::CloseReason;
 use crate::time::Instant;
 use crate::wire::Frame;
 
-use super::{ConnectError, Hub, SendError};
+use super::arena::ConnectionSlot;
+use super::connection::{Connection, ResumeRequest};
+use super::timer_queue::TimerOwner;
+use super::{Action, ConnectError, Hub, SendError};
 
 impl Hub {
     /// Opens a connection.
@@ -23,7 +24,7 @@ impl Hub {
     ///
     /// # Cost
     ///
-    /// O(log n) in the connections, for its place among the timers.
+    /// O(log n) in the connections, for the timer.
     ///
     /// ```
     /// use sse_core::{ConnectionConfig, Hub, HubConfig, Instant};
@@ -34,7 +35,7 @@ impl Hub {
     /// # Ok::<(), sse_core::ConnectError>(())
     /// ```
     pub fn connect(&mut self, now: Instant, config: ConnectionConfig) -> Result<ConnectionId, ConnectError> {
-        let now = self.observe(now);
+        let now = self.advance_clock(now);
         if self.draining.is_some() {
             return Err(ConnectError::ShuttingDown);
         }
@@ -42,22 +43,23 @@ impl Hub {
         if self.connections.len() >= self.config.limits.connections {
             return Err(refused);
         }
-        let asked = config.last_event_id.clone().map(|id| Asked { position: self.position_of(&id), id });
-        let mut connection = Connection::new(now, self.settled(), &config, asked);
+        let request = config.last_event_id.clone();
+        let request = request.map(|id| ResumeRequest { position: self.position_of(&id), id });
+        let mut connection = Connection::new(now, self.complete_through(), &config, request);
         connection.ping.set(now, config.ping, splitmix64(self.config.seed, self.stats.opened));
-        connection.expires = config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime)).into();
+        connection.expires_at = config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime));
         let id = self.connections.insert(connection).map_err(|_| refused)?;
         self.stats.opened = self.stats.opened.saturating_add(1);
-        if let Some(index) = self.connections.index(id) {
-            self.begin_rounds();
-            self.arm(index);
-            self.wake(index);
+        if let Some(slot) = self.connections.slot(id) {
+            self.start_stall_scan();
+            self.arm_timer(slot);
+            self.notify(slot);
         }
         Ok(id)
     }
 
-    /// Whether a connection is open, or being closed. Not any more once its end is decided, even if the action that
-    /// says so was not polled yet.
+    /// Returns whether a connection is open or closing. The result is false as soon as the end of the connection is
+    /// decided, even if the action that reports the end was not polled yet.
     ///
     /// ```
     /// # use sse_core::{ConnectionConfig, Hub, HubConfig, Instant};
@@ -69,11 +71,11 @@ impl Hub {
     /// assert!(!hub.is_connection_open(connection));
     /// ```
     pub fn is_connection_open(&self, connection: ConnectionId) -> bool {
-        self.connections.index(connection).is_some()
+        self.connections.slot(connection).is_some()
     }
 
-    /// Takes note that the peer of a connection is gone. What was due to it is given up, what it held is free at
-    /// once (D8), and no action follows. False when the connection is not open.
+    /// Ends a connection whose peer has disconnected. What was pending is given up, everything that the connection held is
+    /// freed at once (D8), and no action follows. Returns false when the connection is not open.
     ///
     /// # Cost
     ///
@@ -88,14 +90,14 @@ impl Hub {
     /// assert!(!hub.disconnect(now, connection), "it is gone");
     /// ```
     pub fn disconnect(&mut self, now: Instant, connection: ConnectionId) -> bool {
-        self.observe(now);
-        let Some(index) = self.connections.index(connection) else { return false };
-        self.end(index, CloseReason::Disconnected);
+        self.advance_clock(now);
+        let Some(slot) = self.connections.slot(connection) else { return false };
+        self.end_connection(slot, CloseReason::Disconnected);
         true
     }
 
-    /// Ends a connection from this side. What was published and sent until now is still delivered, within the stall
-    /// time; then [`Action::Close`](super::Action::Close) comes. False when the connection is not open.
+    /// Closes a connection from the server's side. What was published and sent until now is still delivered, within the
+    /// stall timeout. Then [`Action::Close`] follows. Returns false when the connection is not open.
     ///
     /// ```
     /// # use sse_core::{Action, CloseReason, ConnectionConfig, Hub, HubConfig, Instant};
@@ -108,24 +110,25 @@ impl Hub {
     /// assert_eq!(hub.poll_action(), Some(Action::Close { connection, reason }));
     /// ```
     pub fn close_connection(&mut self, now: Instant, connection: ConnectionId) -> bool {
-        self.observe(now);
-        let Some(index) = self.connections.index(connection) else { return false };
-        self.begin_close(index, CloseReason::Requested);
+        self.advance_clock(now);
+        let Some(slot) = self.connections.slot(connection) else { return false };
+        self.begin_close(slot, CloseReason::Requested);
         true
     }
 
-    /// Sends a frame to one connection. It takes no position: it stands behind all that was published until now (O1).
-    /// An id in it is the application's to answer when the client comes back: the hub calls it unknown.
+    /// Sends a frame to one connection. The frame has no position: it stands behind everything published until now (O1).
+    /// An id in it belongs to the application. When the client comes back with it, the hub reports the id as unknown.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] or [`SendError::TooManyFrames`] when too much waits for the connection already (S2); nothing
-    /// was sent then.
-    /// [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::UnknownConnection`].
+    /// Nothing was sent then:
+    ///
+    /// - [`SendError::Full`] or [`SendError::TooManyFrames`] when too much is pending for the connection (S2);
+    /// - [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::UnknownConnection`].
     ///
     /// # Cost
     ///
-    /// O(1); no copy of the frame's bytes.
+    /// O(1). The bytes of the frame are not copied.
     ///
     /// ```
     /// # use sse_core::{ConnectionConfig, Event, Hub, HubConfig, Instant};
@@ -137,32 +140,32 @@ impl Hub {
     /// # Ok::<(), sse_core::SendError>(())
     /// ```
     pub fn send(&mut self, now: Instant, connection: ConnectionId, frame: &Frame) -> Result<(), SendError> {
-        let now = self.observe(now);
+        let now = self.advance_clock(now);
         let (head, limit) = (self.head, self.config.limits.event_bytes);
         let unknown = SendError::UnknownConnection(connection);
-        let index = self.connections.index(connection).ok_or(unknown)?;
-        let state = self.connections.at_mut(index).ok_or(unknown)?;
+        let slot = self.connections.slot(connection).ok_or(unknown)?;
+        let state = self.connections.at_mut(slot).ok_or(unknown)?;
         if !state.is_open() {
             return Err(SendError::Closing(connection));
         }
-        let limit = limit.min(state.direct_limit());
+        let limit = limit.min(state.direct_limit);
         if frame.len() > limit {
             return Err(SendError::TooLarge { bytes: frame.len(), limit });
         }
-        let (waiting, frames) = state.waiting();
-        if waiting.saturating_add(frame.len()) > state.direct_limit() {
-            return Err(SendError::Full { waiting, limit: state.direct_limit() });
+        let (queued, frames) = state.own_frames.queued();
+        if queued.saturating_add(frame.len()) > state.direct_limit {
+            return Err(SendError::Full { queued, limit: state.direct_limit });
         }
         if frames >= Limits::MAX_DIRECT_FRAMES {
             return Err(SendError::TooManyFrames { limit: Limits::MAX_DIRECT_FRAMES });
         }
-        state.push_direct(now, head, frame.clone());
-        self.wake(index);
+        state.own_frames.push_direct(now, head, frame.clone());
+        self.notify(slot);
         Ok(())
     }
 
-    /// Changes after how much silence a connection is sent a comment (T1); `None` sends no more. The new interval
-    /// counts from now. False when the connection is not open.
+    /// Changes the interval of silence after which a connection is sent a comment (T1); `None` turns pings off. The new
+    /// interval counts from now. Returns false when the connection is not open.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -173,20 +176,21 @@ impl Hub {
     /// assert!(hub.set_ping(now, connection, Some(Duration::from_secs(15))));
     /// ```
     pub fn set_ping(&mut self, now: Instant, connection: ConnectionId, interval: Option<Duration>) -> bool {
-        let now = self.observe(now);
-        let Some(index) = self.connections.index(connection) else { return false };
+        let now = self.advance_clock(now);
+        let Some(slot) = self.connections.slot(connection) else { return false };
         let random = splitmix64(self.config.seed, connection.index() as u64);
-        let Some(state) = self.connections.at_mut(index) else { return false };
-        let (is_first, was_due) = (state.ping.is_first(), state.ping.due_since.get().is_some());
+        let Some(state) = self.connections.at_mut(slot) else { return false };
+        let (is_first, was_pending) = (state.ping.is_first(), state.ping.pending_since.is_some());
         state.ping.set(now, interval, if is_first { random } else { 0 });
-        self.arm(index);
-        if was_due {
-            self.count_from_what_is_left(index);
+        self.arm_timer(slot);
+        if was_pending {
+            self.restart_stall_clock(slot);
         }
         true
     }
 
-    /// Gives a connection so long to live from now on, or for ever (T2). False when it is not open, or is being closed.
+    /// Sets the remaining lifetime of a connection, counted from now; `None` removes the limit (T2). Returns false when the
+    /// connection is not open, or is closing.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -204,58 +208,56 @@ impl Hub {
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        life: Option<Duration>,
+        lifetime: Option<Duration>,
     ) -> bool {
-        let now = self.observe(now);
-        let Some(index) = self.connections.index(connection) else { return false };
-        let Some(state) = self.connections.at_mut(index).filter(|state| state.is_open()) else {
+        let now = self.advance_clock(now);
+        let Some(slot) = self.connections.slot(connection) else { return false };
+        let Some(state) = self.connections.at_mut(slot).filter(|state| state.is_open()) else {
             return false;
         };
-        state.expires = life.and_then(|life| now.checked_add(life)).into();
-        self.arm(index);
+        state.expires_at = lifetime.and_then(|lifetime| now.checked_add(lifetime));
+        self.arm_timer(slot);
         true
     }
 
-    /// Fixes the end of a connection at what is due to it now.
-    pub(super) fn begin_close(&mut self, index: u32, reason: CloseReason) {
-        let (now, end, time) = (self.now, self.head, self.flush_time());
-        let Some(connection) = self.connections.at_mut(index) else { return };
+    /// Closes a connection behind what is pending for it now.
+    pub(super) fn begin_close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        let (now, end, flush_timeout) = (self.now, self.head, self.flush_timeout());
+        let Some(connection) = self.connections.at_mut(slot) else { return };
         if !connection.is_open() {
             return;
         }
-        connection.begin_close(end, reason);
-        connection.expires = now.checked_add(time).into();
-        self.arm(index);
-        self.drop_drained(index);
-        if self.is_due(index) {
-            self.wake(index);
+        connection.begin_closing(end, reason);
+        connection.expires_at = now.checked_add(flush_timeout);
+        self.arm_timer(slot);
+        self.remove_drained_subscriptions(slot);
+        if self.has_pending(slot) {
+            self.notify(slot);
         } else {
-            self.end(index, reason);
+            self.end_connection(slot, reason);
         }
     }
 
-    /// Ends a connection at once: what it held is free (D8), and unless the peer went by itself its transport has
-    /// to be ended.
-    pub(super) fn end(&mut self, index: u32, reason: CloseReason) {
-        let Some(id) = self.connections.key(index) else { return };
-        while let Some(last) = self.last_subscription(index) {
-            self.detach(index, last);
+    /// Ends a connection at once. Everything that it held is freed (D8). Unless the peer disconnected, the transport has to
+    /// be ended as well.
+    pub(super) fn end_connection(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        let Some(id) = self.connections.id(slot) else { return };
+        while let Some(last) =
+            self.connections.at(slot).and_then(|connection| connection.subscriptions.last())
+        {
+            self.remove_subscription(slot, last);
         }
-        if let Some(connection) = self.connections.at_mut(index) {
-            self.deadlines.set(&mut connection.armed, Timer::Connection(index), None);
+        if let Some(connection) = self.connections.at_mut(slot) {
+            self.timers.set(&mut connection.timer, TimerOwner::Connection(slot), None);
         }
-        self.connections.remove(index);
+        self.connections.remove(slot);
         self.stats.closed.count(reason);
         if reason != CloseReason::Disconnected {
-            self.notices.push_back(super::Action::Close { connection: id, reason });
+            self.notices.push_back(Action::Close { connection: id, reason });
         }
     }
 
-    fn last_subscription(&self, index: u32) -> Option<usize> {
-        self.connections.at(index)?.subscriptions.as_slice().len().checked_sub(1)
-    }
-
-    /// The position that an id of this hub's own form stands for, if it can be one that this hub gave (H4).
+    /// Returns the position of an id in the hub's own form, if this hub can have issued the id (H4).
     fn position_of(&self, id: &LastEventId) -> Option<Position> {
         let position = self.epoch.position(id.as_str()?)?;
         match self.config.positions {

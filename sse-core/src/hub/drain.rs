@@ -1,29 +1,30 @@
-//! Ending all connections before a deadline (A2).
+//! Draining: every connection is closed before a deadline (A2).
 
 use core::time::Duration;
 
-use crate::hub::connection::Stage;
 use crate::mix::splitmix64;
 use crate::stats::CloseReason;
 use crate::time::Instant;
 use crate::wire::Event;
 
 use super::Hub;
+use super::arena::ConnectionSlot;
+use super::connection::Stage;
 
-/// How many connections one [`Hub::handle_timeout`] begins to close at most.
+/// The most connections that one [`Hub::handle_timeout`] begins to close.
 const CLOSED_PER_CALL: u32 = 1024;
 
-/// How a hub ends its connections: [`Hub::drain`].
+/// How a hub drains: [`Hub::drain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainConfig {
-    /// Each connection is closed at a moment of its own within this time, so that not all clients come back at once.
-    /// Ten seconds.
+    /// The time over which the connections are closed, each at its own moment, so that the clients do not come back all at
+    /// once. Ten seconds.
     pub over: Duration,
-    /// When it is over, whether peers have read what was due to them or not. Never before the last was closed. Thirty
-    /// seconds: what process managers wait before they kill.
+    /// The time after which the drain is complete, whether or not the peers have read what was pending. It is never shorter
+    /// than `over`. Thirty seconds: the time that process managers wait before they kill a process.
     pub within: Duration,
-    /// What clients are asked to wait before they come back: a time between these two, different for each. Between one
-    /// and ten seconds. `None` asks for nothing.
+    /// The range of the reconnection times that clients are sent, a different one for each client. Between one and ten
+    /// seconds. `None` sends none.
     pub retry: Option<(Duration, Duration)>,
 }
 
@@ -37,28 +38,27 @@ impl Default for DrainConfig {
     }
 }
 
-/// A drain in progress. Connections are closed in the order of their slots, evenly over the time: so it is one timer,
-/// and its start touches no connection.
+/// A drain in progress. Connections are closed in the order of their slots, evenly over the time. So there is one timer, and
+/// the start of a drain touches no connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draining {
-    started: Instant,
+    started_at: Instant,
     config: DrainConfig,
-    /// The slot that is next.
-    next: u32,
-    /// How many slots there were; no connection comes to a slot beyond.
+    next_slot: u32,
+    /// The number of slots at the start. No connection is opened in a later one.
     slots: u32,
 }
 
 impl Draining {
-    /// When the next connection is closed.
+    /// Returns the moment at which the next connection is closed.
     fn next_moment(&self) -> Option<Instant> {
-        let nanos = self.config.over.as_nanos().saturating_mul(u128::from(self.next));
+        let nanos = self.config.over.as_nanos().saturating_mul(u128::from(self.next_slot));
         let nanos = nanos.checked_div(u128::from(self.slots))?;
         let after = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        (self.next < self.slots).then(|| self.started.saturating_add(after))
+        (self.next_slot < self.slots).then(|| self.started_at.saturating_add(after))
     }
 
-    /// What the client in a slot is asked to wait.
+    /// Returns the reconnection time for one client.
     fn retry(&self, random: u64) -> Option<Duration> {
         let (shortest, longest) = self.config.retry?;
         let range = u64::try_from(longest.saturating_sub(shortest).as_millis()).unwrap_or(u64::MAX);
@@ -68,14 +68,15 @@ impl Draining {
 }
 
 impl Hub {
-    /// Ends every connection before a deadline, and takes no new ones from now on.
+    /// Closes every connection before a deadline, and accepts no new ones from now on.
     ///
-    /// Each is closed as [`close`](Hub::close_connection) does, at a moment of its own, and is asked before to come back after a
-    /// time of its own. It is over at the deadline also when peers do not read. Called again, it begins anew.
+    /// Each connection is closed as by [`close_connection`](Hub::close_connection), at its own moment, and is sent a
+    /// reconnection time of its own before. The drain is complete at the deadline even when peers do not read. A second call
+    /// starts the drain anew.
     ///
     /// # Cost
     ///
-    /// O(1): the connections are closed by [`handle_timeout`](Hub::handle_timeout), a bounded number in one call.
+    /// O(1). The connections are closed by [`handle_timeout`](Hub::handle_timeout), a bounded number in one call.
     ///
     /// ```
     /// # use sse_core::{ConnectError, ConnectionConfig, DrainConfig, Hub, HubConfig, Instant};
@@ -88,16 +89,17 @@ impl Hub {
     ///     hub.handle_timeout(at);
     ///     while hub.poll_action().is_some() {}
     /// }
-    /// assert!(!hub.is_connection_open(connection), "its peer did not read, and the deadline came");
+    /// assert!(!hub.is_connection_open(connection), "its peer did not read, and the deadline passed");
     /// ```
     pub fn drain(&mut self, now: Instant, drain: DrainConfig) {
-        let now = self.observe(now);
+        let now = self.advance_clock(now);
         let config = DrainConfig { within: drain.within.max(drain.over), ..drain };
-        self.draining = Some(Draining { started: now, config, next: 0, slots: self.connections.slots() });
+        self.draining =
+            Some(Draining { started_at: now, config, next_slot: 0, slots: self.connections.slots() });
     }
 
-    /// Ends every connection at once, but for the stall time to take what is due: a [`drain`](Hub::drain) that is not
-    /// spread and asks clients for nothing.
+    /// Closes every connection at once. Peers have the stall timeout to take what is pending. This is a
+    /// [`drain`](Hub::drain) that is not spread and sends no reconnection times.
     ///
     /// ```
     /// # use sse_core::{ConnectError, ConnectionConfig, Hub, HubConfig, Instant};
@@ -107,45 +109,45 @@ impl Hub {
     /// assert_eq!(hub.connect(now, ConnectionConfig::default()), Err(ConnectError::ShuttingDown));
     /// ```
     pub fn shut_down(&mut self, now: Instant) {
-        self.drain(now, DrainConfig { over: Duration::ZERO, within: self.flush_time(), retry: None });
+        self.drain(now, DrainConfig { over: Duration::ZERO, within: self.flush_timeout(), retry: None });
     }
 
-    /// When the next connection is to be closed.
+    /// Returns the moment at which the next connection is closed by a drain.
     pub(super) fn next_drain(&self) -> Option<Instant> {
         self.draining?.next_moment()
     }
 
     /// Begins to close the connections whose moment has come.
-    pub(super) fn drain_due(&mut self) {
+    pub(super) fn close_drained(&mut self) {
         for _ in 0..CLOSED_PER_CALL {
             let Some(mut draining) = self.draining else { return };
             if draining.next_moment().is_none_or(|moment| moment > self.now) {
                 return;
             }
-            let slot = draining.next;
-            draining.next = slot.saturating_add(1);
+            let slot = draining.next_slot;
+            draining.next_slot = slot.saturating_add(1);
             self.draining = Some(draining);
-            self.drain_one(slot, draining);
+            self.drain_connection(ConnectionSlot::new(slot), draining);
         }
     }
 
-    fn drain_one(&mut self, index: u32, draining: Draining) {
+    fn drain_connection(&mut self, slot: ConnectionSlot, draining: Draining) {
         let (now, head) = (self.now, self.head);
-        let retry = draining.retry(splitmix64(self.config.seed, u64::from(index)));
-        let Some(connection) = self.connections.at_mut(index) else { return };
+        let retry = draining.retry(splitmix64(self.config.seed, u64::from(slot.get())));
+        let Some(connection) = self.connections.at_mut(slot) else { return };
         if let Some(retry) = retry
             && connection.is_open()
             && let Ok(frame) = Event::new().retry(retry).encode()
         {
-            connection.push_direct(now, head, frame);
+            connection.own_frames.push_direct(now, head, frame);
         }
-        self.begin_close(index, CloseReason::ShuttingDown);
-        let deadline = draining.started.checked_add(draining.config.within);
-        if let Some(connection) = self.connections.at_mut(index)
+        self.begin_close(slot, CloseReason::ShuttingDown);
+        let deadline = draining.started_at.checked_add(draining.config.within);
+        if let Some(connection) = self.connections.at_mut(slot)
             && !matches!(connection.stage, Stage::Open)
         {
-            connection.expires = connection.expires.get().into_iter().chain(deadline).min().into();
-            self.arm(index);
+            connection.expires_at = connection.expires_at.into_iter().chain(deadline).min();
+            self.arm_timer(slot);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a hub refuses: one enum per verb, each case with what was wrong and by how much.
+//! The errors of the hub: one enum per verb, each variant with the limit and the value.
 
 use core::error::Error;
 use core::fmt;
@@ -6,7 +6,7 @@ use core::fmt;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::wire::EncodeError;
 
-/// Why [`Hub::new`](crate::Hub::new) made no hub.
+/// The error of [`Hub::new`](crate::Hub::new).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -14,115 +14,116 @@ pub enum ConfigError {
     Epoch(EncodeError),
 }
 
-/// Why [`Hub::connect`](crate::Hub::connect) opened no connection.
+/// The error of [`Hub::connect`](crate::Hub::connect).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// As many connections are open as may be (A1).
+    /// The limit of open connections is reached (A1).
     TooManyConnections {
-        /// How many that is.
+        /// The limit.
         limit: usize,
     },
-    /// The hub was told to shut down.
+    /// The hub is shutting down.
     ShuttingDown,
 }
 
-/// Why [`Hub::send`](crate::Hub::send) sent nothing.
+/// The error of [`Hub::send`](crate::Hub::send).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// No such connection is open.
+    /// The connection is not open.
     UnknownConnection(ConnectionId),
-    /// The connection is being closed.
+    /// The connection is closing.
     Closing(ConnectionId),
-    /// The frame is larger than an event may be (A1).
+    /// The frame exceeds the size of an event (A1), or what the connection may have pending (S2).
     TooLarge {
-        /// Its bytes.
+        /// The size of the frame, in bytes.
         bytes: usize,
-        /// How many it may have.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// More bytes would wait for the connection than may (S2). Nothing was sent; it can be tried again later.
+    /// The frame does not fit into what the connection may have pending (S2). It can be sent again later.
     Full {
-        /// Bytes that wait already.
-        waiting: usize,
-        /// How many may wait.
+        /// The bytes of direct sends that are pending.
+        queued: usize,
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// As many frames wait for the connection as may (S2). Nothing was sent; it can be tried again later.
+    /// The limit of pending direct sends is reached (S2). The frame can be sent again later.
     TooManyFrames {
-        /// How many that is.
+        /// The limit.
         limit: usize,
     },
 }
 
-/// Why [`Hub::open_channel`](crate::Hub::open_channel) opened no channel.
+/// The error of [`Hub::open_channel`](crate::Hub::open_channel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// As many channels are open as may be (A1).
+    /// The limit of open channels is reached (A1).
     TooManyChannels {
-        /// How many that is.
+        /// The limit.
         limit: usize,
     },
-    /// The name is longer than [`Limits::MAX_NAME_BYTES`](crate::MAX_NAME_BYTES).
+    /// The name is longer than [`Limits::MAX_NAME_BYTES`](crate::Limits::MAX_NAME_BYTES).
     NameTooLong {
-        /// Its bytes.
+        /// The size of the name, in bytes.
         bytes: usize,
-        /// How many it may have.
+        /// The limit, in bytes.
         limit: usize,
     },
 }
 
-/// Why [`Hub::subscribe`](crate::Hub::subscribe) subscribed to nothing.
+/// The error of [`Hub::subscribe`](crate::Hub::subscribe).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// No such connection is open.
+    /// The connection is not open.
     UnknownConnection(ConnectionId),
-    /// No such channel is open.
+    /// The channel is not open.
     UnknownChannel(ChannelId),
-    /// The connection is being closed.
+    /// The connection is closing.
     Closing(ConnectionId),
-    /// The connection follows as many channels as it may (A1).
+    /// The limit of channels that one connection follows is reached (A1).
     TooManySubscriptions {
-        /// How many that is.
+        /// The limit.
         limit: usize,
     },
-    /// The channel has as many members as it may (A1).
+    /// The limit of members of the channel is reached (A1).
     TooManyMembers {
-        /// How many that is.
+        /// The limit.
         limit: usize,
     },
 }
 
-/// Why a call such as [`Hub::publish`](crate::Hub::publish) published nothing.
+/// The error of [`Hub::publish`](crate::Hub::publish), [`Hub::publish_to`](crate::Hub::publish_to) and
+/// [`Hub::publish_at`](crate::Hub::publish_at).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// No such channel is open.
+    /// The channel is not open.
     UnknownChannel(ChannelId),
-    /// No channel was named.
+    /// No channel was given.
     NoChannel,
     /// The event cannot be encoded.
     Encode(EncodeError),
-    /// The event is larger than it may be (A1).
+    /// The encoded event exceeds the limit (A1).
     TooLarge {
-        /// Its bytes, encoded.
+        /// The size of the encoded event, in bytes.
         bytes: usize,
-        /// How many it may have.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// The id has the form of those that the hub gives, `<epoch>-<position>`, and is not the one of its position (H2).
+    /// The id has the form of the hub's own ids, `<epoch>-<position>`, and is not the one of the event's position (H2).
     ReservedId {
-        /// The position that the id would stand for.
+        /// The position of the id.
         position: Position,
     },
-    /// This hub is fed its positions: [`Hub::publish_at`](crate::Hub::publish_at) is the call for it (O4).
+    /// The positions of this hub are external: publish by [`Hub::publish_at`](crate::Hub::publish_at) (O4).
     PositionsAreExternal,
-    /// This hub makes its positions: [`Hub::publish`](crate::Hub::publish) is the call for it (O4).
+    /// The positions of this hub are local: publish by [`Hub::publish`](crate::Hub::publish) (O4).
     PositionsAreLocal,
-    /// All positions are used up.
+    /// All positions are used.
     PositionsExhausted,
 }
 
@@ -155,15 +156,15 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SendError::UnknownConnection(id) => write!(f, "connection {id} is not open"),
-            SendError::Closing(id) => write!(f, "connection {id} is being closed"),
+            SendError::Closing(id) => write!(f, "connection {id} is closing"),
             SendError::TooLarge { bytes, limit } => {
                 write!(f, "the frame has {bytes} bytes, the limit is {limit}")
             }
-            SendError::Full { waiting, limit } => {
-                write!(f, "{waiting} bytes wait for the connection already, the limit is {limit}")
+            SendError::Full { queued, limit } => {
+                write!(f, "{queued} bytes are pending for the connection, the limit is {limit}")
             }
             SendError::TooManyFrames { limit } => {
-                write!(f, "{limit} frames wait for the connection already, which is the limit")
+                write!(f, "{limit} frames are pending for the connection, which is the limit")
             }
         }
     }
@@ -187,7 +188,7 @@ impl fmt::Display for SubscribeError {
         match self {
             SubscribeError::UnknownConnection(id) => write!(f, "connection {id} is not open"),
             SubscribeError::UnknownChannel(id) => write!(f, "channel {id} is not open"),
-            SubscribeError::Closing(id) => write!(f, "connection {id} is being closed"),
+            SubscribeError::Closing(id) => write!(f, "connection {id} is closing"),
             SubscribeError::TooManySubscriptions { limit } => {
                 write!(f, "the connection follows {limit} channels, which is the limit")
             }
@@ -202,39 +203,29 @@ impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PublishError::UnknownChannel(id) => write!(f, "channel {id} is not open"),
-            PublishError::NoChannel => f.write_str("no channel was named"),
+            PublishError::NoChannel => f.write_str("no channel was given"),
             PublishError::Encode(error) => error.fmt(f),
             PublishError::TooLarge { bytes, limit } => {
                 write!(f, "the event has {bytes} bytes, the limit is {limit}")
             }
             PublishError::ReservedId { position } => {
-                write!(f, "the id is the one that this hub gives to position {position}")
+                write!(f, "the id is reserved for position {position} of this hub")
             }
-            PublishError::PositionsAreExternal => f.write_str("the positions of this hub are fed to it"),
-            PublishError::PositionsAreLocal => f.write_str("this hub makes its own positions"),
-            PublishError::PositionsExhausted => f.write_str("all positions are used up"),
+            PublishError::PositionsAreExternal => {
+                f.write_str("the positions of this hub are external: use publish_at")
+            }
+            PublishError::PositionsAreLocal => {
+                f.write_str("the positions of this hub are local: use publish")
+            }
+            PublishError::PositionsExhausted => f.write_str("all positions are used"),
         }
     }
 }
 
-impl Error for ConfigError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            ConfigError::Epoch(error) => Some(error),
-        }
-    }
-}
-
+// A wrapping error prints the text of the inner one. As a source, that text would be printed twice in an error report.
+impl Error for ConfigError {}
 impl Error for ConnectError {}
 impl Error for SendError {}
 impl Error for OpenError {}
 impl Error for SubscribeError {}
-
-impl Error for PublishError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            PublishError::Encode(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Error for PublishError {}

@@ -1,22 +1,33 @@
-//! The state machine: channels that are logs, connections that are positions.
+//! The state machine: channels are logs, connections are positions in them.
 //!
-//! `input.rs` is what happens to connections, `drain.rs` how all of them are ended, `channels.rs` to channels and subscriptions, `publish.rs` how events
-//! come in; `output.rs` says what to do about it, `transmit.rs` hands out bytes, `refusal.rs` takes some back; `due.rs` finds what is due and
-//! `progress.rs` moves connections on. `snapshot.rs` is for those who ask how things stand.
+//! The verbs: `connections.rs`, `channels.rs` and `publish.rs` change the state; `actions.rs` reports what the driver has
+//! to do; `transmit.rs` hands out bytes, `claim.rs` for drivers that write without holding the hub; `timers.rs` and
+//! `drain.rs` handle time; `pending.rs` finds what is pending, `delivery.rs` moves connections on, `lag.rs` handles readers
+//! that fell behind, `resume_point.rs` decides where subscriptions start; `snapshot.rs` is for operators.
+//!
+//! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
+//! `timer_queue.rs`, `arena.rs`.
 
 mod actions;
 mod arena;
 mod channel;
 mod channels;
+mod claim;
 mod connection;
 mod connections;
 mod delivery;
 mod drain;
 mod error;
+mod lag;
 mod logs;
+mod members;
+mod own_frames;
 mod pending;
+mod ping;
 mod publish;
+#[cfg(feature = "std")]
 mod refusal;
+mod resume_point;
 mod snapshot;
 mod subscription;
 mod timer_queue;
@@ -32,17 +43,14 @@ use core::time::Duration;
 use hashbrown::HashMap;
 
 use crate::config::{HubConfig, PositionSource};
-use crate::hub::arena::Arena;
-use crate::hub::connection::{Channels, Connection};
-use crate::hub::timer_queue::Deadlines;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::resume::{Epoch, LastEventId};
 use crate::stats::{ChannelStats, Stats};
 use crate::time::Instant;
-use crate::wire::Event;
-use crate::wire::Frame;
+use crate::wire::{Event, Frame};
 
 pub use actions::{Action, ChannelCloseReason};
+pub use claim::Claim;
 pub use drain::DrainConfig;
 pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, SubscribeError};
 pub use publish::Published;
@@ -51,44 +59,48 @@ pub use snapshot::ConnectionStats;
 pub(crate) use snapshot::Lag;
 pub use transmit::Transmit;
 
+use arena::Arena;
+use claim::ClaimNumber;
+use connection::{Channels, Connection};
 use drain::Draining;
-use timers::Rounds;
+use timer_queue::TimerQueue;
+use timers::StallScan;
 
-/// Connections, channels, and what has to be done about them: the whole of Server-Sent Events but the I/O.
+/// Connections, channels and everything that happens to them: Server-Sent Events without the I/O.
 ///
-/// Instants come in with every call, [actions](Action) come out of [`poll_action`](Hub::poll_action), the bytes for
-/// a connection are read from [`transmit`](Hub::transmit), and [`poll_timeout`](Hub::poll_timeout) says when to call
-/// [`handle_timeout`](Hub::handle_timeout). The [crate page](crate) has the contract with its driver (D1 to D9) and
-/// a whole example.
+/// Instants are passed with every call. [Actions](Action) are polled by [`poll_action`](Hub::poll_action), the bytes of a
+/// connection are read by [`transmit`](Hub::transmit), and [`poll_timeout`](Hub::poll_timeout) returns the instant at which
+/// to call [`handle_timeout`](Hub::handle_timeout). The [crate page](crate) has the contract with the driver (D1 to D9) and
+/// a complete example.
 ///
-/// The same calls give the same bytes. Nothing here panics, on any input.
+/// The same calls produce the same bytes. Nothing panics, on any input.
 pub struct Hub {
     config: HubConfig,
     epoch: Epoch,
-    /// The latest instant seen: time that runs backwards is taken as this (D5).
+    /// The latest instant seen. An earlier one is taken as this (D5).
     now: Instant,
-    /// Where the newest event stands.
+    /// The position of the newest event.
     head: Position,
     connections: Arena<ConnectionId, Connection>,
     channels: Channels,
     names: HashMap<Box<str>, ChannelId>,
-    deadlines: Deadlines,
-    rounds: Rounds,
-    /// How many of the connections were fetched from memory whose deadlines come next.
-    fetched: usize,
-    /// Actions that wait to be polled, but for those that say that there are bytes.
+    timers: TimerQueue,
+    stall_scan: StallScan,
+    /// The number of prefetched connections whose deadlines were not handled yet.
+    prefetched: usize,
+    next_claim: ClaimNumber,
+    /// The actions to be polled, except for those that report pending bytes.
     notices: VecDeque<Action>,
-    /// Channels whose members have to be looked at because something was published or the channel closed.
+    /// The channels whose members have to be visited, because an event was published or the channel was closed.
     sweeps: VecDeque<ChannelId>,
-    /// Connections that something became due to otherwise.
-    wakes: VecDeque<ConnectionId>,
+    /// The connections that have to be reported for other reasons.
+    notify_queue: VecDeque<ConnectionId>,
     stats: Stats,
-    /// Since it was told to end its connections.
     draining: Option<Draining>,
 }
 
 impl Hub {
-    /// A hub without connections and channels.
+    /// Creates a hub without connections and channels.
     ///
     /// # Errors
     ///
@@ -104,7 +116,7 @@ impl Hub {
     /// ```
     pub fn new(mut config: HubConfig) -> Result<Hub, ConfigError> {
         let epoch = Epoch::new(&config.epoch).map_err(ConfigError::Epoch)?;
-        // A stall time of nothing would have the driver look at every connection without a pause.
+        // Without a stall time the driver would check every connection without a pause.
         config.stall_timeout = config.stall_timeout.map(|timeout| timeout.max(HubConfig::MIN_STALL_TIMEOUT));
         let (PositionSource::Local { after } | PositionSource::External { after }) = config.positions;
         Ok(Hub {
@@ -115,18 +127,19 @@ impl Hub {
             connections: Arena::new(),
             channels: Arena::new(),
             names: HashMap::new(),
-            deadlines: Deadlines::default(),
-            rounds: Rounds::default(),
-            fetched: 0,
+            timers: TimerQueue::default(),
+            stall_scan: StallScan::default(),
+            prefetched: 0,
+            next_claim: ClaimNumber::FIRST,
             notices: VecDeque::new(),
             sweeps: VecDeque::new(),
-            wakes: VecDeque::new(),
+            notify_queue: VecDeque::new(),
             stats: Stats::default(),
             draining: None,
         })
     }
 
-    /// Where the newest event stands.
+    /// Returns the position of the newest event.
     ///
     /// ```
     /// # use sse_core::{Event, Hub, HubConfig, Instant, ChannelConfig, Position};
@@ -141,7 +154,7 @@ impl Hub {
         self.head
     }
 
-    /// The id that this hub gives to the event of a position: `<epoch>-<position>` (H2).
+    /// Returns the id that this hub gives to the event of a position: `<epoch>-<position>` (H2).
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Position};
@@ -152,7 +165,7 @@ impl Hub {
         self.epoch.id(position)
     }
 
-    /// What was counted since the hub was made, and what it holds now (A3).
+    /// Returns what was counted since the hub was created, and what it holds now (A3).
     ///
     /// # Cost
     ///
@@ -170,7 +183,7 @@ impl Hub {
         Stats { connections: self.connections.len(), channels: self.channels.len(), ..self.stats }
     }
 
-    /// What a channel holds now; `None` when it is not open.
+    /// Returns what a channel holds now; `None` when the channel is not open.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant};
@@ -179,7 +192,7 @@ impl Hub {
     /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// hub.publish(now, weather, &Event::new().data("sunny")).unwrap();
     /// let stats = hub.channel_stats(weather).unwrap();
-    /// assert_eq!((stats.history_events, stats.backlog_frames), (1, 0), "nobody waits for it");
+    /// assert_eq!((stats.history_events, stats.backlog_frames), (1, 0), "no reader waits for it");
     /// ```
     pub fn channel_stats(&self, channel: ChannelId) -> Option<ChannelStats> {
         let channel = self.channels.get(channel)?;
@@ -193,7 +206,7 @@ impl Hub {
         })
     }
 
-    /// The open connections, in no particular order.
+    /// Returns the open connections, in no particular order.
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Instant, ConnectionConfig};
@@ -202,10 +215,10 @@ impl Hub {
     /// assert_eq!(hub.connections().collect::<Vec<_>>(), [connection]);
     /// ```
     pub fn connections(&self) -> impl Iterator<Item = ConnectionId> + '_ {
-        self.connections.keys()
+        self.connections.ids()
     }
 
-    /// The members of a channel, in no particular order; none when it is not open (O5).
+    /// Returns the members of a channel, in no particular order; none when the channel is not open (O5).
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Instant, ChannelConfig, ConnectionConfig};
@@ -218,10 +231,10 @@ impl Hub {
     /// ```
     pub fn members(&self, channel: ChannelId) -> impl Iterator<Item = ConnectionId> + '_ {
         let members = self.channels.get(channel).map(|channel| &channel.members);
-        members.into_iter().flat_map(|members| members.iter()).filter_map(|index| self.connections.key(index))
+        members.into_iter().flat_map(|members| members.iter()).filter_map(|slot| self.connections.id(slot))
     }
 
-    /// The channels that a connection follows; none when it is not open.
+    /// Returns the channels that a connection follows; none when the connection is not open.
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Instant, ChannelConfig, ConnectionConfig};
@@ -234,10 +247,11 @@ impl Hub {
     /// ```
     pub fn subscriptions(&self, connection: ConnectionId) -> impl Iterator<Item = ChannelId> + '_ {
         let subscriptions = self.connections.get(connection).map(|c| c.subscriptions.as_slice());
-        subscriptions.into_iter().flatten().filter_map(|s| self.channels.key(s.channel))
+        subscriptions.into_iter().flatten().filter_map(|s| self.channels.id(s.channel))
     }
 
-    /// When a connection was opened, and what its client gave as its last event id; `None` when it is not open.
+    /// Returns the instant at which a connection was opened, and the last event id of its client; `None` when the
+    /// connection is not open.
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Instant, ConnectionConfig};
@@ -250,10 +264,10 @@ impl Hub {
     /// ```
     pub fn connection_origin(&self, connection: ConnectionId) -> Option<(Instant, Option<&LastEventId>)> {
         let connection = self.connections.get(connection)?;
-        Some((connection.opened_at, connection.asked.as_ref().map(|asked| &asked.id)))
+        Some((connection.opened_at, connection.resume_request.as_ref().map(|request| &request.id)))
     }
 
-    /// The name of a channel; `None` when it is not open.
+    /// Returns the name of a channel; `None` when the channel is not open.
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Instant, ChannelConfig};
@@ -265,34 +279,35 @@ impl Hub {
         self.channels.get(channel).filter(|channel| !channel.is_closed).map(|channel| &*channel.name)
     }
 
-    /// Takes note of an instant; the latest one seen counts (D5).
-    fn observe(&mut self, now: Instant) -> Instant {
+    /// Advances the hub's clock, and returns the latest instant seen (D5).
+    fn advance_clock(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }
 
-    /// Up to where no event can come any more. A hub that is fed may get the event of its head for other channels.
-    fn settled(&self) -> Position {
+    /// Returns the position up to which no event can arrive any more. With external positions, the event of the head may
+    /// still arrive for other channels.
+    fn complete_through(&self) -> Position {
         match self.config.positions {
             PositionSource::Local { .. } => self.head,
             PositionSource::External { after } => self.head.before().max(after),
         }
     }
 
-    /// How long a connection may take nothing, when it is being closed.
-    fn flush_time(&self) -> Duration {
+    /// Returns the time that a closing connection has to take what is pending.
+    fn flush_timeout(&self) -> Duration {
         self.config.stall_timeout.unwrap_or(Duration::from_secs(30))
     }
 }
 
-/// The frame that tells a client that all up to `position` is lost or known (H7).
+/// Returns the frame that tells a client that it missed events up to `position` (H7).
 fn reset_frame(epoch: &Epoch, position: Position) -> Frame {
     let reset = Event::new().event("reset").data("");
-    // An epoch was checked to make ids that can be encoded; the empty comment stands in for what cannot happen.
+    // The epoch was checked, so its ids can be encoded. The empty comment stands for what cannot happen.
     reset.encode_as(epoch.as_str(), position.get()).unwrap_or_else(|_| Frame::ping())
 }
 
-/// The block that a client keeps the id of and does not dispatch (H3).
+/// Returns the block with which a connection begins: clients keep its id and do not dispatch it (H3).
 fn position_frame(epoch: &Epoch, position: Position) -> Frame {
     Event::new().encode_as(epoch.as_str(), position.get()).unwrap_or_else(|_| Frame::ping())
 }

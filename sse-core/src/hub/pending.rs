@@ -1,44 +1,48 @@
-//! What is due to a connection, in order: the merge of all that it follows with the frames of its own.
+//! What is pending for a connection, in order: the merge of its channels with the frames for this connection alone.
 
 use bytes::Bytes;
 
-use crate::hub::channel::Channel;
-use crate::hub::connection::{Channels, Connection, Key, Rank};
-use crate::hub::logs::Entry;
-use crate::hub::subscription::{Place, Subscription};
 use crate::id::{ConnectionId, Position};
 use crate::time::Instant;
 use crate::wire::Frame;
 
-/// Something that is due.
+use super::channel::Channel;
+use super::connection::{Channels, Connection};
+use super::logs::LogEntry;
+use super::own_frames::{OrderKey, Rank};
+use super::subscription::{LogIndex, Subscription};
+
+/// Something that is pending for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Item {
-    /// The rest of a frame of which a byte was taken (S3).
-    Progress,
-    /// The id at the very start (H3), or the reset for an unknown id (H7).
+pub(super) enum PendingItem {
+    /// The rest of a frame that was taken in part (S3).
+    PartialFrame,
+    /// The position at the very start (H3), or the reset for an unknown id (H7).
     Opening,
     Ping,
-    /// A frame of the connection's own: how many others are before it.
+    /// A frame for this connection alone, by its index among those.
     Own(usize),
-    Event(Place),
+    Event(LogIndex),
 }
 
-/// How far a walk through what is due has come. It changes nothing, so that a window can be looked at twice.
+/// A walk over the pending items. It changes nothing, so a window can be read twice.
+///
+/// A claim is not part of the walk: what the walk finds is pending behind the claimed bytes.
 ///
 /// # Cost
 ///
 /// A step is O(subscriptions).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor {
-    next: Front,
+    front: Front,
     own: usize,
     position: Position,
 }
 
-/// What comes before everything that stands at a position.
+/// The next of the items that come before all events.
 #[derive(Clone, Copy, Debug)]
 enum Front {
-    Progress,
+    PartialFrame,
     Opening,
     Ping,
     Passed,
@@ -47,8 +51,8 @@ enum Front {
 impl Cursor {
     #[inline]
     pub(super) fn new(connection: &Connection) -> Cursor {
-        let next = if connection.has_front() { Front::Progress } else { Front::Passed };
-        Cursor { next, own: 0, position: connection.position }
+        let front = if connection.has_front() { Front::PartialFrame } else { Front::Passed };
+        Cursor { front, own: 0, position: connection.position }
     }
 
     #[inline]
@@ -57,28 +61,28 @@ impl Cursor {
         id: ConnectionId,
         connection: &Connection,
         channels: &Channels,
-    ) -> Option<Item> {
+    ) -> Option<PendingItem> {
         loop {
-            match self.next {
-                Front::Progress => {
-                    self.next = Front::Opening;
-                    if connection.progress.is_some() {
-                        return Some(Item::Progress);
+            match self.front {
+                Front::PartialFrame => {
+                    self.front = Front::Opening;
+                    if connection.partial_frame.is_some() {
+                        return Some(PendingItem::PartialFrame);
                     }
                 }
                 Front::Opening => {
                     if connection.is_ending() {
                         return None;
                     }
-                    self.next = Front::Ping;
+                    self.front = Front::Ping;
                     if connection.opening(channels).is_some() {
-                        return Some(Item::Opening);
+                        return Some(PendingItem::Opening);
                     }
                 }
                 Front::Ping => {
-                    self.next = Front::Passed;
-                    if connection.ping.due_since.get().is_some() {
-                        return Some(Item::Ping);
+                    self.front = Front::Passed;
+                    if connection.ping.pending_since.is_some() {
+                        return Some(PendingItem::Ping);
                     }
                 }
                 Front::Passed => return self.next_in_order(id, connection, channels),
@@ -92,158 +96,198 @@ impl Cursor {
         id: ConnectionId,
         connection: &Connection,
         channels: &Channels,
-    ) -> Option<Item> {
-        if has_all(connection, channels, self.position) {
+    ) -> Option<PendingItem> {
+        if is_known_complete(connection, channels, self.position) {
             return None;
         }
         let event = next_event(id, connection, channels, self.position);
-        if let Some(own) = connection.own_frame(self.own)
-            && event.is_none_or(|event| own.key < Key(event.position, Rank::Event))
+        if let Some(own) = connection.own_frames.get(self.own)
+            && event.is_none_or(|event| own.key < OrderKey(event.position, Rank::Event))
         {
-            let item = Item::Own(self.own);
+            let item = PendingItem::Own(self.own);
             self.own = self.own.saturating_add(1);
             return Some(item);
         }
         self.position = event?.position;
-        event.map(Item::Event)
+        event.map(PendingItem::Event)
     }
 }
 
-/// Whether there is nothing for a connection above `position`. It is told at once for the usual one, that follows one
-/// channel and has no frames of its own; of others it may not be known, and a walk tells.
+/// Returns whether a connection is known to have nothing pending above `position`. This is decided without a walk for a
+/// connection that follows one channel and has no frames of its own. For others a false only means that a walk decides.
 #[inline]
-pub(super) fn has_all(connection: &Connection, channels: &Channels, position: Position) -> bool {
+fn is_known_complete(connection: &Connection, channels: &Channels, position: Position) -> bool {
     let [subscription] = connection.subscriptions.as_slice() else { return false };
-    connection.own_frame(0).is_none() && channels.at(subscription.channel).is_some_and(|c| c.last <= position)
+    connection.own_frames.is_empty() && channels.at(subscription.channel).is_some_and(|c| c.last <= position)
 }
 
-/// What is due to a connection, as far as it is known without a walk: to a reader that follows one open channel, is
-/// open itself, and has no frames of its own. That is the newest event where it took all before, and where it took that,
-/// too, the rest of a frame, a ping, or nothing.
+/// What [`fast_pending`] finds.
+pub(super) enum FastPending {
+    /// Nothing is pending, nothing was lost, and the connection has nothing to finish.
+    Empty,
+    /// One item is pending, and nothing was lost.
+    Single(SinglePending),
+    /// A walk has to decide.
+    SlowPath,
+}
+
+/// The only item that is pending for a connection.
+pub(super) struct SinglePending {
+    pub(super) item: PendingItem,
+    pub(super) pending_since: Instant,
+    pub(super) bytes: usize,
+}
+
+/// Fast path: finds what is pending without walking the logs.
+///
+/// It applies only to an open connection that follows a single open channel, has no frames of its own, and whose bytes
+/// are not claimed. Then at most one item can be pending: the newest event, the rest of a partly taken frame, or a ping.
 #[inline(always)]
-pub(super) fn glance(id: ConnectionId, connection: &Connection, channels: &Channels) -> Glance {
-    let [subscription] = connection.subscriptions.as_slice() else { return Glance::Unknown };
-    let Some(channel) = channels.at(subscription.channel) else { return Glance::Unknown };
-    if channel.is_closed || !connection.is_open() || connection.own_frame(0).is_some() {
-        return Glance::Unknown;
+pub(super) fn fast_pending(id: ConnectionId, connection: &Connection, channels: &Channels) -> FastPending {
+    let [subscription] = connection.subscriptions.as_slice() else { return FastPending::SlowPath };
+    let Some(channel) = channels.at(subscription.channel) else { return FastPending::SlowPath };
+    if channel.is_closed || !connection.is_open() || !connection.own_frames.is_empty() {
+        return FastPending::SlowPath;
     }
-    let has_all = channel.last <= connection.position && channel.last == subscription.stands;
+    let is_caught_up = channel.last <= connection.position && channel.last == subscription.counted_at;
     if !connection.has_front() {
-        return if has_all { Glance::Nothing } else { newest(id, connection, subscription, channel) };
+        return if is_caught_up { FastPending::Empty } else { newest(id, connection, subscription, channel) };
     }
-    match (&connection.progress, connection.ping.due_since.get()) {
-        _ if !has_all => Glance::Unknown,
-        (None, Some(since)) if connection.front_is_ping() => {
-            Glance::One(Only { item: Item::Ping, since, bytes: PING.len() })
+    match (&connection.partial_frame, connection.ping.pending_since) {
+        _ if !is_caught_up => FastPending::SlowPath,
+        (None, Some(pending_since)) if connection.front_is_ping() => {
+            FastPending::Single(SinglePending { item: PendingItem::Ping, pending_since, bytes: PING.len() })
         }
-        (Some(rest), None) => {
-            Glance::One(Only { item: Item::Progress, since: connection.taken_at, bytes: rest.len() })
-        }
-        _ => Glance::Unknown,
+        (Some(rest), None) => FastPending::Single(SinglePending {
+            item: PendingItem::PartialFrame,
+            pending_since: connection.last_taken_at,
+            bytes: rest.len(),
+        }),
+        _ => FastPending::SlowPath,
     }
 }
 
-/// Whether the newest event is all that is due to a reader.
+/// Finds the newest event if nothing else is pending for a reader.
 #[inline(always)]
 fn newest(
     id: ConnectionId,
     connection: &Connection,
     subscription: &Subscription,
     channel: &Channel,
-) -> Glance {
+) -> FastPending {
     match subscription.newest(channel, connection.position) {
-        Some((place, entry)) if entry.except != Some(id) => {
-            Glance::One(Only { item: Item::Event(place), since: entry.at, bytes: entry.frame.len() })
-        }
-        _ => Glance::Unknown,
+        Some((place, entry)) if entry.except != Some(id) => FastPending::Single(SinglePending {
+            item: PendingItem::Event(place),
+            pending_since: entry.published_at,
+            bytes: entry.frame.len(),
+        }),
+        _ => FastPending::SlowPath,
     }
 }
 
-/// What [`glance`] says.
-pub(super) enum Glance {
-    /// Nothing is due, and there is nothing to find out.
-    Nothing,
-    /// One item is due, and nothing was lost.
-    One(Only),
-    /// A walk tells.
-    Unknown,
+/// Asserts in debug builds that the fast path and the walk agree: so every random run of the model, the simulation and the
+/// fuzz targets checks the fast path.
+#[inline]
+pub(super) fn assert_agreement(
+    found: &FastPending,
+    id: ConnectionId,
+    connection: &Connection,
+    channels: &Channels,
+) {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let mut walk = Cursor::new(connection);
+    let items = [(); 2].map(|()| walk.next(id, connection, channels));
+    let loss = connection.first_loss(channels);
+    match found {
+        FastPending::Empty => {
+            debug_assert_eq!(
+                (items, loss),
+                ([None, None], None),
+                "the fast path found nothing pending for {id}"
+            );
+            debug_assert!(connection.claim.is_none(), "the fast path overlooked the claim of {id}");
+        }
+        FastPending::Single(single) => {
+            debug_assert_eq!((items, loss), ([Some(single.item), None], None), "the fast path of {id}");
+            debug_assert!(connection.claim.is_none(), "the fast path overlooked the claim of {id}");
+            let len = bytes(single.item, connection, channels, None).map(Bytes::len);
+            debug_assert_eq!(len, Some(single.bytes), "the fast path counted other bytes for {id}");
+        }
+        FastPending::SlowPath => {}
+    }
 }
 
-/// All that is due to a connection, when that is one item.
-pub(super) struct Only {
-    pub(super) item: Item,
-    /// Since when it is due.
-    pub(super) since: Instant,
-    pub(super) bytes: usize,
-}
-
-/// The next event above `after` that is due.
+/// Returns the next pending event above `after`.
 #[inline]
 fn next_event(
     id: ConnectionId,
     connection: &Connection,
     channels: &Channels,
     mut after: Position,
-) -> Option<Place> {
+) -> Option<LogIndex> {
     loop {
-        let (place, is_due) = next_read(id, connection, channels, after)?;
-        if !connection.wants(place.position) {
+        let (place, is_pending) = next_logged(id, connection, channels, after)?;
+        if !connection.receives(place.position) {
             return None;
         }
-        if is_due {
+        if is_pending {
             return Some(place);
         }
         after = place.position;
     }
 }
 
-/// The next event above `after` in any of the followed channels, and whether it is due. The same event in several
-/// channels is one (O2), and due when one of the subscriptions says so.
+/// Returns the next event above `after` in any of the followed channels, and whether it is for this connection. The same
+/// event in several channels counts once (O2), and is pending when it is for one of the subscriptions.
 #[inline]
-pub(super) fn next_read(
+pub(super) fn next_logged(
     id: ConnectionId,
     connection: &Connection,
     channels: &Channels,
     after: Position,
-) -> Option<(Place, bool)> {
-    let mut first: Option<(Place, bool)> = None;
+) -> Option<(LogIndex, bool)> {
+    let mut first: Option<(LogIndex, bool)> = None;
     for subscription in connection.subscriptions.as_slice() {
         let Some(channel) = channels.at(subscription.channel) else { continue };
         let Some(place) = subscription.next(channel, after) else { continue };
         if first.is_some_and(|(known, _)| known.position < place.position) {
             continue;
         }
-        let is_due = place.position > subscription.from
+        let is_pending = place.position > subscription.owed_after
             && channel.entry(place.in_history, place.index).is_some_and(|entry| entry.except != Some(id));
         first = match first {
-            Some((known, was_due)) if known.position == place.position && was_due => Some((known, true)),
-            _ => Some((place, is_due)),
+            Some((known, was_pending)) if known.position == place.position && was_pending => {
+                Some((known, true))
+            }
+            _ => Some((place, is_pending)),
         };
     }
     first
 }
 
 #[inline]
-pub(super) fn entry(place: Place, channels: &Channels) -> Option<&Entry> {
+pub(super) fn entry(place: LogIndex, channels: &Channels) -> Option<&LogEntry> {
     channels.at(place.channel)?.entry(place.in_history, place.index)
 }
 
-/// The bytes of an item; `opening` is the frame that [`Item::Opening`] stands for.
+/// Returns the bytes of an item. `opening` is the frame of [`PendingItem::Opening`].
 #[inline]
 pub(super) fn bytes<'a>(
-    item: Item,
+    item: PendingItem,
     connection: &'a Connection,
     channels: &'a Channels,
     opening: Option<&'a Frame>,
 ) -> Option<&'a Bytes> {
     match item {
-        Item::Progress => connection.progress.as_ref(),
-        Item::Opening => opening.map(Frame::as_shared),
-        Item::Ping => Some(PING.as_shared()),
-        Item::Own(index) => connection.own_frame(index).map(|own| own.frame.as_shared()),
-        Item::Event(place) => entry(place, channels).map(|entry| entry.frame.as_shared()),
+        PendingItem::PartialFrame => connection.partial_frame.as_ref(),
+        PendingItem::Opening => opening.map(Frame::as_shared),
+        PendingItem::Ping => Some(PING.as_shared()),
+        PendingItem::Own(index) => connection.own_frames.get(index).map(|own| own.frame.as_shared()),
+        PendingItem::Event(place) => entry(place, channels).map(|entry| entry.frame.as_shared()),
     }
 }
 
-/// An empty comment, which every client ignores and every proxy counts as traffic (T1).
+/// An empty comment, which clients ignore and proxies count as traffic (T1).
 static PING: Frame = Frame::ping();

@@ -1,31 +1,31 @@
-//! How events come in.
+//! The publication of events.
 
 use crate::config::{IdSource, PositionSource, PublishOptions};
-use crate::hub::logs::Entry;
 use crate::id::{ChannelId, Position};
 use crate::time::Instant;
-use crate::wire::Event;
-use crate::wire::Frame;
+use crate::wire::{Event, Frame};
 
+use super::logs::LogEntry;
 use super::{Hub, PublishError};
 
-/// What became of an event that was published.
+/// A published event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// Where it stands.
+    /// The position of the event.
     pub position: Position,
-    /// What goes on the wire; [`Frame::id`] is its id.
+    /// The encoded event; [`Frame::id`] returns its id.
     pub frame: Frame,
-    /// How many subscriptions the channels have that it went to: a connection counts once for each of them.
+    /// Total number of subscriptions on the target channels. A connection that follows several of them is counted once per
+    /// channel.
     pub subscriptions: usize,
 }
 
 impl Hub {
     /// Publishes an event to a channel.
     ///
-    /// It takes the hub's next position. One without an id is given `<epoch>-<position>` (H2), unless it is
-    /// [live only](Event::live_only), or the channel keeps no history or leaves ids to the application.
+    /// The event takes the hub's next position. An event without an id is given the id `<epoch>-<position>` (H2), unless it
+    /// is [live only](Event::live_only), or the channel keeps no history or leaves ids to the application.
     ///
     /// # Errors
     ///
@@ -33,7 +33,7 @@ impl Hub {
     ///
     /// # Cost
     ///
-    /// O(1), however many members the channel has (D7): one buffer for the event, and its reference count.
+    /// O(1), however many members the channel has (D7): one allocation for the event, and one for its reference count.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant};
@@ -53,9 +53,10 @@ impl Hub {
         self.publish_to(now, &[channel], event, PublishOptions::default())
     }
 
-    /// Publishes one event to several channels: a connection that follows more than one of them gets it once (O2).
+    /// Publishes one event to several channels. A connection that follows more than one of them receives it once (O2).
     ///
-    /// It is given an id if any of the channels gives one. It goes to all of the channels or, on an error, to none.
+    /// The event is given an id if any of the channels gives one. It is published to all of the channels or, on an error, to
+    /// none.
     ///
     /// # Errors
     ///
@@ -84,7 +85,7 @@ impl Hub {
         event: &Event<'_>,
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
-        let now = self.observe(now);
+        let now = self.advance_clock(now);
         if matches!(self.config.positions, PositionSource::External { .. }) {
             return Err(PublishError::PositionsAreExternal);
         }
@@ -96,18 +97,18 @@ impl Hub {
             event.encode()?
         };
         self.check_frame(&frame, position)?;
-        Ok(self.append(channels, Entry { position, at: now, except: options.except, frame }))
+        Ok(self.append(channels, LogEntry { position, published_at: now, except: options.except, frame }))
     }
 
     /// Publishes an event whose position comes from a broker (O4).
     ///
-    /// Positions only grow: what comes late, and what a channel already has, is ignored, and its subscriptions are
-    /// not counted. The same position in another channel is the same event (O2). A frame without an id gets the
-    /// hub's, as with [`publish`](Hub::publish): nodes with the same epoch give an event the same id.
+    /// Positions only grow. An event below the head, and an event that a channel already holds, is ignored, and its
+    /// subscriptions are not counted. The same position in another channel is the same event (O2). A frame without an id is
+    /// given the hub's, as by [`publish`](Hub::publish): nodes with the same epoch give an event the same id.
     ///
     /// # Errors
     ///
-    /// [`PublishError::PositionsAreLocal`] in a hub that makes its positions, and the others of [`PublishError`].
+    /// [`PublishError::PositionsAreLocal`] in a hub that assigns its positions, and the others of [`PublishError`].
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant, Position, PositionSource};
@@ -127,7 +128,7 @@ impl Hub {
         position: Position,
         frame: &Frame,
     ) -> Result<Published, PublishError> {
-        let now = self.observe(now);
+        let now = self.advance_clock(now);
         if matches!(self.config.positions, PositionSource::Local { .. }) {
             return Err(PublishError::PositionsAreLocal);
         }
@@ -141,7 +142,7 @@ impl Hub {
         if position < self.head {
             return Ok(Published { position, frame, subscriptions: 0 });
         }
-        Ok(self.append(channels, Entry { position, at: now, except: None, frame }))
+        Ok(self.append(channels, LogEntry { position, published_at: now, except: None, frame }))
     }
 
     fn check_channels(&self, channels: &[ChannelId]) -> Result<(), PublishError> {
@@ -154,7 +155,7 @@ impl Hub {
         }
     }
 
-    /// Whether any of the channels gives ids to events without one (H2).
+    /// Returns whether any of the channels gives ids to events without one (H2).
     fn gives_ids(&self, channels: &[ChannelId]) -> bool {
         channels.iter().any(|channel| {
             self.channels
@@ -174,7 +175,7 @@ impl Hub {
         }
     }
 
-    fn append(&mut self, channels: &[ChannelId], entry: Entry) -> Published {
+    fn append(&mut self, channels: &[ChannelId], entry: LogEntry) -> Published {
         if entry.position > self.head {
             self.head = entry.position;
             self.stats.published = self.stats.published.saturating_add(1);
@@ -186,18 +187,18 @@ impl Hub {
         Published { position: entry.position, frame: entry.frame, subscriptions }
     }
 
-    /// Appends to the log of one channel, unless it has the event, and says how many members that has.
-    fn append_to(&mut self, id: ChannelId, entry: &Entry) -> usize {
-        let Some(index) = self.channels.index(id) else { return 0 };
-        let Some(channel) = self.channels.at_mut(index) else { return 0 };
+    /// Appends an event to the logs of one channel, unless the channel has it. Returns the number of members.
+    fn append_to(&mut self, id: ChannelId, entry: &LogEntry) -> usize {
+        let Some(slot) = self.channels.slot(id) else { return 0 };
+        let Some(channel) = self.channels.at_mut(slot) else { return 0 };
         if entry.position <= channel.last {
             return 0;
         }
         channel.last = entry.position;
         if entry.is_replayable() {
-            let foreign_id = entry.frame.id().filter(|id| self.epoch.position(id).is_none());
+            let application_id = entry.frame.id().filter(|id| self.epoch.position(id).is_none());
             let others = self.stats.history_bytes.saturating_sub(channel.history.bytes());
-            channel.history.push(entry, foreign_id);
+            channel.history.push(entry, application_id);
             let limit = self.config.limits.history_bytes;
             while others.saturating_add(channel.history.bytes()) > limit && channel.history.evict() {}
             self.stats.history_bytes = others.saturating_add(channel.history.bytes());
@@ -205,10 +206,10 @@ impl Hub {
         let lost = channel.backlog.push(entry.clone());
         self.stats.live_only_lost = self.stats.live_only_lost.saturating_add(lost);
         let members = channel.members.len();
-        if members > 0 && channel.members.ask_sweep() {
+        if members > 0 && channel.members.request_sweep() {
             self.sweeps.push_back(id);
         }
-        self.arm_channel(index);
+        self.arm_channel_timer(slot);
         members
     }
 }

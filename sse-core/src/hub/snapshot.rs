@@ -1,4 +1,4 @@
-//! How things stand with one connection, and how far behind readers are, for those who ask.
+//! The state of one connection, and the lag of readers, for operators.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -6,39 +6,41 @@ use core::time::Duration;
 use crate::id::{ChannelId, ConnectionId};
 use crate::time::Instant;
 
-use super::pending::{self as due, Cursor};
+use super::arena::ConnectionSlot;
+use super::pending::{self, Cursor};
 use super::{Hub, Transmit};
 
-/// How things stand with one connection: [`Hub::connection_stats`].
+/// The state of one connection: [`Hub::connection_stats`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// How long it has been open.
+    /// The time since the connection was opened.
     pub age: Duration,
-    /// When it took its last byte; when it was opened, if it has taken none.
-    pub taken_at: Instant,
-    /// Since when it could have taken what is due to it, from which the stall time counts (T3); `None` when nothing is
-    /// due.
-    pub waiting_since: Option<Instant>,
-    /// Bytes that are due to it, counted up to one window: [`Transmit::MAX_BYTES`], or a single larger frame.
+    /// The instant at which the last byte was taken, or at which the connection was opened if none was.
+    pub last_taken_at: Instant,
+    /// The instant since which the connection could have taken pending bytes, from which the stall timeout counts (T3);
+    /// `None` when nothing is pending.
+    pub stalled_since: Option<Instant>,
+    /// The pending bytes, counted up to one window: [`Transmit::MAX_BYTES`], or a single larger frame. Bytes that a driver
+    /// has [claimed](crate::Claim) are not counted.
     pub pending_bytes: usize,
-    /// Frames of those bytes, at most [`Transmit::MAX_FRAMES`].
+    /// The frames of those bytes, at most [`Transmit::MAX_FRAMES`].
     pub pending_frames: usize,
-    /// How many positions of the hub lie between what it took and the newest event of what it follows: at least as many
-    /// as there are events that it has still to take, and zero when it has taken all.
+    /// The number of the hub's positions between what the connection took and the newest event of its channels: at least
+    /// the number of events that are pending, and zero when everything was taken.
     pub behind: u64,
-    /// Whether it only takes the rest before it is closed.
+    /// Whether the connection is closing.
     pub is_closing: bool,
-    /// The channels that it follows, in the order in which it was subscribed.
-    pub follows: Vec<ChannelId>,
+    /// The channels that the connection follows, in the order of the subscriptions.
+    pub channels: Vec<ChannelId>,
 }
 
 impl Hub {
-    /// How things stand with one connection; `None` when it is not open (A3).
+    /// Returns the state of one connection; `None` when it is not open (A3).
     ///
     /// # Cost
     ///
-    /// That of a look at what is due, bounded as a window is, and one allocation for the channels.
+    /// That of reading one window, and one allocation for the channels.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant};
@@ -53,36 +55,36 @@ impl Hub {
     ///
     /// let stats = hub.connection_stats(Instant::from_millis(2_000), connection).unwrap();
     /// assert_eq!(stats.age, Duration::from_secs(2));
-    /// assert_eq!((stats.pending_frames, stats.behind), (1, 1), "it has one event to take");
-    /// assert_eq!(stats.follows, [weather]);
+    /// assert_eq!((stats.pending_frames, stats.behind), (1, 1), "one event is pending");
+    /// assert_eq!(stats.channels, [weather]);
     /// ```
     pub fn connection_stats(&self, now: Instant, connection: ConnectionId) -> Option<ConnectionStats> {
-        let index = self.connections.index(connection)?;
-        let state = self.connections.at(index)?;
-        let (pending_bytes, pending_frames) = self.due(connection, index);
+        let slot = self.connections.slot(connection)?;
+        let state = self.connections.at(slot)?;
+        let (pending_bytes, pending_frames) = self.count_pending(connection, slot);
         let newest =
             state.subscriptions.as_slice().iter().filter_map(|s| Some(self.channels.at(s.channel)?.last));
         let newest = newest.max().filter(|_| pending_frames > 0).unwrap_or_default().min(state.end());
         Some(ConnectionStats {
             age: now.max(self.now).saturating_duration_since(state.opened_at),
-            taken_at: state.taken_at,
-            waiting_since: self.waiting_since(index),
+            last_taken_at: state.last_taken_at,
+            stalled_since: self.stalled_since(slot),
             pending_bytes,
             pending_frames,
             behind: newest.get().saturating_sub(state.position.get()),
             is_closing: !state.is_open(),
-            follows: self.subscriptions(connection).collect(),
+            channels: self.subscriptions(connection).collect(),
         })
     }
 
-    /// How many bytes and frames are due to a connection, counted up to one window.
-    fn due(&self, id: ConnectionId, index: u32) -> (usize, usize) {
-        let Some(connection) = self.connections.at(index) else { return (0, 0) };
-        let opening = self.opening_frame(index);
+    /// Returns the pending bytes and frames of a connection, counted up to one window.
+    fn count_pending(&self, id: ConnectionId, slot: ConnectionSlot) -> (usize, usize) {
+        let Some(connection) = self.connections.at(slot) else { return (0, 0) };
+        let opening = self.opening_frame(slot);
         let (mut cursor, mut bytes, mut frames) = (Cursor::new(connection), 0usize, 0usize);
         while frames < Transmit::MAX_FRAMES
             && let Some(item) = cursor.next(id, connection, &self.channels)
-            && let Some(chunk) = due::bytes(item, connection, &self.channels, opening.as_ref())
+            && let Some(chunk) = pending::bytes(item, connection, &self.channels, opening.as_ref())
         {
             let with = bytes.saturating_add(chunk.len());
             if frames > 0 && with > Transmit::MAX_BYTES {
@@ -94,33 +96,34 @@ impl Hub {
     }
 }
 
-/// What a shared hub tells operators beside its counters.
+/// What a shared hub reports besides its counters.
 #[cfg(feature = "metrics")]
 impl Hub {
-    /// Whether members of channels are still to be visited.
+    /// Returns whether members of channels are still to be visited.
     pub(crate) fn is_sweeping(&self) -> bool {
         !self.sweeps.is_empty()
     }
 
-    /// How far the slowest reader of some channels is behind: those of `slots` that are open. Nothing is kept for
-    /// readers that nobody waits for (S1), so a backlog begins with what its slowest reader has still to take.
+    /// Returns the lag of the slowest reader of the open channels among `slots`. A backlog keeps no frame without a waiting
+    /// reader (S1), so it begins with the next frame of its slowest reader.
     pub(crate) fn slowest_reader(&self, now: Instant, slots: core::ops::Range<u32>) -> Lag {
         let mut slowest = Lag::default();
+        let slots = slots.map(super::arena::ChannelSlot::new);
         for channel in slots.filter_map(|slot| self.channels.at(slot)) {
             let Some((_, oldest)) = channel.backlog.first_after(Default::default()) else { continue };
             slowest.frames = slowest.frames.max(channel.backlog.len());
-            slowest.time = slowest.time.max(now.saturating_duration_since(oldest.at));
+            slowest.time = slowest.time.max(now.saturating_duration_since(oldest.published_at));
         }
         slowest
     }
 
-    /// How many slots for channels there are.
+    /// Returns the number of channel slots, vacant ones included.
     pub(crate) fn channel_slots(&self) -> u32 {
         self.channels.slots()
     }
 }
 
-/// How far behind a reader is.
+/// The distance of a reader from the newest event.
 #[cfg(feature = "metrics")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lag {

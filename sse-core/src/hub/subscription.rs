@@ -1,22 +1,26 @@
-//! One followed channel: where a connection began in it, where it became live, what it is owed.
+//! One followed channel: where a connection started in it, where it became live, and what it still has to read.
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
 use core::slice;
 
-use crate::config::{GapPolicy, StartFrom};
-use crate::hub::channel::Channel;
-use crate::hub::logs::Entry;
 use crate::id::Position;
-use crate::resume::Resume;
 
-/// What a connection follows; the usual single channel needs no memory of its own.
+use super::arena::ChannelSlot;
+use super::channel::Channel;
+use super::logs::LogEntry;
+use super::members::MemberNumber;
+
+/// The subscriptions of a connection. The usual single one needs no memory of its own.
 pub(crate) enum Subscriptions {
     One(Subscription),
     /// None, or several.
     Many(Vec<Subscription>),
 }
+
+/// The index of a subscription among those of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SubscriptionNumber(usize);
 
 impl Subscriptions {
     pub(crate) const NONE: Subscriptions = Subscriptions::Many(Vec::new());
@@ -37,6 +41,27 @@ impl Subscriptions {
         }
     }
 
+    pub(crate) fn get(&self, number: SubscriptionNumber) -> Option<&Subscription> {
+        self.as_slice().get(number.0)
+    }
+
+    pub(crate) fn get_mut(&mut self, number: SubscriptionNumber) -> Option<&mut Subscription> {
+        self.as_mut_slice().get_mut(number.0)
+    }
+
+    /// Returns the subscriptions with their numbers.
+    #[inline]
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (SubscriptionNumber, &Subscription)> {
+        self.as_slice()
+            .iter()
+            .enumerate()
+            .map(|(index, subscription)| (SubscriptionNumber(index), subscription))
+    }
+
+    pub(crate) fn last(&self) -> Option<SubscriptionNumber> {
+        self.as_slice().len().checked_sub(1).map(SubscriptionNumber)
+    }
+
     pub(crate) fn push(&mut self, subscription: Subscription) {
         match self {
             Subscriptions::One(one) => *self = Subscriptions::Many(vec![*one, subscription]),
@@ -45,205 +70,205 @@ impl Subscriptions {
         }
     }
 
-    pub(crate) fn remove(&mut self, number: usize) {
+    pub(crate) fn remove(&mut self, number: SubscriptionNumber) {
         match self {
-            Subscriptions::Many(many) if number < many.len() && many.len() > 1 => drop(many.remove(number)),
-            _ if number < self.as_slice().len() => *self = Subscriptions::NONE,
+            Subscriptions::Many(many) if number.0 < many.len() && many.len() > 1 => {
+                drop(many.remove(number.0))
+            }
+            _ if number.0 < self.as_slice().len() => *self = Subscriptions::NONE,
             _ => {}
         }
     }
 
-    /// The number of the subscription to a channel.
-    pub(crate) fn find(&self, channel: u32) -> Option<usize> {
-        self.as_slice().iter().position(|subscription| subscription.channel == channel)
+    /// Returns the number of the subscription to a channel.
+    pub(crate) fn find(&self, channel: ChannelSlot) -> Option<SubscriptionNumber> {
+        self.as_slice()
+            .iter()
+            .position(|subscription| subscription.channel == channel)
+            .map(SubscriptionNumber)
     }
 }
 
-/// One followed channel: where it began, and where it became live.
+/// One followed channel.
+///
+/// Events above `owed_after` are for this subscription. Up to `replay_through` they are read from history, above
+/// `live_after` from the backlog. [`Subscription::assert_order`] states how the positions relate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscription {
-    pub(crate) channel: u32,
-    /// Its number among the channel's members. That it is never zero saves [`Subscriptions`] a word.
-    pub(crate) member: NonZeroU32,
-    /// Where its hub stood when it was made: a reader that falls behind becomes live later, its plan stays the same.
-    pub(crate) made_at: Position,
-    /// Nothing at or below it is due.
-    pub(crate) from: Position,
-    /// Above `from`, what is due up to here is read from history.
-    pub(crate) replay_to: Position,
-    /// What is above it is read from the backlog.
-    pub(crate) live_from: Position,
-    /// Where the backlog counts it as a reader. It lies behind where the reader is when that has an event of another
-    /// channel that this one may still get: the log then counts on the reader for it (O4).
-    pub(crate) stands: Position,
+    pub(crate) channel: ChannelSlot,
+    pub(crate) member: MemberNumber,
+    /// The position of the hub when the subscription was made. When a reader falls behind, `live_after` moves and this
+    /// position stays, so that a new decision on the start gives the same result.
+    pub(crate) subscribed_at: Position,
+    /// Nothing at or below this position is for the subscription.
+    pub(crate) owed_after: Position,
+    /// Events up to this position are read from history.
+    pub(crate) replay_through: Position,
+    /// Events above this position are read from the backlog.
+    pub(crate) live_after: Position,
+    /// The position at which the backlog counts the reader. It is behind the position of the connection while an event of
+    /// another channel may still arrive in this one: the backlog then keeps the event for this reader (O4).
+    pub(crate) counted_at: Position,
 }
 
-/// Events with ids that a subscription was owed, and that are kept nowhere any more (S1).
+/// Events with ids that a subscription has still to read and that no log has any more (S1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Loss {
-    /// Where the loss ends; `None` when only live-only events are gone, or history has the rest.
+    /// The position at which the loss ends; `None` when only live-only events were lost, or history has the rest.
     pub(crate) through: Option<Position>,
 }
 
-/// Where an event stands that is due.
+/// The place of an event in a log of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LogIndex {
     pub(crate) position: Position,
-    pub(crate) channel: u32,
+    pub(crate) channel: ChannelSlot,
     pub(crate) in_history: bool,
     pub(crate) index: usize,
 }
 
 impl Subscription {
-    /// A subscription that is live from `live_from` on and is owed nothing before.
-    pub(crate) fn live(channel: u32, member: NonZeroU32, live_from: Position) -> Subscription {
+    /// Creates a subscription that is live after `live_after` and has nothing to read before.
+    pub(crate) fn live(channel: ChannelSlot, member: MemberNumber, live_after: Position) -> Subscription {
         Subscription {
             channel,
             member,
-            made_at: live_from,
-            from: live_from,
-            replay_to: Position::ORIGIN,
-            live_from,
-            stands: Position::ORIGIN,
+            subscribed_at: live_after,
+            owed_after: live_after,
+            replay_through: Position::ORIGIN,
+            live_after,
+            counted_at: Position::ORIGIN,
         }
     }
 
-    /// Has the backlog count it as a reader.
-    pub(crate) fn join(&mut self, channel: &mut Channel, position: Position) {
-        self.stands = self.reader(position).min(channel.last);
-        channel.backlog.join(self.stands);
+    /// Asserts the order of the positions in debug builds:
+    ///
+    /// - `subscribed_at` ≤ `live_after`: a reader becomes live later, never earlier;
+    /// - `replay_through` ≤ `live_after`: history and backlog do not overlap for a reader;
+    /// - `counted_at` ≤ the newest event of the channel;
+    /// - what the backlog or the history lost ≤ the newest event of the channel.
+    #[inline]
+    pub(crate) fn assert_order(&self, channel: &Channel) {
+        debug_assert!(self.subscribed_at <= self.live_after, "{self:?}");
+        debug_assert!(self.replay_through <= self.live_after, "{self:?}");
+        debug_assert!(self.counted_at <= channel.last, "{self:?}, newest event {}", channel.last);
+        debug_assert!(channel.backlog.lost_id_through() <= channel.backlog.lost_through());
+        debug_assert!(channel.backlog.lost_through() <= channel.last);
+        debug_assert!(channel.history.evicted_through() <= channel.last);
     }
 
-    /// Moves it in the backlog when its connection has come to `position`, unless it has fallen.
+    /// Counts the subscription as a reader of the backlog.
+    pub(crate) fn join(&mut self, channel: &mut Channel, position: Position) {
+        self.counted_at = self.reads_after(position).min(channel.last);
+        channel.backlog.join(self.counted_at);
+        self.assert_order(channel);
+    }
+
+    /// Moves the reader in the backlog when its connection has come to `position`, unless the reader has fallen out.
     #[inline]
     pub(crate) fn move_to(&mut self, channel: &mut Channel, position: Position) {
-        self.stand_at(channel, self.reader(position));
+        self.count_at(channel, self.reads_after(position));
     }
 
-    /// Moves it in the backlog alone, past what is not due to it up to `position`.
+    /// Moves the reader in the backlog alone, past events up to `position` that are not for this subscription.
     pub(crate) fn pass(&mut self, channel: &mut Channel, position: Position) {
-        if position <= self.from {
-            self.stand_at(channel, self.reader(position));
+        if position <= self.owed_after {
+            self.count_at(channel, self.reads_after(position));
         }
     }
 
     #[inline]
-    fn stand_at(&mut self, channel: &mut Channel, reader: Position) {
-        let stands = reader.min(channel.last);
-        if stands > self.stands && !channel.backlog.has_lost_after(reader) {
-            channel.backlog.advance(self.stands, stands);
-            self.stands = stands;
+    fn count_at(&mut self, channel: &mut Channel, reads_after: Position) {
+        let counted_at = reads_after.min(channel.last);
+        if counted_at > self.counted_at && !channel.backlog.has_lost_after(reads_after) {
+            channel.backlog.advance(self.counted_at, counted_at);
+            self.counted_at = counted_at;
         }
+        self.assert_order(channel);
     }
 
-    /// Up to where it needs nothing from the backlog, when its connection has come to `position`.
+    /// Returns the position after which the subscription needs the backlog when its connection has come to `position`.
     #[inline]
-    pub(crate) fn reader(&self, position: Position) -> Position {
-        self.live_from.max(position)
+    pub(crate) fn reads_after(&self, position: Position) -> Position {
+        self.live_after.max(position)
     }
 
-    /// The first event above `after` that it reads, due or not.
+    /// Returns the first event above `after` that the subscription reads, whether or not it is for this subscription.
     #[inline]
-    pub(crate) fn next(&self, channel: &Channel, after: Position) -> Option<Place> {
-        let owed_after = after.max(self.from);
-        if owed_after < self.replay_to
+    pub(crate) fn next(&self, channel: &Channel, after: Position) -> Option<LogIndex> {
+        let owed_after = after.max(self.owed_after);
+        if owed_after < self.replay_through
             && let Some((index, entry)) = channel.history.first_after(owed_after)
-            && entry.position <= self.replay_to
+            && entry.position <= self.replay_through
         {
-            return Some(Place { position: entry.position, channel: self.channel, in_history: true, index });
+            return Some(LogIndex {
+                position: entry.position,
+                channel: self.channel,
+                in_history: true,
+                index,
+            });
         }
-        let (index, entry) = channel.backlog.first_after(self.reader(after))?;
-        Some(Place { position: entry.position, channel: self.channel, in_history: false, index })
+        let (index, entry) = channel.backlog.first_after(self.reads_after(after))?;
+        Some(LogIndex { position: entry.position, channel: self.channel, in_history: false, index })
     }
 
-    /// The newest event, if it is all that is left for a reader that has come to `position` and has lost nothing.
+    /// Returns the newest event if nothing else is pending for a reader that has come to `position` and lost nothing.
     #[inline(always)]
-    pub(crate) fn newest<'a>(&self, channel: &'a Channel, position: Position) -> Option<(Place, &'a Entry)> {
-        let reader = self.reader(position);
-        if position.max(self.from) < self.replay_to || channel.backlog.has_lost_after(reader.max(self.stands))
+    pub(crate) fn newest<'a>(
+        &self,
+        channel: &'a Channel,
+        position: Position,
+    ) -> Option<(LogIndex, &'a LogEntry)> {
+        let reads_after = self.reads_after(position);
+        if position.max(self.owed_after) < self.replay_through
+            || channel.backlog.has_lost_after(reads_after.max(self.counted_at))
         {
             return None;
         }
-        let (index, entry) = channel.backlog.only_after(reader)?;
-        let place = Place { position: entry.position, channel: self.channel, in_history: false, index };
-        (place.position > self.from).then_some((place, entry))
+        let (index, entry) = channel.backlog.only_after(reads_after)?;
+        let place = LogIndex { position: entry.position, channel: self.channel, in_history: false, index };
+        (place.position > self.owed_after).then_some((place, entry))
     }
 
-    /// What it has lost, if anything, when its connection has come to `position`. What is above `end` does not concern
-    /// it: a reset there would hide what other channels have before that.
+    /// Returns the loss of the subscription, if any, when its connection has come to `position`. Events above `end` do not
+    /// count: a reset there would hide what other channels have before that.
     #[inline]
     pub(crate) fn loss(&self, channel: &Channel, position: Position, end: Position) -> Option<Loss> {
-        let gone = channel.history.gone().min(end);
-        let owed_after = position.max(self.from);
+        let evicted = channel.history.evicted_through().min(end);
+        let owed_after = position.max(self.owed_after);
         let mut through: Option<Position> = None;
-        if owed_after < self.replay_to && owed_after < gone {
-            through = Some(gone.min(self.replay_to));
+        if owed_after < self.replay_through && owed_after < evicted {
+            through = Some(evicted.min(self.replay_through));
         }
-        // A plan made anew goes back to where it began: what it had passed there is none of its losses (O3).
-        let reader = self.reader(position).max(self.stands);
-        let has_fallen = reader < end && channel.backlog.has_lost_after(reader);
-        if has_fallen {
-            let gone = gone.min(channel.backlog.lost_id_through());
-            if gone > reader.max(owed_after) {
-                through = through.max(Some(gone));
+        // A new decision on the start rewinds the connection. Positions that the reader has passed are no loss (O3).
+        let reads_after = self.reads_after(position).max(self.counted_at);
+        let has_fallen_out = reads_after < end && channel.backlog.has_lost_after(reads_after);
+        if has_fallen_out {
+            let evicted = evicted.min(channel.backlog.lost_id_through());
+            if evicted > reads_after.max(owed_after) {
+                through = through.max(Some(evicted));
             }
         }
-        (has_fallen || through.is_some()).then_some(Loss { through })
+        (has_fallen_out || through.is_some()).then_some(Loss { through })
     }
 
-    /// What it owes from history above `from`: what is kept now, and what was kept when it was asked before. What of that
-    /// goes before it is taken is a loss.
+    /// Returns where the subscription starts if it is decided anew that it starts after `from`: a reader that was counted
+    /// beyond its start does not read again what it has passed (O3).
+    pub(crate) fn start_after(&self, from: Position) -> Position {
+        if self.counted_at > self.live_after { from.max(self.counted_at) } else { from }
+    }
+
+    /// Starts the subscription after `from`. History replays what it has now, and what it had at an earlier decision: the
+    /// part of that which is evicted before it was taken is a loss.
     pub(crate) fn replay_from(&mut self, channel: &Channel, from: Position) {
-        self.replay_between(channel, from, self.live_from);
+        self.replay_between(channel, from, self.live_after);
     }
 
-    /// The same for a connection that gets nothing above `end`.
+    /// Starts the subscription of a connection that receives nothing above `end`.
     pub(crate) fn replay_between(&mut self, channel: &Channel, from: Position, end: Position) {
-        // A plan made anew goes back to where it began: what it had passed there is not owed again (O3).
-        self.from = if self.stands > self.live_from { from.max(self.stands) } else { from };
-        let newest = channel.history.newest_by(self.live_from.min(end)).unwrap_or_default();
-        self.replay_to = newest.max(self.replay_to);
-    }
-
-    /// Where it starts: `asked` is what its client asked to resume from, and what that is in the hub's order (H4).
-    /// Returns where a reset has to stand.
-    pub(crate) fn plan(&mut self, channel: &Channel, asked: Option<Option<Position>>) -> Option<Position> {
-        let floor = channel.history.floor();
-        let policy = channel.config.on_gap;
-        match asked {
-            Some(Some(position)) if position >= floor => self.replay_from(channel, position),
-            Some(Some(_)) if policy != GapPolicy::Live => {
-                self.replay_from(channel, floor);
-                return (policy == GapPolicy::Reset).then_some(floor);
-            }
-            Some(None) if policy == GapPolicy::Kept => self.start(channel),
-            // A client that is ahead has what is below its id (O4).
-            Some(position) => self.replay_from(channel, self.made_at.max(position.unwrap_or_default())),
-            None => self.start(channel),
-        }
-        None
-    }
-
-    /// Starts as a connection without a last event id does (H8).
-    fn start(&mut self, channel: &Channel) {
-        let from = match channel.config.start {
-            StartFrom::Live => self.made_at,
-            StartFrom::Last(events) => channel.history.before_newest(events, self.made_at).min(self.made_at),
-            StartFrom::All => channel.history.floor().min(self.made_at),
-        };
-        self.replay_from(channel, from);
-    }
-
-    /// What its plan means for the client (H6).
-    pub(crate) fn resume(&self, channel: &Channel, asked: Option<Option<Position>>) -> Resume {
-        let events = channel.history.count(self.from, self.live_from);
-        let floor = channel.history.floor();
-        match asked {
-            None => Resume::Fresh,
-            Some(None) => Resume::Unknown,
-            Some(Some(position)) if position < floor => Resume::Gap { lost_through: floor, events },
-            Some(Some(_)) if events > 0 => Resume::Replayed { events },
-            Some(Some(_)) => Resume::UpToDate,
-        }
+        self.owed_after = self.start_after(from);
+        let newest = channel.history.newest_by(self.live_after.min(end)).unwrap_or_default();
+        self.replay_through = newest.max(self.replay_through);
+        self.assert_order(channel);
     }
 }

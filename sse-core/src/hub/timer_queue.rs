@@ -1,181 +1,182 @@
-//! Who is due next: one deadline for the embedder, however many timers there are (T4).
+//! The timers of a hub: one deadline for the embedder, however many timers there are (T4).
 
 use alloc::collections::{BTreeSet, VecDeque};
 use core::cmp::Ordering;
 
-use crate::time::{Instant, MaybeInstant};
+use crate::time::{Instant, has_passed};
 
-/// Whose timer it is, by slot.
+use super::arena::{ChannelSlot, ConnectionSlot};
+
+/// The owner of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timer {
-    Connection(u32),
-    Channel(u32),
+pub(crate) enum TimerOwner {
+    Connection(ConnectionSlot),
+    Channel(ChannelSlot),
 }
 
-/// When a timer is set to go off. Its owner keeps it, so that the timer can be found again.
+/// The deadline of an owner's timer, if the timer is set. The owner keeps the key, so that the timer can be found again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Armed(MaybeInstant);
+pub(crate) struct TimerKey(Option<Instant>);
 
-/// The timers of a hub, in the order in which they go off.
+/// The timers of a hub, in the order in which they expire.
 ///
-/// Each owner has at most one, set for the earliest instant at which it could have something to do. It is not moved
-/// when that instant moves away, only looked at when it comes: so no delivery pays for a timer (T4), and nothing
-/// stays behind when its owner goes (D8).
+/// Each owner has at most one timer, set for the earliest instant at which the owner could have something to do. When
+/// that instant moves away, the timer stays: its owner is checked when it expires. So no delivery pays for a timer (T4).
+/// Nothing stays behind when the owner is removed (D8).
 #[derive(Default)]
-pub(crate) struct Deadlines {
-    connections: Queue,
-    channels: Queue,
+pub(crate) struct TimerQueue {
+    connections: DeadlineQueue,
+    channels: DeadlineQueue,
 }
 
-impl Deadlines {
-    /// Has the timer go off at `at`, whenever it was set for before.
-    pub(crate) fn set(&mut self, armed: &mut Armed, timer: Timer, at: Option<Instant>) {
-        let new = MaybeInstant::from(at);
-        if armed.0 == new {
+impl TimerQueue {
+    /// Sets the timer to expire at `at`, whatever it was set to before.
+    pub(crate) fn set(&mut self, key: &mut TimerKey, owner: TimerOwner, at: Option<Instant>) {
+        if key.0 == at {
             return;
         }
-        let (queue, slot) = match timer {
-            Timer::Connection(slot) => (&mut self.connections, slot),
-            Timer::Channel(slot) => (&mut self.channels, slot),
+        let (queue, slot) = match owner {
+            TimerOwner::Connection(slot) => (&mut self.connections, slot.get()),
+            TimerOwner::Channel(slot) => (&mut self.channels, slot.get()),
         };
-        if let Some(old) = armed.0.get() {
+        if let Some(old) = key.0 {
             queue.remove(Deadline::new(old, slot));
         }
-        if let Some(new) = new.get() {
+        if let Some(new) = at {
             queue.insert(Deadline::new(new, slot));
         }
-        armed.0 = new;
+        key.0 = at;
     }
 
-    /// Has the timer go off at `at`, or earlier when it is already set for earlier: then its owner looks again.
-    pub(crate) fn set_by(&mut self, armed: &mut Armed, timer: Timer, at: Option<Instant>) {
-        if at.is_some_and(|at| !armed.0.has_come(at)) {
-            self.set(armed, timer, at);
+    /// Sets the timer to expire at `at` or earlier: a timer that is already set to an earlier instant stays.
+    pub(crate) fn set_by(&mut self, key: &mut TimerKey, owner: TimerOwner, at: Option<Instant>) {
+        if at.is_some_and(|at| !has_passed(key.0, at)) {
+            self.set(key, owner, at);
         }
     }
 
-    /// When the first timer goes off.
+    /// Returns the earliest deadline.
     #[inline]
     pub(crate) fn first(&self) -> Option<Instant> {
         let first = self.connections.first().into_iter().chain(self.channels.first());
         first.map(|deadline| deadline.at()).min()
     }
 
-    /// The slots of the connections whose timers go off next, as far as those are in the run.
-    pub(crate) fn coming(&self) -> impl Iterator<Item = u32> + '_ {
-        self.connections.run.iter().map(|deadline| deadline.slot())
+    /// Returns the connections whose timers expire next, as far as they are in the sorted run.
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = ConnectionSlot> + '_ {
+        self.connections.sorted_run.iter().map(|deadline| ConnectionSlot::new(deadline.slot()))
     }
 
-    /// Takes a timer that has gone off by `now`. Its owner has to note that it is no longer armed.
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<Timer> {
-        let at = |first: Option<Deadline>| first.map(Deadline::at).filter(|at| *at <= now);
-        let (connection, channel) = (at(self.connections.first()), at(self.channels.first()));
+    /// Removes a timer that has expired by `now`. The owner must [clear](TimerKey::clear) its key.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<TimerOwner> {
+        let expired = |first: Option<Deadline>| first.map(Deadline::at).filter(|at| *at <= now);
+        let (connection, channel) = (expired(self.connections.first()), expired(self.channels.first()));
         if channel.is_some_and(|channel| connection.is_none_or(|connection| channel < connection)) {
-            return Some(Timer::Channel(self.channels.pop()?.slot()));
+            return Some(TimerOwner::Channel(ChannelSlot::new(self.channels.pop()?.slot())));
         }
         connection?;
-        Some(Timer::Connection(self.connections.pop()?.slot()))
+        Some(TimerOwner::Connection(ConnectionSlot::new(self.connections.pop()?.slot())))
     }
 }
 
-/// Deadlines in order: a run of those that came in order, and a sorted set of the others. Most timers are set for a fixed
-/// time from now, and so behind all that are there.
+/// Deadlines in order: a sorted run of those that arrived in order, and a sorted set for the others. Most timers are set
+/// to a fixed time from now, and so behind all others.
 ///
 /// # Cost
 ///
-/// O(1) to put in what comes behind the run, and to take the first; O(log n) for others and to remove. What leaves the
-/// middle of the run is marked there, and let go of when it is half of it.
+/// O(1) to insert behind the run and to take the first; O(log n) for other insertions and for removal. A deadline that is
+/// removed from the middle of the run becomes a tombstone. The run is compacted when half of it is tombstones.
 #[derive(Default)]
-struct Queue {
-    /// In order; neither the first nor the last is marked.
-    run: VecDeque<Deadline>,
-    /// How many of the run are marked.
-    marked: usize,
-    others: BTreeSet<Deadline>,
+struct DeadlineQueue {
+    /// In order. Neither the first nor the last deadline is a tombstone.
+    sorted_run: VecDeque<Deadline>,
+    /// The number of tombstones in the run.
+    tombstones: usize,
+    overflow: BTreeSet<Deadline>,
 }
 
-impl Queue {
+impl DeadlineQueue {
     fn insert(&mut self, deadline: Deadline) {
-        if self.marked > 0
-            && let Ok(index) = self.run.binary_search(&deadline)
-            && let Some(taken_back) = self.run.get_mut(index)
+        if self.tombstones > 0
+            && let Ok(index) = self.sorted_run.binary_search(&deadline)
+            && let Some(tombstone) = self.sorted_run.get_mut(index)
         {
-            *taken_back = deadline;
-            self.marked = self.marked.saturating_sub(1);
-        } else if self.run.back().is_none_or(|last| *last < deadline) {
-            self.run.push_back(deadline);
+            *tombstone = deadline;
+            self.tombstones = self.tombstones.saturating_sub(1);
+        } else if self.sorted_run.back().is_none_or(|last| *last < deadline) {
+            self.sorted_run.push_back(deadline);
         } else {
-            self.others.insert(deadline);
+            self.overflow.insert(deadline);
         }
     }
 
     fn remove(&mut self, deadline: Deadline) {
-        if let Ok(index) = self.run.binary_search(&deadline) {
-            if let Some(found) = self.run.get_mut(index) {
-                found.mark();
-                self.marked = self.marked.saturating_add(1);
+        if let Ok(index) = self.sorted_run.binary_search(&deadline) {
+            if let Some(found) = self.sorted_run.get_mut(index) {
+                found.bury();
+                self.tombstones = self.tombstones.saturating_add(1);
             }
-            self.tidy();
+            self.compact();
         } else {
-            self.others.remove(&deadline);
+            self.overflow.remove(&deadline);
         }
     }
 
     #[inline]
     fn first(&self) -> Option<Deadline> {
-        match (self.run.front(), self.others.first()) {
+        match (self.sorted_run.front(), self.overflow.first()) {
             (Some(run), Some(other)) => Some(*run.min(other)),
             (run, other) => run.or(other).copied(),
         }
     }
 
     fn pop(&mut self) -> Option<Deadline> {
-        if let Some(other) = self.others.first()
-            && self.run.front().is_none_or(|run| other < run)
+        if let Some(other) = self.overflow.first()
+            && self.sorted_run.front().is_none_or(|run| other < run)
         {
-            return self.others.pop_first();
+            return self.overflow.pop_first();
         }
-        let first = self.run.pop_front();
-        if self.marked > 0 || self.run.is_empty() {
-            self.tidy();
+        let first = self.sorted_run.pop_front();
+        if self.tombstones > 0 || self.sorted_run.is_empty() {
+            self.compact();
         }
         first
     }
 
-    /// Lets go of what is marked at both ends of the run, of all when it is half of the run, and of room (D8).
-    fn tidy(&mut self) {
-        while self.run.front().is_some_and(|first| first.is_marked()) {
-            self.run.pop_front();
-            self.marked = self.marked.saturating_sub(1);
+    /// Removes the tombstones at both ends of the run, all of them when they are half of it, and spare capacity (D8).
+    fn compact(&mut self) {
+        while self.sorted_run.front().is_some_and(|first| first.is_tombstone()) {
+            self.sorted_run.pop_front();
+            self.tombstones = self.tombstones.saturating_sub(1);
         }
-        while self.run.back().is_some_and(|last| last.is_marked()) {
-            self.run.pop_back();
-            self.marked = self.marked.saturating_sub(1);
+        while self.sorted_run.back().is_some_and(|last| last.is_tombstone()) {
+            self.sorted_run.pop_back();
+            self.tombstones = self.tombstones.saturating_sub(1);
         }
-        if self.marked > self.run.len() / 2 {
-            self.run.retain(|deadline| !deadline.is_marked());
-            self.marked = 0;
+        if self.tombstones > self.sorted_run.len() / 2 {
+            self.sorted_run.retain(|deadline| !deadline.is_tombstone());
+            self.tombstones = 0;
         }
-        if self.run.capacity() > KEPT_CAPACITY.max(self.run.len().saturating_mul(4)) {
-            self.run.shrink_to(KEPT_CAPACITY.max(self.run.len().saturating_mul(2)));
+        if self.sorted_run.capacity() > KEPT_CAPACITY.max(self.sorted_run.len().saturating_mul(4)) {
+            self.sorted_run.shrink_to(KEPT_CAPACITY.max(self.sorted_run.len().saturating_mul(2)));
         }
     }
 }
 
-/// Room that a run keeps, so that the timers of a few connections do not allocate.
+/// The capacity that a run keeps, so that the timers of a few connections do not allocate.
 const KEPT_CAPACITY: usize = 64;
 
-/// An instant and a slot, ordered like that, in twelve bytes: aligned to eight they would be sixteen.
+/// An instant and a slot, ordered by both, in twelve bytes. With an eight-byte alignment there would be sixteen.
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     high: u32,
     low: u32,
-    /// Its highest bit is the mark: an [`Arena`](crate::hub::arena::Arena) has no slot with that.
+    /// The highest bit marks a tombstone: an [`Arena`](super::arena::Arena) has no slot with that bit.
     slot: u32,
 }
 
 impl Deadline {
-    const MARK: u32 = 1 << 31;
+    const TOMBSTONE: u32 = 1 << 31;
 
     fn new(at: Instant, slot: u32) -> Deadline {
         let nanos = at.as_nanos();
@@ -188,15 +189,15 @@ impl Deadline {
     }
 
     fn slot(self) -> u32 {
-        self.slot & !Deadline::MARK
+        self.slot & !Deadline::TOMBSTONE
     }
 
-    fn mark(&mut self) {
-        self.slot |= Deadline::MARK;
+    fn bury(&mut self) {
+        self.slot |= Deadline::TOMBSTONE;
     }
 
-    fn is_marked(self) -> bool {
-        self.slot & Deadline::MARK != 0
+    fn is_tombstone(self) -> bool {
+        self.slot & Deadline::TOMBSTONE != 0
     }
 }
 
@@ -220,10 +221,10 @@ impl PartialEq for Deadline {
 
 impl Eq for Deadline {}
 
-impl Armed {
-    /// Notes that the timer went off.
-    pub(crate) fn spent(&mut self) {
-        self.0 = MaybeInstant::NONE;
+impl TimerKey {
+    /// Records that the timer has expired.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -238,7 +239,11 @@ mod tests {
 
     const OWNERS: u32 = 8;
 
-    /// Sets the timer of an owner, or takes what has gone off.
+    fn connection(slot: u32) -> TimerOwner {
+        TimerOwner::Connection(ConnectionSlot::new(slot))
+    }
+
+    /// Sets the timer of an owner, or pops an expired one.
     fn ops() -> impl Strategy<Value = Vec<(u32, Option<u64>, bool)>> {
         prop::collection::vec(
             (0..OWNERS, prop::option::weighted(0.8, 0..20u64), prop::bool::weighted(0.3)),
@@ -248,22 +253,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn t4_timers_go_off_in_order_and_those_that_were_taken_back_do_not(ops in ops()) {
-            let mut deadlines = Deadlines::default();
-            let mut armed = [Armed::default(); OWNERS as usize];
+        fn t4_timers_expire_in_order_and_cancelled_ones_do_not(ops in ops()) {
+            let mut queue = TimerQueue::default();
+            let mut keys = [TimerKey::default(); OWNERS as usize];
             let mut now = 0;
             for (owner, after, pops) in ops {
                 let at = after.map(|after| Instant::from_nanos(now + after));
-                deadlines.set(&mut armed[owner as usize], Timer::Connection(owner), at);
-                let set = || (0..).zip(&armed).filter_map(|(slot, armed)| Some((armed.0.get()?, slot)));
-                prop_assert_eq!(deadlines.first(), set().min().map(|(at, _)| at));
+                queue.set(&mut keys[owner as usize], connection(owner), at);
+                let set = || (0..).zip(&keys).filter_map(|(slot, key)| Some((key.0?, slot)));
+                prop_assert_eq!(queue.first(), set().min().map(|(at, _)| at));
                 if pops {
                     now += 5;
-                    let due = set().min().filter(|(at, _)| at.as_nanos() <= now);
-                    let popped = deadlines.pop(Instant::from_nanos(now));
-                    prop_assert_eq!(popped, due.map(|(_, slot)| Timer::Connection(slot)));
-                    if let Some((_, slot)) = due {
-                        armed[slot as usize].spent();
+                    let expired = set().min().filter(|(at, _)| at.as_nanos() <= now);
+                    let popped = queue.pop(Instant::from_nanos(now));
+                    prop_assert_eq!(popped, expired.map(|(_, slot)| connection(slot)));
+                    if let Some((_, slot)) = expired {
+                        keys[slot as usize].clear();
                     }
                 }
             }
@@ -271,21 +276,25 @@ mod tests {
     }
 
     #[test]
-    fn d8_timers_that_were_taken_back_leave_nothing() {
-        let mut deadlines = Deadlines::default();
-        let mut armed = vec![Armed::default(); 10_000];
-        for (slot, armed) in (0..).zip(&mut armed) {
-            deadlines.set(armed, Timer::Connection(slot), Some(Instant::from_millis(slot.into())));
+    fn d8_cancelled_timers_leave_nothing_behind() {
+        let mut queue = TimerQueue::default();
+        let mut keys = vec![TimerKey::default(); 10_000];
+        for (slot, key) in (0..).zip(&mut keys) {
+            queue.set(key, connection(slot), Some(Instant::from_millis(slot.into())));
         }
-        // All but each hundredth, then the others.
+        // All but every hundredth, then the rest.
         for is_last in [false, true] {
-            for (slot, armed) in (0..).zip(&mut armed).filter(|(slot, _)| (slot % 100 == 0) == is_last) {
-                deadlines.set(armed, Timer::Connection(slot), None);
+            for (slot, key) in (0..).zip(&mut keys).filter(|(slot, _)| (slot % 100 == 0) == is_last) {
+                queue.set(key, connection(slot), None);
             }
-            let queue = &deadlines.connections;
+            let connections = &queue.connections;
             let left = if is_last { 0 } else { 100 };
-            assert_eq!(queue.run.len() - queue.marked, left);
-            assert!(queue.run.capacity() <= KEPT_CAPACITY.max(4 * left), "{}", queue.run.capacity());
+            assert_eq!(connections.sorted_run.len() - connections.tombstones, left);
+            assert!(
+                connections.sorted_run.capacity() <= KEPT_CAPACITY.max(4 * left),
+                "{}",
+                connections.sorted_run.capacity()
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a channel keeps for clients that come back: its newest events that carry an id (H1).
+//! The events that a channel keeps for clients that reconnect: its newest ones that carry an id (H1).
 
 use alloc::collections::VecDeque;
 use core::hash::BuildHasher;
@@ -9,67 +9,67 @@ use crate::config::HistoryConfig;
 use crate::id::Position;
 use crate::time::Instant;
 
-use super::entry::Entry;
+use super::entry::LogEntry;
 
 /// The replayable events of one channel, oldest first.
 ///
 /// # Cost
 ///
-/// Adding and finding an id are O(1) amortised, finding a position is O(log n).
+/// Adding an event and finding an id are O(1) amortised, finding a position is O(log n).
 pub(crate) struct History {
-    kept: VecDeque<Entry>,
-    /// Bytes of the frames in `kept`.
+    kept: VecDeque<LogEntry>,
+    /// The bytes of the frames in `kept`.
     bytes: usize,
-    /// Where the hub stood when the channel opened.
-    opened: Position,
-    /// The newest event with an id that was let go.
-    gone: Position,
-    /// Where the newest use of each of the application's ids stands. The hub's own ids say it themselves.
+    /// The position of the hub when the channel was opened.
+    opened_at: Position,
+    /// The newest event with an id that was evicted.
+    evicted_through: Position,
+    /// The position of the newest use of each application id. The hub's own ids contain their positions.
     index: HashTable<Position>,
     hasher: DefaultHashBuilder,
     limits: HistoryConfig,
 }
 
 impl History {
-    /// The history of a channel that opens when its hub stands at `opened`: what was before is lost (H5).
-    pub(crate) fn new(limits: HistoryConfig, opened: Position) -> History {
+    /// Creates the history of a channel that is opened when the hub's head is `opened_at`. Everything before is lost (H5).
+    pub(crate) fn new(limits: HistoryConfig, opened_at: Position) -> History {
         History {
             kept: VecDeque::new(),
             bytes: 0,
-            opened,
-            gone: Position::ORIGIN,
+            opened_at,
+            evicted_through: Position::ORIGIN,
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             limits,
         }
     }
 
-    /// Takes in an event with an id, and lets go of what is then beyond the limits.
-    pub(crate) fn push(&mut self, entry: &Entry, foreign_id: Option<&str>) {
+    /// Adds an event with an id and evicts what exceeds the limits then.
+    pub(crate) fn push(&mut self, entry: &LogEntry, application_id: Option<&str>) {
         if self.limits.events == 0 {
-            self.gone = self.gone.max(entry.position);
+            self.evicted_through = self.evicted_through.max(entry.position);
             return;
         }
-        self.expire(entry.at);
+        self.expire(entry.published_at);
         while self.kept.len() >= self.limits.events {
             self.evict();
         }
         self.bytes = self.bytes.saturating_add(entry.frame.len());
         self.kept.push_back(entry.clone());
-        if let Some(id) = foreign_id {
-            self.remember(id, entry.position);
+        if let Some(id) = application_id {
+            self.insert_id(id, entry.position);
         }
         while self.limits.bytes.is_some_and(|limit| self.bytes > limit) {
             self.evict();
         }
     }
 
-    /// Lets go of the oldest event; false when there is none.
+    /// Evicts the oldest event. Returns false when there is none.
     pub(crate) fn evict(&mut self) -> bool {
         let Some(oldest) = self.kept.pop_front() else { return false };
         self.bytes = self.bytes.saturating_sub(oldest.frame.len());
-        self.gone = self.gone.max(oldest.position);
-        self.forget(&oldest);
+        self.evicted_through = self.evicted_through.max(oldest.position);
+        self.remove_id(&oldest);
         if self.kept.is_empty() {
             self.kept = VecDeque::new();
             self.index = HashTable::new();
@@ -77,34 +77,29 @@ impl History {
         true
     }
 
-    /// Lets go of what is older than the channel keeps.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    /// Evicts the events that are older than the channel keeps them. Returns the bytes that this freed.
+    pub(crate) fn expire(&mut self, now: Instant) -> usize {
+        let before = self.bytes;
         while self.next_expiry().is_some_and(|at| at <= now) {
             self.evict();
         }
-    }
-
-    /// As [`expire`](History::expire); returns how many bytes that freed.
-    pub(crate) fn expire_measured(&mut self, now: Instant) -> usize {
-        let before = self.bytes;
-        self.expire(now);
         before.saturating_sub(self.bytes)
     }
 
-    /// When the oldest event becomes too old.
+    /// Returns the instant at which the oldest event expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.kept.front()?.at.checked_add(self.limits.age?)
+        self.kept.front()?.published_at.checked_add(self.limits.age?)
     }
 
-    /// The newest position of an event with an id that cannot be replayed any more (H5).
+    /// Returns the newest position of an event with an id that can no longer be replayed (H5).
     pub(crate) fn floor(&self) -> Position {
-        self.opened.max(self.gone)
+        self.opened_at.max(self.evicted_through)
     }
 
-    /// The newest event with an id that this channel had and let go. In a hub that is fed, the event of the position at
-    /// which a channel opened may still come to it: the floor is no loss for those who wait for that (O4).
-    pub(crate) fn gone(&self) -> Position {
-        self.gone
+    /// Returns the newest event with an id that this channel had and evicted. With external positions, the event of the
+    /// position at which the channel was opened may still arrive: for readers of that event the floor is no loss (O4).
+    pub(crate) fn evicted_through(&self) -> Position {
+        self.evicted_through
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -119,41 +114,41 @@ impl History {
         self.limits.events > 0
     }
 
-    pub(crate) fn at(&self, index: usize) -> Option<&Entry> {
+    pub(crate) fn at(&self, index: usize) -> Option<&LogEntry> {
         self.kept.get(index)
     }
 
-    /// The first event above a position.
-    pub(crate) fn first_after(&self, position: Position) -> Option<(usize, &Entry)> {
+    /// Returns the first event above a position.
+    pub(crate) fn first_after(&self, position: Position) -> Option<(usize, &LogEntry)> {
         let index = self.index_after(position);
         Some((index, self.kept.get(index)?))
     }
 
-    /// How many events stand above `after`, up to and with `last`.
+    /// Returns the number of events above `after`, up to and including `last`.
     pub(crate) fn count(&self, after: Position, last: Position) -> usize {
         self.index_after(last).saturating_sub(self.index_after(after))
     }
 
-    /// The newest event at or below a position.
+    /// Returns the position of the newest event at or below a position.
     pub(crate) fn newest_by(&self, position: Position) -> Option<Position> {
         let index = self.index_after(position).checked_sub(1)?;
         Some(self.kept.get(index)?.position)
     }
 
-    /// The position just before the newest `events` events up to `last`, or before all that are kept.
+    /// Returns the position just before the newest `events` events up to `last`, or before all that are kept.
     pub(crate) fn before_newest(&self, events: usize, last: Position) -> Position {
         let index = self.index_after(last).saturating_sub(events);
-        self.kept.get(index).map_or(self.last(), |entry| entry.position.before()).max(self.floor())
+        self.kept.get(index).map_or(self.newest(), |entry| entry.position.before()).max(self.floor())
     }
 
-    /// Where the newest use of one of the application's ids stands (H4).
+    /// Returns the position of the newest use of an application id (H4).
     pub(crate) fn find(&self, id: &str) -> Option<Position> {
         let hash = self.hasher.hash_one(id);
         self.index.find(hash, |position| has_id(&self.kept, *position, id)).copied()
     }
 
-    /// The position of the newest kept event.
-    fn last(&self) -> Position {
+    /// Returns the position of the newest kept event.
+    fn newest(&self) -> Position {
         self.kept.back().map_or(self.floor(), |entry| entry.position)
     }
 
@@ -164,7 +159,7 @@ impl History {
         }
     }
 
-    fn remember(&mut self, id: &str, position: Position) {
+    fn insert_id(&mut self, id: &str, position: Position) {
         let (kept, hasher) = (&self.kept, &self.hasher);
         let rehash = |position: &Position| hasher.hash_one(id_at(kept, *position));
         let hash = hasher.hash_one(id);
@@ -174,25 +169,25 @@ impl History {
         }
     }
 
-    /// Takes an event that is gone out of the index, unless its id was used again since.
-    fn forget(&mut self, gone: &Entry) {
-        let Some(id) = gone.frame.id() else { return };
+    /// Removes the id of an evicted event from the index, unless a newer event uses the same id.
+    fn remove_id(&mut self, evicted: &LogEntry) {
+        let Some(id) = evicted.frame.id() else { return };
         let hash = self.hasher.hash_one(id);
-        if let Ok(known) = self.index.find_entry(hash, |known| *known == gone.position) {
+        if let Ok(known) = self.index.find_entry(hash, |known| *known == evicted.position) {
             known.remove();
         }
     }
 }
 
-fn entry_at(kept: &VecDeque<Entry>, position: Position) -> Option<&Entry> {
+fn entry_at(kept: &VecDeque<LogEntry>, position: Position) -> Option<&LogEntry> {
     let index = kept.binary_search_by_key(&position, |entry| entry.position).ok()?;
     kept.get(index)
 }
 
-fn id_at(kept: &VecDeque<Entry>, position: Position) -> &str {
+fn id_at(kept: &VecDeque<LogEntry>, position: Position) -> &str {
     entry_at(kept, position).and_then(|entry| entry.frame.id()).unwrap_or_default()
 }
 
-fn has_id(kept: &VecDeque<Entry>, position: Position, id: &str) -> bool {
+fn has_id(kept: &VecDeque<LogEntry>, position: Position, id: &str) -> bool {
     entry_at(kept, position).is_some_and(|entry| entry.frame.id() == Some(id))
 }

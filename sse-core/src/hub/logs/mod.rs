@@ -1,9 +1,9 @@
-//! The two logs of a channel: history for clients that reconnect, and the backlog for readers that are behind.
+//! The two logs of a channel: history for clients that reconnect, and the backlog for connected readers that are behind.
 
 mod backlog;
 mod entry;
 mod history;
 
 pub(super) use backlog::Backlog;
-pub(super) use entry::Entry;
+pub(super) use entry::LogEntry;
 pub(super) use history::History;
