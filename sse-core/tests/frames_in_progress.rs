@@ -1,4 +1,4 @@
-//! A frame of which a byte was taken is completed whatever happens: S3.
+//! Frames in progress are completed, whatever happens to channel, log and subscription (S3).
 mod common;
 use std::num::NonZeroUsize;
 
@@ -10,8 +10,8 @@ use sse_core::{
 
 const FRAME: &str = "id: e-1\ndata: 1\n\n";
 
-/// A reader of `channel` that took `taken` bytes of its first event.
-fn begun(w: &mut World, channel: ChannelId, taken: usize) -> ConnectionId {
+/// Returns a reader of `channel` that took `taken` bytes of its first event.
+fn reader_in_progress(w: &mut World, channel: ChannelId, taken: usize) -> ConnectionId {
     let c = w.follow(channel);
     w.publish(channel, "1");
     w.actions();
@@ -25,11 +25,11 @@ fn tiny(w: &mut World, on_lag: LagPolicy) -> ChannelId {
 }
 
 #[test]
-fn s3_a_frame_may_be_taken_at_any_byte() {
+fn s3_a_frame_can_be_split_at_any_byte() {
     for taken in 1..FRAME.len() {
         let mut w = World::new();
         let a = w.open("a");
-        let c = begun(&mut w, a, taken);
+        let c = reader_in_progress(&mut w, a, taken);
         w.publish(a, "2");
         assert_eq!(w.take(c), format!("{}id: e-2\ndata: 2\n\n", &FRAME[taken..]));
     }
@@ -39,9 +39,9 @@ fn s3_a_frame_may_be_taken_at_any_byte() {
 fn s3_a_frame_is_completed_when_it_falls_out_of_log_and_history() {
     let mut w = World::new();
     let a = tiny(&mut w, LagPolicy::Skip);
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.publish_all(a, 2..=9);
-    assert_eq!(w.backlog(a), (1, 1), "it counts in no bound");
+    assert_eq!(w.backlog(a), (1, 1), "the frame in progress does not count");
     let rest = &FRAME[4..];
     assert_eq!(w.take(c), format!("{rest}id: e-8\nevent: reset\ndata: \n\nid: e-9\ndata: 9\n\n"));
 }
@@ -50,7 +50,7 @@ fn s3_a_frame_is_completed_when_it_falls_out_of_log_and_history() {
 fn s3_a_frame_is_completed_before_the_connection_is_closed_for_lag() {
     let mut w = World::new();
     let a = tiny(&mut w, LagPolicy::Close);
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.publish_all(a, 2..=9);
     assert_eq!(w.take_bytes(c, 1), "e");
     assert_eq!(w.ends(), []);
@@ -59,10 +59,10 @@ fn s3_a_frame_is_completed_before_the_connection_is_closed_for_lag() {
 }
 
 #[test]
-fn s3_who_is_to_be_closed_for_lag_and_does_not_take_the_rest_is_ended() {
+fn s3_a_lagged_connection_that_does_not_take_the_rest_stalls() {
     let mut w = World::new();
     let a = tiny(&mut w, LagPolicy::Close);
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.publish_all(a, 2..=9);
     assert_eq!(w.due(c), FRAME.len() - 4);
     assert_eq!(common::ends(&w.pass(secs(30))), [(c, CloseReason::Stalled)]);
@@ -73,7 +73,7 @@ fn s3_who_is_to_be_closed_for_lag_and_does_not_take_the_rest_is_ended() {
 fn s3_a_frame_is_completed_when_its_channel_closes() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.hub.close_channel(w.now, a);
     w.actions();
     assert_eq!(w.take(c), FRAME[4..]);
@@ -82,11 +82,11 @@ fn s3_a_frame_is_completed_when_its_channel_closes() {
 }
 
 #[test]
-fn s3_a_frame_is_completed_when_its_channel_takes_the_connection_with_it() {
+fn s3_a_frame_is_completed_when_its_channel_closes_the_connection() {
     let mut w = World::new();
     let config = ChannelConfig { on_close: OnClose::CloseConnections, ..Default::default() };
     let a = w.open_with("a", config);
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.hub.close_channel(w.now, a);
     assert_eq!(w.ends(), []);
     assert_eq!(w.take(c), FRAME[4..]);
@@ -97,10 +97,10 @@ fn s3_a_frame_is_completed_when_its_channel_takes_the_connection_with_it() {
 fn s3_a_frame_is_completed_when_the_subscription_ends() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.publish(a, "2");
     w.hub.unsubscribe(w.now, a, c);
-    assert_eq!(w.take(c), FRAME[4..], "and nothing else");
+    assert_eq!(w.take(c), FRAME[4..], "nothing else is pending");
     assert_eq!(w.backlog(a), (0, 0));
 }
 
@@ -108,7 +108,7 @@ fn s3_a_frame_is_completed_when_the_subscription_ends() {
 fn s3_a_frame_is_completed_when_the_connection_is_closed() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.hub.close_connection(w.now, c);
     w.publish(a, "2");
     assert_eq!(w.take(c), FRAME[4..]);
@@ -116,10 +116,10 @@ fn s3_a_frame_is_completed_when_the_connection_is_closed() {
 }
 
 #[test]
-fn s3_only_an_abrupt_end_leaves_a_frame() {
+fn s3_only_an_abrupt_end_abandons_a_frame() {
     let mut w = World::new();
     let a = w.open("a");
-    let gone = begun(&mut w, a, 4);
+    let gone = reader_in_progress(&mut w, a, 4);
     w.hub.disconnect(w.now, gone);
     assert_eq!(w.take(gone), "");
     let on_max_lifetime = OnMaxLifetime::Close;
@@ -133,10 +133,10 @@ fn s3_only_an_abrupt_end_leaves_a_frame() {
 }
 
 #[test]
-fn s3_no_ping_or_direct_send_comes_into_a_frame() {
+fn s3_no_ping_or_direct_send_is_inserted_into_a_frame() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = begun(&mut w, a, 4);
+    let c = reader_in_progress(&mut w, a, 4);
     w.send(c, "x");
     for _ in 0..10 {
         w.pass(secs(20));
@@ -146,7 +146,7 @@ fn s3_no_ping_or_direct_send_comes_into_a_frame() {
 }
 
 #[test]
-fn s3_the_start_direct_sends_resets_and_pings_are_frames_too() {
+fn s3_first_blocks_direct_sends_and_resets_are_frames_too() {
     let mut w = World::new();
     let a = w.open_keeping("a", 1);
     w.publish_all(a, 1..=3);
@@ -157,7 +157,7 @@ fn s3_the_start_direct_sends_resets_and_pings_are_frames_too() {
         w.send(c, "x");
         assert_eq!(w.take_bytes(c, 1).len(), 1);
     }
-    // What comes now is late and does not change how they began.
+    // These events are late and do not change the first blocks.
     w.publish_all(a, 4..=5);
     assert_eq!(w.take(announced), "d: e-3\n\ndata: x\n\n");
     assert_eq!(w.take(back), "ata: x\n\n");

@@ -1,5 +1,6 @@
-//! The hub beside a naive model, step by step, under random inputs: what it answers, holds and sends is what the model
-//! says. `PROPTEST_CASES` is how many lists of steps are tried, `PROPTEST_RNG_SEED` which ones.
+//! Compares the hub with a naive model, step by step, under random inputs: results, state and bytes have to be equal.
+//!
+//! `PROPTEST_CASES` is the number of lists of steps, `PROPTEST_RNG_SEED` the seed that they are generated from.
 
 #[path = "model/mod.rs"]
 mod engine;
@@ -13,7 +14,7 @@ use std::panic::catch_unwind;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
 #[test]
-fn the_hub_does_as_the_model() {
+fn the_hub_agrees_with_the_model() {
     let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(1);
@@ -24,7 +25,7 @@ fn the_hub_does_as_the_model() {
             TestCaseError::fail(text)
         })
     });
-    // One step a line: what is found goes into regressions.rs.
+    // One step per line, so that a failure can be copied into regressions.rs.
     if let Err(TestError::Fail(reason, ops)) = outcome {
         let ops: String = ops.iter().map(|op| format!("    {op:?},\n")).collect();
         panic!("{reason}\n{ops}");

@@ -1,12 +1,12 @@
-//! What a driver does: time, actions, bytes.
+//! The steps of a driver: time, actions, bytes.
 
 use sse_core::bytes::Buf;
 use sse_core::{Action, Transmit};
 
+use super::harness::Harness;
 use super::op::Take;
-use super::side::Side;
 
-impl Side {
+impl Harness {
     pub(crate) fn handle_timeout(&mut self) {
         self.model.observe(self.clock);
         self.hub.handle_timeout(self.clock);
@@ -15,13 +15,13 @@ impl Side {
     }
 
     pub(crate) fn poll(&mut self) {
-        self.model.forget_stale_notices();
+        self.model.drop_stale_actions();
         if self.model.visits_matter() {
             return self.poll_all();
         }
         match self.hub.poll_action() {
-            Some(action) => self.done(action),
-            None => self.nothing_left(),
+            Some(action) => self.check_action(action),
+            None => self.check_drained(),
         }
     }
 
@@ -33,29 +33,29 @@ impl Side {
         }
         self.model.visit_all();
         for action in actions {
-            self.done(action);
+            self.check_action(action);
         }
-        self.nothing_left();
+        self.check_drained();
     }
 
-    /// An action was polled: it has to be one that is pending.
-    fn done(&mut self, action: Action) {
+    /// Checks that a polled action is pending in the model.
+    fn check_action(&mut self, action: Action) {
         if let Action::Transmit(id) = action {
-            let conn = self.model_conn(&action).expect("D6: it names the living");
-            assert!(!self.model.conns[conn].is_named, "D3: {id} was named before");
-            assert!(self.model.is_due(conn), "D3: {id} has nothing due");
-            return self.model.name(conn);
+            let conn = self.model_conn(&action).expect("D6: the connection is alive");
+            assert!(!self.model.conns[conn].is_reported, "D3: {id} was already reported");
+            assert!(self.model.has_pending(conn), "D3: {id} has nothing pending");
+            return self.model.report(conn);
         }
-        let known = self.model.notices.iter().position(|notice| *notice == action);
-        self.model.notices.remove(known.unwrap_or_else(|| panic!("{action:?} is not pending")));
+        let known = self.model.actions.iter().position(|known| *known == action);
+        self.model.actions.remove(known.unwrap_or_else(|| panic!("{action:?} is not pending")));
     }
 
-    fn nothing_left(&self) {
-        assert_eq!(self.model.notices, [], "D2: it was not said");
-        assert_eq!(self.model.unnamed(), [], "D3: they were not named");
+    fn check_drained(&self) {
+        assert_eq!(self.model.actions, [], "D2: actions that were not reported");
+        assert_eq!(self.model.unreported(), [], "D3: connections that were not reported");
     }
 
-    /// Deadlines and actions until nothing is pending; then the hub wants to sleep (D2).
+    /// Handles deadlines and actions until nothing is pending. The hub then lets the driver sleep (D2).
     pub(crate) fn turn(&mut self) {
         self.clock = self.clock.max(self.model.now);
         for _ in 0..10 {
@@ -65,12 +65,12 @@ impl Side {
                 return;
             }
         }
-        panic!("D2: it does not let the driver sleep");
+        panic!("D2: the driver can never sleep");
     }
 
-    pub(crate) fn take_named(&mut self) {
+    pub(crate) fn take_reported(&mut self) {
         for conn in 0..self.model.conns.len() {
-            if self.model.conns[conn].is_alive && self.model.conns[conn].is_named {
+            if self.model.conns[conn].is_alive && self.model.conns[conn].is_reported {
                 self.transmit(conn, Take::All);
             }
         }
@@ -84,9 +84,9 @@ impl Side {
         }
     }
 
-    /// Looks at a window, takes a part of it, and says how many bytes that is.
+    /// Takes a part of a window and returns the number of bytes taken.
     fn window(&mut self, conn: usize, take: Take) -> usize {
-        self.lifted.remove(&conn);
+        self.claimed.remove(&conn);
         self.model.observe(self.clock);
         if self.model.conns[conn].is_alive {
             self.model.resolve_losses(conn);
@@ -94,7 +94,7 @@ impl Side {
         let expected = self.expected(conn);
         let whole = expected.concat();
         let mut window = self.hub.transmit(self.clock, self.model.conns[conn].id);
-        assert_eq!(window.remaining(), whole.len(), "the window should be {:?}", text(&whole));
+        assert_eq!(window.remaining(), whole.len(), "expected the window {:?}", text(&whole));
         assert_eq!(text(window.chunk()), text(expected.first().map_or(&[][..], Vec::as_slice)));
         let mut slices = [std::io::IoSlice::new(b""); Transmit::MAX_FRAMES + 1];
         let filled = window.chunks_vectored(&mut slices);
@@ -108,18 +108,18 @@ impl Side {
             Take::AllButOne => whole.len().saturating_sub(1),
         };
         match take {
-            Take::Copied(asked) => {
-                let taken = window.copy_to_bytes(asked.into());
+            Take::Copied(requested) => {
+                let taken = window.copy_to_bytes(requested.into());
                 assert_eq!(text(&taken), text(&whole[..count]));
             }
             Take::Window => {
                 while window.has_remaining() {
                     let chunk = window.chunk().len();
-                    assert!(chunk > 0, "there is more");
+                    assert!(chunk > 0, "an empty chunk while bytes remain");
                     window.advance(chunk);
                 }
             }
-            Take::Bytes(asked) => window.advance(asked.into()),
+            Take::Bytes(count) => window.advance(count.into()),
             _ => window.advance(count),
         }
         assert_eq!(window.remaining(), whole.len() - count);
@@ -133,20 +133,20 @@ impl Side {
         count
     }
 
-    pub(crate) fn lift(&mut self, conn: usize) {
-        let seen = self.model.conns[conn].seen.len();
+    pub(crate) fn claim(&mut self, conn: usize) {
+        let received = self.model.conns[conn].received.len();
         let bytes = self.window(conn, Take::AllButOne);
         if bytes > 0 {
-            let mut lifted = self.model.conns[conn].seen[seen..].to_vec();
-            lifted.extend_from_slice(&self.model.conns[conn].progress);
-            self.lifted.insert(conn, lifted);
+            let mut claimed = self.model.conns[conn].received[received..].to_vec();
+            claimed.extend_from_slice(&self.model.conns[conn].in_progress);
+            self.claimed.insert(conn, claimed);
         }
     }
 
-    /// The socket refused some bytes of what was lifted, or none.
-    pub(crate) fn land(&mut self, conn: usize, refused: u8) {
-        let Some(lifted) = self.lifted.remove(&conn) else { return };
-        let rest = lifted[lifted.len().saturating_sub(refused.into())..].to_vec();
+    /// Writes the claimed bytes except for the last `refused` of them, which go back to the hub.
+    pub(crate) fn put_back(&mut self, conn: usize, refused: u8) {
+        let Some(claimed) = self.claimed.remove(&conn) else { return };
+        let rest = claimed[claimed.len().saturating_sub(refused.into())..].to_vec();
         if rest.is_empty() {
             self.window(conn, Take::Bytes(1));
             return;
@@ -156,11 +156,11 @@ impl Side {
         assert_eq!(is_back, self.model.put_back(conn, rest), "S3");
     }
 
-    /// The frames of the window: as many as fit, and at least one.
+    /// Returns the frames that the window should have: as many as fit, and at least one.
     fn expected(&self, conn: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut bytes = 0;
-        for item in self.model.due(conn).into_iter().take(Transmit::MAX_FRAMES) {
+        for item in self.model.pending(conn).into_iter().take(Transmit::MAX_FRAMES) {
             bytes += item.wire.len();
             if bytes > Transmit::MAX_BYTES && !frames.is_empty() {
                 break;

@@ -1,25 +1,26 @@
-//! A hub beside a model of it that has no cleverness: lists of all that was ever published, and loops over them.
+//! Compares a hub with a naive model of it, which keeps everything that was ever published in lists and loops over
+//! them.
 //!
-//! `op.rs` is what can happen; `naive/` is the model, which derives what is due to a connection from the rules each time
-//! it is asked; `side.rs` does each step to both and compares what they answer, `check.rs` what they hold after it. One
-//! engine for the property test, the saved regressions and the fuzz target.
+//! `op.rs` defines the steps. `naive/` is the model: it derives the pending frames of a connection from the rules
+//! whenever they are needed. `harness.rs` applies each step to both and compares the results, `check.rs` compares
+//! their state afterwards. The property test, the saved regressions and the fuzz target share this engine.
 
 mod check;
 mod driver;
 mod naive;
 mod op;
 
+mod harness;
 mod settings;
-mod side;
 
 pub(crate) use op::*;
 
-/// Does the steps, and panics where the hub differs from the model.
+/// Runs the steps and panics where the hub differs from the model.
 pub(crate) fn run(ops: &[Op]) {
-    let mut side = side::Side::new(Setup::default());
+    let mut harness = harness::Harness::new(HubSetup::default());
     for op in ops {
-        side.step(op);
-        check::after_step(&mut side);
+        harness.step(op);
+        check::after_step(&mut harness);
     }
-    side.finish();
+    harness.finish();
 }

@@ -1,18 +1,18 @@
-//! What can happen to a hub, in numbers so small that limits, stale ids and equal instants are met all the time.
+//! The steps that can happen to a hub. Their numbers are small, so limits, stale ids and equal instants occur often.
 
-/// One step. References to connections and channels are counted back from the newest that ever was, so that some are
-/// stale; a reference to what never was does nothing.
+/// One step. References to connections and channels count back from the newest that ever existed, so some are stale.
+/// A reference to an empty list does nothing.
 #[derive(Clone, Debug)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub(crate) enum Op {
-    /// Ends the hub with all that has to hold then, and goes on with a new one.
-    Configure(Setup),
-    Connect(Client),
+    /// Checks the end of the current hub and continues with a new one.
+    Configure(HubSetup),
+    Connect(ConnectionSetup),
     Disconnect(u8),
     Close(u8),
     Open {
         name: u8,
-        log: Log,
+        log: ChannelSetup,
     },
     CloseChannel(u8),
     Subscribe {
@@ -23,13 +23,14 @@ pub(crate) enum Op {
         channel: u8,
         connection: u8,
     },
-    /// Publishes to the channels of a set of references; a fed hub is given the next position.
+    /// Publishes to the channels that a set of references selects. A hub with external positions gets the next
+    /// position.
     Publish {
         channels: u8,
         event: Content,
         except: Option<u8>,
     },
-    /// Publishes at a position `step` from eight below the head.
+    /// Publishes at the position `head + step - 8`.
     PublishAt {
         channels: u8,
         step: u8,
@@ -38,43 +39,45 @@ pub(crate) enum Op {
         connection: u8,
         bytes: u8,
     },
-    /// Ends all connections; none comes any more.
+    /// Closes all connections and refuses new ones.
     ShutDown,
     SetPing(u8, Option<u8>),
-    SetTimeout(u8, Option<u8>),
+    SetMaxLifetime(u8, Option<u8>),
     Advance(u8),
-    /// To the instant that the hub named, or so much before it.
+    /// Advances time to the deadline that the hub returned, or to this many nanoseconds before it.
     AdvanceToDeadline(u8),
-    /// Later calls come with an earlier instant, until time is moved on.
+    /// Passes an earlier instant to calls until time advances again.
     Rewind(u8),
     HandleTimeout,
-    /// One action, or none.
+    /// Polls one action, or none.
     Poll,
-    /// Actions until there is none.
+    /// Polls actions until none is left.
     PollAll,
-    /// What a driver does that sleeps until the next deadline: deadlines and actions until nothing is pending.
+    /// Runs one turn of a driver that sleeps until the next deadline: handles deadlines and actions until nothing is
+    /// pending.
     Turn,
     Transmit {
         connection: u8,
         take: Take,
     },
-    /// Copies the window of a connection and takes it but for its last byte, as a driver that writes without the hub.
-    Lift(u8),
-    /// What was lifted was written, but for so many bytes.
-    Land {
+    /// Copies the window of a connection and takes all but its last byte, as a driver does that writes without
+    /// holding the hub.
+    Claim(u8),
+    /// Confirms the claimed bytes except for the last `refused` of them.
+    PutBack {
         connection: u8,
         refused: u8,
     },
-    /// As a driver does: each connection that was named takes all that is due.
-    TakeNamed,
+    /// Takes all pending bytes of each reported connection, as a driver does.
+    TakeReported,
 }
 
-/// What a hub is made with.
+/// Configuration of a hub.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
-pub(crate) struct Setup {
-    pub(crate) fed: bool,
-    /// The position that the hub starts after.
+pub(crate) struct HubSetup {
+    pub(crate) external: bool,
+    /// The position before the first one of the hub.
     pub(crate) after: u8,
     pub(crate) seed: u8,
     pub(crate) stall: Option<u8>,
@@ -86,91 +89,91 @@ pub(crate) struct Setup {
     pub(crate) history_bytes: Option<u8>,
 }
 
-/// A limit on a number: none, or a small one.
+/// A limit on a number: the default, or a small one.
 pub(crate) type Limit = Option<u8>;
 
-/// What a connection is made with.
+/// Configuration of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
-pub(crate) struct Client {
-    pub(crate) id: Last,
-    pub(crate) is_silent: bool,
+pub(crate) struct ConnectionSetup {
+    pub(crate) id: LastId,
+    pub(crate) without_position: bool,
     pub(crate) ping: Option<u8>,
     pub(crate) timeout: Option<u8>,
-    pub(crate) is_reported: bool,
+    pub(crate) reports_lifetime: bool,
     pub(crate) direct_bytes: Option<u8>,
 }
 
-/// What a client gives as the id of its last event.
+/// The last event id that a client gives.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
-pub(crate) enum Last {
+pub(crate) enum LastId {
     #[default]
     None,
-    /// Of this epoch, so far behind the head.
+    /// An id of this epoch, this many positions behind the head.
     Behind(u8),
-    /// Of this epoch, so far beyond the head.
+    /// An id of this epoch, this many positions beyond the head.
     Beyond(u8),
-    /// One of the application's.
-    Own(u8),
-    /// One of the values that are no id of anything.
-    Rubbish(u8),
+    /// One of the ids of the application.
+    Application(u8),
+    /// One of several values that are not the id of any event.
+    Invalid(u8),
 }
 
-/// What a channel is made with.
+/// Configuration of a channel.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
-pub(crate) struct Log {
-    /// How many events are kept: all of them, or a few.
+pub(crate) struct ChannelSetup {
+    /// Bound on the number of events in history: the default, or a small one.
     pub(crate) events: Option<u8>,
     pub(crate) bytes: Option<u8>,
     pub(crate) age: Option<u8>,
     pub(crate) backlog_frames: Option<u8>,
     pub(crate) backlog_bytes: Option<u8>,
-    pub(crate) ids_are_own: bool,
+    pub(crate) application_ids: bool,
     pub(crate) start: u8,
     pub(crate) on_gap: u8,
     pub(crate) skips: bool,
     pub(crate) empty_timeout: Option<u8>,
-    pub(crate) takes_connections: bool,
+    pub(crate) closes_connections: bool,
 }
 
-/// What is published.
+/// Content of an event.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub(crate) struct Content {
     pub(crate) id: GivenId,
     pub(crate) bytes: u8,
     pub(crate) live_only: bool,
-    /// Its name has a line break: it cannot be encoded.
-    pub(crate) is_broken: bool,
+    /// The event name contains a line break, so encoding fails.
+    pub(crate) has_line_break: bool,
 }
 
-/// The id that an application gives an event.
+/// The id that the application sets on an event.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub(crate) enum GivenId {
     #[default]
     None,
-    /// One of a few, so that they are used again.
-    Own(u8),
+    /// One of a few ids, so that ids are used again.
+    Application(u8),
     Empty,
-    /// In the hub's own form, so far from the next position: right when it is 0.
+    /// An id in the form of the hub, this far from the next position. Only 0 is valid.
     Reserved(u8),
 }
 
-/// How much of a window a driver takes, and in which way.
+/// How much of a window a driver takes, and by which method.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub(crate) enum Take {
-    /// It only looks.
+    /// Only reads the window.
     Nothing,
     Bytes(u8),
     Copied(u8),
     Frame,
     Window,
-    /// Windows until one is empty.
+    /// Takes windows until one is empty.
     All,
-    /// A window but for its last byte.
+    /// Takes a window except for its last byte.
     AllButOne,
 }

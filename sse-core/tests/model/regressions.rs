@@ -1,12 +1,12 @@
-//! What the model found, each as the shortest list of steps that shows it.
+//! Failures that the model found, each reduced to the shortest list of steps that shows it.
 
-use crate::engine::{Client, Content, GivenId, Last, Log, Op, Setup, Take, run};
+use crate::engine::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, LastId, Op, Take, run};
 
-fn connect(id: Last) -> Op {
-    Op::Connect(Client { id, ..Client::default() })
+fn connect(id: LastId) -> Op {
+    Op::Connect(ConnectionSetup { id, ..ConnectionSetup::default() })
 }
 
-fn open(name: u8, log: Log) -> Op {
+fn open(name: u8, log: ChannelSetup) -> Op {
     Op::Open { name, log }
 }
 
@@ -22,42 +22,44 @@ fn live(channels: u8) -> Op {
     Op::Publish { channels, event: Content { live_only: true, ..Content::default() }, except: None }
 }
 
-fn look(connection: u8) -> Op {
+fn read_window(connection: u8) -> Op {
     Op::Transmit { connection, take: Take::Nothing }
 }
 
-/// A reader that lost a live-only event alone was closed for lag when history had let go of a later event.
+/// A reader that had lost only a live-only event was closed as lagged after history evicted a later event.
 #[test]
-fn s1_a_live_only_event_that_fell_out_is_no_loss_though_history_keeps_nothing() {
-    let log = Log { bytes: Some(0), backlog_bytes: Some(0), ..Log::default() };
-    run(&[open(0, log), connect(Last::None), subscribe(0, 0), live(1), publish(1), look(0)]);
+fn s1_losing_a_live_only_event_is_no_lag_when_history_is_empty() {
+    let channel = ChannelSetup { bytes: Some(0), backlog_bytes: Some(0), ..ChannelSetup::default() };
+    run(&[open(0, channel), connect(LastId::None), subscribe(0, 0), live(1), publish(1), read_window(0)]);
 }
 
-/// A loss beyond the end of a closing connection took the frames that it was still to get.
+/// A loss beyond the end of a closing connection removed frames that were still pending for it.
 #[test]
-fn s1_a_loss_beyond_the_end_of_a_connection_that_took_nothing_does_not_concern_it() {
-    let setup = Setup { history_bytes: Some(0), ..Setup::default() };
-    let log = Log { backlog_frames: Some(0), ..Log::default() };
+fn s1_a_loss_beyond_the_end_of_a_closing_connection_does_not_count() {
+    let setup = HubSetup { history_bytes: Some(0), ..HubSetup::default() };
+    let channel = ChannelSetup { backlog_frames: Some(0), ..ChannelSetup::default() };
     run(&[
         Op::Configure(setup),
-        open(0, log),
-        connect(Last::None),
+        open(0, channel),
+        connect(LastId::None),
         subscribe(0, 0),
         Op::Close(0),
         publish(1),
         publish(1),
-        look(0),
+        read_window(0),
     ]);
 }
 
-/// With the policy to skip, its reset came with an id beyond its end: what another channel had before that was hidden.
+/// With `LagPolicy::Skip`, the id of the reset was beyond the end of the connection. Earlier events of another
+/// channel were hidden by it.
 #[test]
-fn h7_the_reset_of_a_closing_connection_does_not_pass_its_end() {
-    let log = Log { events: Some(1), backlog_frames: Some(0), skips: true, ..Log::default() };
+fn h7_the_reset_of_a_closing_connection_is_not_beyond_its_end() {
+    let channel =
+        ChannelSetup { events: Some(1), backlog_frames: Some(0), skips: true, ..ChannelSetup::default() };
     run(&[
-        open(0, Log::default()),
-        open(1, log),
-        connect(Last::None),
+        open(0, ChannelSetup::default()),
+        open(1, channel),
+        connect(LastId::None),
         subscribe(0, 0),
         subscribe(1, 0),
         publish(1),
@@ -69,30 +71,32 @@ fn h7_the_reset_of_a_closing_connection_does_not_pass_its_end() {
     ]);
 }
 
-/// The floor with which a channel of a fed hub opens was taken for an event that its first reader had lost.
+/// The floor of a channel that opened in a hub with external positions was taken for an event that its first reader
+/// had lost.
 #[test]
-fn o4_the_floor_of_an_opening_channel_is_no_loss() {
-    let fed = Setup { fed: true, after: 22, ..Setup::default() };
-    let feed = |step, channels| Op::PublishAt { channels, step };
+fn o4_the_floor_of_a_new_channel_is_no_loss() {
+    let external = HubSetup { external: true, after: 22, ..HubSetup::default() };
+    let publish_at = |step, channels| Op::PublishAt { channels, step };
     run(&[
-        Op::Configure(fed),
-        open(0, Log::default()),
-        feed(10, 1),
-        open(1, Log { backlog_bytes: Some(0), ..Log::default() }),
-        connect(Last::Own(0)),
+        Op::Configure(external),
+        open(0, ChannelSetup::default()),
+        publish_at(10, 1),
+        open(1, ChannelSetup { backlog_bytes: Some(0), ..ChannelSetup::default() }),
+        connect(LastId::Application(0)),
         subscribe(0, 0),
-        feed(9, 1),
-        feed(9, 1),
-        look(0),
+        publish_at(9, 1),
+        publish_at(9, 1),
+        read_window(0),
     ]);
 }
 
-/// Who took a part of a frame before it was named, and then left the channel, was never named for the rest.
+/// A connection took a part of a frame before it was reported and then left the channel. It was never reported for
+/// the rest.
 #[test]
-fn d3_who_leaves_a_channel_with_a_frame_in_progress_is_named_for_the_rest() {
+fn d3_a_connection_that_leaves_a_channel_is_reported_for_its_frame_in_progress() {
     run(&[
-        open(0, Log { ids_are_own: true, ..Log::default() }),
-        connect(Last::None),
+        open(0, ChannelSetup { application_ids: true, ..ChannelSetup::default() }),
+        connect(LastId::None),
         Op::Transmit { connection: 0, take: Take::All },
         Op::PollAll,
         subscribe(0, 0),
@@ -103,145 +107,153 @@ fn d3_who_leaves_a_channel_with_a_frame_in_progress_is_named_for_the_rest() {
     ]);
 }
 
-/// An event that a connection was left out of counted as its loss when it grew too old, and nobody was told.
+/// An event that excluded a connection counted as lost for it when the event expired, and nothing reported the loss.
 #[test]
-fn o5_what_a_connection_was_left_out_of_is_none_of_its_losses() {
-    let log = Log { age: Some(1), start: 1, ..Log::default() };
+fn o5_an_excluded_event_that_expires_is_no_loss() {
+    let channel = ChannelSetup { age: Some(1), start: 1, ..ChannelSetup::default() };
     run(&[
-        open(0, log),
-        Op::Connect(Client { is_silent: true, ..Client::default() }),
+        open(0, channel),
+        Op::Connect(ConnectionSetup { without_position: true, ..ConnectionSetup::default() }),
         Op::Publish { channels: 1, event: Content::default(), except: Some(0) },
         Op::PollAll,
         subscribe(0, 0),
         Op::Advance(1),
         Op::HandleTimeout,
-        connect(Last::None),
+        connect(LastId::None),
     ]);
 }
 
-/// A second subscription before the first byte had a reader that had fallen lose what it never was owed.
+/// A reader fell out of the backlog and subscribed again before its first byte. Events from before its subscription
+/// counted as lost.
 #[test]
-fn s1_who_fell_before_its_first_byte_and_subscribes_again_has_lost_nothing_more() {
-    let none = Log { events: Some(0), backlog_bytes: Some(0), on_gap: 2, ..Log::default() };
-    let own = Content { id: GivenId::Own(0), ..Content::default() };
+fn s1_subscribing_again_before_the_first_byte_adds_no_loss() {
+    let none = ChannelSetup { events: Some(0), backlog_bytes: Some(0), on_gap: 2, ..ChannelSetup::default() };
+    let content = Content { id: GivenId::Application(0), ..Content::default() };
     run(&[
-        open(1, Log { ids_are_own: true, ..Log::default() }),
+        open(1, ChannelSetup { application_ids: true, ..ChannelSetup::default() }),
         open(0, none),
-        connect(Last::None),
+        connect(LastId::None),
         subscribe(0, 0),
         publish(3),
-        Op::Publish { channels: 3, event: own, except: None },
-        look(0),
+        Op::Publish { channels: 3, event: content, except: None },
+        read_window(0),
         subscribe(1, 0),
-        look(0),
+        read_window(0),
     ]);
 }
 
-/// A ping came in front of the reset for a loss that nobody had been named for yet.
+/// A ping was sent before the reset for a loss that no action had reported yet.
 #[test]
-fn t1_no_ping_joins_a_loss_that_is_not_told_yet() {
-    let own = Content { id: GivenId::Own(0), ..Content::default() };
+fn t1_no_ping_is_sent_before_an_unreported_loss() {
+    let content = Content { id: GivenId::Application(0), ..Content::default() };
     run(&[
-        open(0, Log { age: Some(1), skips: true, ..Log::default() }),
-        Op::Publish { channels: 1, event: own, except: None },
+        open(0, ChannelSetup { age: Some(1), skips: true, ..ChannelSetup::default() }),
+        Op::Publish { channels: 1, event: content, except: None },
         publish(1),
-        Op::Connect(Client { id: Last::Own(0), ping: Some(0), ..Client::default() }),
+        Op::Connect(ConnectionSetup {
+            id: LastId::Application(0),
+            ping: Some(0),
+            ..ConnectionSetup::default()
+        }),
         subscribe(0, 0),
         Op::Advance(2),
         Op::Turn,
-        look(0),
+        read_window(0),
     ]);
 }
 
-/// A second subscription took a reader back to its start: an event it had been left out of counted as its loss.
+/// A second subscription moved a reader back to its start. An event that excluded the reader counted as lost.
 #[test]
-fn o3_a_plan_made_anew_does_not_lose_what_was_passed() {
+fn o3_recomputing_the_start_loses_no_excluded_event() {
     run(&[
-        open(1, Log { events: Some(2), backlog_bytes: Some(0), ..Log::default() }),
-        Op::Connect(Client { is_silent: true, ..Client::default() }),
+        open(1, ChannelSetup { events: Some(2), backlog_bytes: Some(0), ..ChannelSetup::default() }),
+        Op::Connect(ConnectionSetup { without_position: true, ..ConnectionSetup::default() }),
         subscribe(0, 0),
         Op::Publish { channels: 1, event: Content::default(), except: Some(0) },
-        open(2, Log::default()),
+        open(2, ChannelSetup::default()),
         Op::PollAll,
         subscribe(0, 0),
         publish(6),
         publish(2),
-        look(0),
+        read_window(0),
     ]);
 }
 
-/// A reader skipped a loss before its first byte; when its subscriptions changed then, the reset was forgotten.
+/// A reader skipped a loss before its first byte. When its subscriptions changed afterwards, the reset disappeared.
 #[test]
-fn s1_who_was_to_be_told_of_a_loss_is_told_though_its_subscriptions_change() {
+fn s1_a_reset_before_the_first_byte_survives_a_new_subscription() {
     run(&[
-        open(0, Log { events: Some(1), backlog_frames: Some(0), skips: true, ..Log::default() }),
-        open(1, Log::default()),
-        connect(Last::Rubbish(0)),
+        open(
+            0,
+            ChannelSetup { events: Some(1), backlog_frames: Some(0), skips: true, ..ChannelSetup::default() },
+        ),
+        open(1, ChannelSetup::default()),
+        connect(LastId::Invalid(0)),
         subscribe(1, 0),
         publish(2),
         publish(2),
-        look(0),
+        read_window(0),
         subscribe(0, 0),
         Op::Transmit { connection: 0, take: Take::All },
     ]);
 }
 
-/// An id that a second subscription made known had a reader lose events that its channel never had.
+/// A second subscription resolved the id. The reader then lost events that its channel never had.
 #[test]
-fn h4_an_id_that_becomes_known_is_no_loss_where_nothing_was() {
-    let own = Content { id: GivenId::Own(1), ..Content::default() };
+fn h4_an_id_found_by_a_second_subscription_loses_nothing_in_the_first() {
+    let content = Content { id: GivenId::Application(1), ..Content::default() };
     run(&[
-        open(0, Log { bytes: Some(0), ..Log::default() }),
-        open(1, Log::default()),
-        Op::Publish { channels: 3, event: own, except: None },
+        open(0, ChannelSetup { bytes: Some(0), ..ChannelSetup::default() }),
+        open(1, ChannelSetup::default()),
+        Op::Publish { channels: 3, event: content, except: None },
         publish(1),
-        connect(Last::Own(1)),
+        connect(LastId::Application(1)),
         subscribe(1, 0),
         subscribe(0, 0),
         publish(2),
-        look(0),
+        read_window(0),
     ]);
 }
 
-/// A closing connection that read on behind its end was told by the model of a loss up to there, though nothing for it
-/// was lost there.
+/// A closing connection continued from history beyond its end. The model reported a loss up to the end, although none
+/// of the events before the end was lost.
 #[test]
-fn s1_what_a_closing_connection_is_told_of_a_loss_goes_no_further_than_the_loss() {
-    let fed = Setup { fed: true, after: 19, ..Setup::default() };
-    let log = Log {
+fn s1_a_closing_connection_that_continues_from_history_reports_only_real_losses() {
+    let external = HubSetup { external: true, after: 19, ..HubSetup::default() };
+    let channel = ChannelSetup {
         events: Some(1),
         backlog_bytes: Some(0),
-        ids_are_own: true,
+        application_ids: true,
         start: 1,
         skips: true,
-        ..Log::default()
+        ..ChannelSetup::default()
     };
-    let feed = |step| Op::PublishAt { channels: 1, step };
+    let publish_at = |step| Op::PublishAt { channels: 1, step };
     run(&[
-        Op::Configure(fed),
-        open(0, log),
-        feed(21),
-        feed(21),
-        feed(23),
-        connect(Last::None),
+        Op::Configure(external),
+        open(0, channel),
+        publish_at(21),
+        publish_at(21),
+        publish_at(23),
+        connect(LastId::None),
         subscribe(0, 0),
         Op::ShutDown,
-        feed(21),
-        feed(15),
+        publish_at(21),
+        publish_at(15),
         Op::Transmit { connection: 0, take: Take::All },
     ]);
 }
 
-/// Who left a channel while it was being closed, and before its first byte, was given a reset beyond its end: what other
-/// channels had before that was hidden.
+/// A closing connection left a channel before its first byte and got a reset beyond its end. Earlier events of other
+/// channels were hidden by it.
 #[test]
-fn h7_the_plan_of_a_closing_connection_stands() {
+fn h7_unsubscribing_does_not_move_the_start_of_a_closing_connection() {
     run(&[
-        open(0, Log { events: Some(1), ..Log::default() }),
-        open(1, Log::default()),
-        open(2, Log::default()),
+        open(0, ChannelSetup { events: Some(1), ..ChannelSetup::default() }),
+        open(1, ChannelSetup::default()),
+        open(2, ChannelSetup::default()),
         publish(1),
-        connect(Last::Behind(0)),
+        connect(LastId::Behind(0)),
         subscribe(0, 0),
         subscribe(1, 0),
         subscribe(2, 0),
@@ -255,15 +267,24 @@ fn h7_the_plan_of_a_closing_connection_stands() {
     ]);
 }
 
-/// A closing connection that read on behind its end counted as lost what was kept, beyond its end, when it did.
+/// A closing connection continued from history beyond its end. Events beyond the end that were kept at that time
+/// counted as lost.
 #[test]
-fn s1_what_a_closing_connection_reads_on_to_ends_with_it() {
-    let own = |id| Content { id: GivenId::Own(id), ..Content::default() };
-    let with_id = |id| Op::Publish { channels: 1, event: own(id), except: None };
+fn s1_history_beyond_the_end_of_a_closing_connection_is_no_loss() {
+    let content = |id| Content { id: GivenId::Application(id), ..Content::default() };
+    let with_id = |id| Op::Publish { channels: 1, event: content(id), except: None };
     run(&[
-        open(1, Log::default()),
-        open(0, Log { events: Some(1), backlog_frames: Some(0), ids_are_own: true, ..Log::default() }),
-        connect(Last::None),
+        open(1, ChannelSetup::default()),
+        open(
+            0,
+            ChannelSetup {
+                events: Some(1),
+                backlog_frames: Some(0),
+                application_ids: true,
+                ..ChannelSetup::default()
+            },
+        ),
+        connect(LastId::None),
         subscribe(0, 0),
         subscribe(1, 0),
         publish(2),
@@ -272,8 +293,8 @@ fn s1_what_a_closing_connection_reads_on_to_ends_with_it() {
         with_id(0),
         publish(1),
         publish(1),
-        look(0),
+        read_window(0),
         with_id(1),
-        look(0),
+        read_window(0),
     ]);
 }

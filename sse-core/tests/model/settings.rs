@@ -1,4 +1,4 @@
-//! From small numbers to what a hub, a connection and a channel are made with.
+//! Configuration of hubs, connections and channels, made from small numbers.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use sse_core::{
 };
 
 use super::naive::EPOCH;
-use super::op::{Client, Last, Limit, Log, Setup};
+use super::op::{ChannelSetup, ConnectionSetup, HubSetup, LastId, Limit};
 
-/// Times that are nothing, equal, far apart, and too long for any clock.
+/// Durations that are zero, equal, far apart, and too long for any clock.
 pub(crate) fn time(number: u8) -> Duration {
     const MS: Duration = Duration::from_millis(1);
     let times = [
@@ -35,14 +35,14 @@ fn limit(limit: Limit, otherwise: usize) -> usize {
     limit.map_or(otherwise, |limit| usize::from(limit % 5))
 }
 
-pub(crate) fn hub(setup: &Setup) -> HubConfig {
-    // The last number stands for a hub that has only three positions left.
+pub(crate) fn hub(setup: &HubSetup) -> HubConfig {
+    // The largest value selects a hub that has only three positions left.
     let after = if setup.after == u8::MAX { u64::MAX - 3 } else { u64::from(setup.after) };
     let after = Position::new(after);
     let all = Limits::default();
     HubConfig {
         epoch: EPOCH.into(),
-        positions: if setup.fed {
+        positions: if setup.external {
             PositionSource::External { after }
         } else {
             PositionSource::Local { after }
@@ -60,24 +60,24 @@ pub(crate) fn hub(setup: &Setup) -> HubConfig {
     }
 }
 
-pub(crate) fn connection(client: &Client, head: u64) -> ConnectionConfig {
+pub(crate) fn connection(client: &ConnectionSetup, head: u64) -> ConnectionConfig {
     ConnectionConfig {
         last_event_id: last_event_id(client.id, head),
         ping: client.ping.map(time),
         max_lifetime: client.timeout.map(time),
-        on_max_lifetime: if client.is_reported { OnMaxLifetime::Report } else { OnMaxLifetime::Close },
-        announce_position: !client.is_silent,
+        on_max_lifetime: if client.reports_lifetime { OnMaxLifetime::Report } else { OnMaxLifetime::Close },
+        announce_position: !client.without_position,
         direct_bytes: client.direct_bytes.map_or(1 << 20, usize::from),
     }
 }
 
-fn last_event_id(last: Last, head: u64) -> Option<LastEventId> {
+fn last_event_id(last: LastId, head: u64) -> Option<LastEventId> {
     let text = match last {
-        Last::None => return None,
-        Last::Behind(steps) => format!("{EPOCH}-{}", head.saturating_sub(u64::from(steps))),
-        Last::Beyond(steps) => format!("{EPOCH}-{}", head.saturating_add(u64::from(steps) + 1)),
-        Last::Own(number) => own_id(number),
-        Last::Rubbish(number) => {
+        LastId::None => return None,
+        LastId::Behind(steps) => format!("{EPOCH}-{}", head.saturating_sub(u64::from(steps))),
+        LastId::Beyond(steps) => format!("{EPOCH}-{}", head.saturating_add(u64::from(steps) + 1)),
+        LastId::Application(number) => application_id(number),
+        LastId::Invalid(number) => {
             let values: [&[u8]; 10] = [
                 b"",
                 b"\xff\xfe",
@@ -96,12 +96,12 @@ fn last_event_id(last: Last, head: u64) -> Option<LastEventId> {
     LastEventId::new(text.as_bytes())
 }
 
-/// One of a few ids of the application.
-pub(crate) fn own_id(number: u8) -> String {
+/// Returns one of a few ids of the application.
+pub(crate) fn application_id(number: u8) -> String {
     format!("own{}", number % 6)
 }
 
-pub(crate) fn channel(log: &Log) -> ChannelConfig {
+pub(crate) fn channel(log: &ChannelSetup) -> ChannelConfig {
     ChannelConfig {
         history: HistoryConfig {
             events: log.events.map_or(500, |events| usize::from(events % 5)),
@@ -114,7 +114,7 @@ pub(crate) fn channel(log: &Log) -> ChannelConfig {
             }),
             bytes: log.backlog_bytes.map_or(1 << 20, usize::from),
         },
-        ids: if log.ids_are_own { IdSource::Application } else { IdSource::Hub },
+        ids: if log.application_ids { IdSource::Application } else { IdSource::Hub },
         start: match log.start % 5 {
             0 => StartFrom::Live,
             1 => StartFrom::All,
@@ -123,6 +123,6 @@ pub(crate) fn channel(log: &Log) -> ChannelConfig {
         on_gap: [GapPolicy::Reset, GapPolicy::Kept, GapPolicy::Live][usize::from(log.on_gap % 3)],
         on_lag: if log.skips { LagPolicy::Skip } else { LagPolicy::Close },
         empty_timeout: log.empty_timeout.map(time),
-        on_close: if log.takes_connections { OnClose::CloseConnections } else { OnClose::Unsubscribe },
+        on_close: if log.closes_connections { OnClose::CloseConnections } else { OnClose::Unsubscribe },
     }
 }

@@ -1,12 +1,12 @@
-//! Random steps, simple ones first, so that shrinking ends in what can be read.
+//! Random steps. The simple alternatives come first, so that shrinking ends in readable lists.
 
 use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 
-use crate::engine::{Client, Content, GivenId, Last, Log, Op, Setup, Take};
+use crate::engine::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, LastId, Op, Take};
 
-/// A hub with some channels and connections, and what happens to them.
+/// Generates a hub with some channels and connections, followed by random steps.
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let start = (setup(), vec(open(), 1..4), vec(connect(), 1..4));
     (start, vec(op(), 0..60)).prop_map(|((setup, channels, connections), ops)| {
@@ -29,9 +29,9 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(channels, event, except)| Op::Publish { channels, event, except }),
         8 => (channels(), step()).prop_map(|(channels, step)| Op::PublishAt { channels, step }),
         4 => (some(), bytes()).prop_map(|(connection, bytes)| Op::Send { connection, bytes }),
-        1 => weighted(0.1, Just(())).prop_map(|it| it.map_or(Op::TakeNamed, |()| Op::ShutDown)),
+        1 => weighted(0.1, Just(())).prop_map(|it| it.map_or(Op::TakeReported, |()| Op::ShutDown)),
         1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetPing(connection, time)),
-        1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetTimeout(connection, time)),
+        1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetMaxLifetime(connection, time)),
         2 => time().prop_map(Op::Advance),
         2 => (0..2u8).prop_map(Op::AdvanceToDeadline),
         1 => time().prop_map(Op::Rewind),
@@ -40,20 +40,20 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::PollAll),
         3 => Just(Op::Turn),
         8 => (some(), take()).prop_map(|(connection, take)| Op::Transmit { connection, take }),
-        2 => Just(Op::TakeNamed),
-        2 => some().prop_map(Op::Lift),
-        2 => (some(), 0..60u8).prop_map(|(connection, refused)| Op::Land { connection, refused }),
+        2 => Just(Op::TakeReported),
+        2 => some().prop_map(Op::Claim),
+        2 => (some(), 0..60u8).prop_map(|(connection, refused)| Op::PutBack { connection, refused }),
     ]
 }
 
-fn setup() -> impl Strategy<Value = Setup> {
+fn setup() -> impl Strategy<Value = HubSetup> {
     let limit = || weighted(0.1, 0..5u8);
     let limits = (limit(), limit(), limit(), limit());
     let bytes = (weighted(0.1, bytes()), weighted(0.2, bytes()));
     let after = prop_oneof![3 => Just(0u8), 1 => 1..100u8, 1 => Just(u8::MAX)];
     (any::<bool>(), after, any::<u8>(), of(time()), limits, bytes).prop_map(
-        |(fed, after, seed, stall, (connections, channels, subscriptions, members), bytes)| Setup {
-            fed,
+        |(external, after, seed, stall, (connections, channels, subscriptions, members), bytes)| HubSetup {
+            external,
             after,
             seed,
             stall,
@@ -70,19 +70,26 @@ fn setup() -> impl Strategy<Value = Setup> {
 fn connect() -> impl Strategy<Value = Op> {
     let client = (last(), any::<bool>(), of(time()), weighted(0.1, time()), any::<bool>());
     (client, weighted(0.2, 8..40u8)).prop_map(
-        |((id, is_silent, ping, timeout, is_reported), direct_bytes)| {
-            Op::Connect(Client { id, is_silent, ping, timeout, is_reported, direct_bytes })
+        |((id, without_position, ping, timeout, reports_lifetime), direct_bytes)| {
+            Op::Connect(ConnectionSetup {
+                id,
+                without_position,
+                ping,
+                timeout,
+                reports_lifetime,
+                direct_bytes,
+            })
         },
     )
 }
 
-fn last() -> impl Strategy<Value = Last> {
+fn last() -> impl Strategy<Value = LastId> {
     prop_oneof![
-        3 => Just(Last::None),
-        4 => (0..8u8).prop_map(Last::Behind),
-        1 => (0..20u8).prop_map(Last::Beyond),
-        2 => (0..6u8).prop_map(Last::Own),
-        1 => (0..10u8).prop_map(Last::Rubbish),
+        3 => Just(LastId::None),
+        4 => (0..8u8).prop_map(LastId::Behind),
+        1 => (0..20u8).prop_map(LastId::Beyond),
+        2 => (0..6u8).prop_map(LastId::Application),
+        1 => (0..10u8).prop_map(LastId::Invalid),
     ]
 }
 
@@ -94,18 +101,18 @@ fn open() -> impl Strategy<Value = Op> {
         (any::<bool>(), 0..5u8, 0..3u8, any::<bool>(), weighted(0.2, time()), weighted(0.3, Just(())));
     (name, history, backlog, policies).prop_map(|(name, history, backlog, policies)| Op::Open {
         name,
-        log: Log {
+        log: ChannelSetup {
             events: history.0,
             bytes: history.1,
             age: history.2,
             backlog_frames: backlog.0,
             backlog_bytes: backlog.1,
-            ids_are_own: policies.0,
+            application_ids: policies.0,
             start: policies.1,
             on_gap: policies.2,
             skips: policies.3,
             empty_timeout: policies.4,
-            takes_connections: policies.5.is_some(),
+            closes_connections: policies.5.is_some(),
         },
     })
 }
@@ -113,16 +120,16 @@ fn open() -> impl Strategy<Value = Op> {
 fn content() -> impl Strategy<Value = Content> {
     let id = prop_oneof![
         6 => Just(GivenId::None),
-        3 => (0..6u8).prop_map(GivenId::Own),
+        3 => (0..6u8).prop_map(GivenId::Application),
         1 => Just(GivenId::Empty),
         1 => (0..2u8).prop_map(GivenId::Reserved),
     ];
     let rare = |weight| weighted(weight, Just(())).prop_map(|it| it.is_some());
-    (id, bytes(), rare(0.25), rare(0.03)).prop_map(|(id, bytes, live_only, is_broken)| Content {
+    (id, bytes(), rare(0.25), rare(0.03)).prop_map(|(id, bytes, live_only, has_line_break)| Content {
         id,
         bytes,
         live_only,
-        is_broken,
+        has_line_break,
     })
 }
 
@@ -137,12 +144,12 @@ fn take() -> impl Strategy<Value = Take> {
     ]
 }
 
-/// A set of the newest channels; seldom none.
+/// Generates a set of the newest channels, rarely an empty one.
 fn channels() -> impl Strategy<Value = u8> {
     prop_oneof![20 => 1..16u8, 1 => Just(0u8)]
 }
 
-/// Around the head, which is 8.
+/// Generates steps around the head, which is step 8.
 fn step() -> impl Strategy<Value = u8> {
     prop_oneof![6 => 8..11u8, 1 => 0..24u8]
 }

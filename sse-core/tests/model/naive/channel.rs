@@ -1,4 +1,4 @@
-//! One channel: all that was ever published to it.
+//! One channel and everything that was ever published to it.
 
 use std::num::NonZeroUsize;
 
@@ -10,9 +10,9 @@ pub(crate) struct Chan {
     pub(crate) id: ChannelId,
     pub(crate) name: String,
     pub(crate) config: ChannelConfig,
-    /// Where the hub stood when it opened.
+    /// Head of the hub when the channel opened.
     pub(crate) opened: u64,
-    /// Nothing at or below it comes any more.
+    /// The channel accepts no event at or below this position.
     pub(crate) last: u64,
     pub(crate) pubs: Vec<Pub>,
     pub(crate) state: State,
@@ -22,7 +22,7 @@ pub(crate) struct Chan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Open,
-    /// It lives for what its members have not taken (K3).
+    /// Closed, and kept for the events that its members have not taken (K3).
     Closed,
     Gone,
 }
@@ -36,19 +36,19 @@ impl Chan {
         self.history().map(|event| event.wire.len()).sum()
     }
 
-    /// The newest event with an id that cannot be replayed (H5).
+    /// Returns the newest position of an event with an id that cannot be replayed (H5).
     pub(crate) fn floor(&self) -> u64 {
         let gone = self.pubs.iter().filter(|event| event.is_replayable() && !event.is_kept);
         gone.map(|event| event.position).max().unwrap_or(0).max(self.opened)
     }
 
-    /// Lets the oldest kept event go; false when there is none.
+    /// Evicts the oldest event of the history. Returns `false` if history is empty.
     pub(crate) fn evict(&mut self) -> bool {
         let oldest = self.pubs.iter_mut().find(|event| event.is_kept);
         oldest.map(|event| event.is_kept = false).is_some()
     }
 
-    /// When the oldest kept event becomes too old (H1).
+    /// Returns the instant at which the oldest event of the history expires (H1).
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.history().next()?.at.checked_add(self.config.history.age?)
     }
@@ -59,25 +59,25 @@ impl Chan {
         }
     }
 
-    /// The newest position that left the backlog by its bounds.
+    /// Returns the newest position that a bound removed from the backlog.
     pub(crate) fn lost_through(&self) -> u64 {
-        self.pubs.iter().filter(|event| event.is_lost).map(|event| event.position).max().unwrap_or(0)
+        self.pubs.iter().filter(|event| event.is_removed).map(|event| event.position).max().unwrap_or(0)
     }
 
-    pub(crate) fn gives_ids(&self) -> bool {
+    pub(crate) fn assigns_ids(&self) -> bool {
         self.config.ids == sse_core::IdSource::Hub && self.config.history.events > 0
     }
 }
 
 impl Model {
-    /// What live readers have not taken (S1): events that a member still waits for and that are within the bounds.
+    /// Returns the backlog (S1): the events that a member waits for and that no bound removed.
     pub(crate) fn backlog(&self, chan: usize) -> Vec<&Pub> {
-        let needed_after = self.members(chan).map(|(_, sub)| sub.stands).min();
-        let is_needed = |event: &&Pub| needed_after.is_some_and(|stands| stands < event.position);
-        self.chans[chan].pubs.iter().filter(|event| !event.is_lost).filter(is_needed).collect()
+        let needed_after = self.members(chan).map(|(_, sub)| sub.counted_at).min();
+        let is_needed = |event: &&Pub| needed_after.is_some_and(|counted_at| counted_at < event.position);
+        self.chans[chan].pubs.iter().filter(|event| !event.is_removed).filter(is_needed).collect()
     }
 
-    /// Keeps the bounds after something was published. The newest stays.
+    /// Applies the bounds after a publication. The newest event stays.
     pub(crate) fn bound_backlog(&mut self, chan: usize) {
         loop {
             let limits = &self.chans[chan].config.backlog;
@@ -89,15 +89,15 @@ impl Model {
             }
             let (oldest, is_replayable) = (frames[0].position, frames[0].is_replayable());
             if !is_replayable {
-                let losers = self.members(chan).filter(|(_, sub)| sub.stands < oldest).count();
-                self.counted.live_only_lost += losers as u64;
+                let losers = self.members(chan).filter(|(_, sub)| sub.counted_at < oldest).count();
+                self.counters.live_only_lost += losers as u64;
             }
             let lost = self.chans[chan].pubs.iter_mut().find(|event| event.position == oldest);
-            lost.expect("it was just found").is_lost = true;
+            lost.expect("it was just found").is_removed = true;
         }
     }
 
-    /// When it closes if nobody comes (K2).
+    /// Returns the instant at which the channel closes unless a member joins (K2).
     pub(crate) fn empty_until(&self, chan: usize) -> Option<Instant> {
         let channel = &self.chans[chan];
         if channel.state != State::Open || self.members(chan).next().is_some() {

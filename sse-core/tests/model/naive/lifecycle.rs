@@ -1,49 +1,49 @@
-//! How connections and channels begin, move on and end.
+//! Opening, progress and end of connections and channels.
 
 use sse_core::{
     Action, ChannelCloseReason, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId,
     LagPolicy, OnClose, SendError,
 };
 
-use super::connection::scramble;
+use super::connection::splitmix64;
 use super::publish::position_in;
-use super::{Chan, Conn, Kind, Model, Own, Stage, State, reset};
+use super::{Chan, Conn, Kind, Model, OwnFrame, Stage, State, reset};
 
 impl Model {
     pub(crate) fn connect(&mut self, id: ConnectionId, config: ConnectionConfig) {
-        let (now, is_fed, head) = (self.now, self.is_fed, self.head);
-        let asked = config.last_event_id.as_ref().map(|id| {
+        let (now, is_external, head) = (self.now, self.is_external, self.head);
+        let resume_point = config.last_event_id.as_ref().map(|id| {
             let id = id.as_str().map(String::from);
-            // A client may be ahead of a hub that is fed, of another it cannot be (O4).
-            let position = id.as_deref().and_then(position_in).filter(|it| is_fed || *it <= head);
+            // Only in a hub with external positions can a client be ahead of the head (O4).
+            let position = id.as_deref().and_then(position_in).filter(|it| is_external || *it <= head);
             (id, position)
         });
         let mut conn = Conn {
             id,
             is_alive: true,
             opened_at: now,
-            asked,
-            position: self.settled(),
+            resume_point,
+            position: self.complete_through(),
             subs: Vec::new(),
-            own: Vec::new(),
+            own_frames: Vec::new(),
             stage: Stage::Open,
             is_starting: true,
-            is_planning: true,
-            progress: Vec::new(),
-            is_named: false,
-            named_at: now,
-            named_for: (now, now),
+            start_is_open: true,
+            in_progress: Vec::new(),
+            is_reported: false,
+            reported_at: now,
+            reported_for: (now, now),
             taken_at: now,
             expires: config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime)),
             ping: None,
             spread: Default::default(),
             next_ping: None,
-            ping_due: None,
-            seen: Vec::new(),
+            pending_ping: None,
+            received: Vec::new(),
             config,
         };
-        conn.set_ping(now, conn.config.ping, scramble(self.seed, self.counted.opened));
-        self.counted.opened += 1;
+        conn.set_ping(now, conn.config.ping, splitmix64(self.seed, self.counters.opened));
+        self.counters.opened += 1;
         self.conns.push(conn);
     }
 
@@ -53,7 +53,7 @@ impl Model {
             name,
             config,
             opened: self.head,
-            last: self.settled(),
+            last: self.complete_through(),
             pubs: Vec::new(),
             state: State::Open,
             empty_since: self.now,
@@ -77,7 +77,7 @@ impl Model {
         if waiting + wire.len() > most {
             return Err(SendError::Full { waiting, limit: most });
         }
-        c.own.push(Own { position: head, is_after: true, wire: wire.to_vec(), since: now });
+        c.own_frames.push(OwnFrame { position: head, is_after: true, wire: wire.to_vec(), since: now });
         Ok(())
     }
 
@@ -90,12 +90,12 @@ impl Model {
         c.stage = Stage::Closing { end, reason };
         c.expires = expires;
         self.drop_drained(conn);
-        if !self.is_due(conn) {
+        if !self.has_pending(conn) {
             self.end(conn, reason);
         }
     }
 
-    /// Begins to close all connections (A2).
+    /// Closes all connections (A2).
     pub(crate) fn shut_down(&mut self) {
         self.is_shut_down = true;
         let deadline = self.now.checked_add(self.flush_time());
@@ -116,7 +116,7 @@ impl Model {
         self.conns[conn].is_alive = false;
         self.count_end(reason);
         if reason != CloseReason::Disconnected {
-            self.notices.push(Action::Close { connection: self.conns[conn].id, reason });
+            self.actions.push(Action::Close { connection: self.conns[conn].id, reason });
         }
     }
 
@@ -136,13 +136,13 @@ impl Model {
         let is_empty = self.members(chan).next().is_none();
         let channel = &mut self.chans[chan];
         channel.state = if is_empty { State::Gone } else { State::Closed };
-        self.notices.push(Action::ChannelClosed { channel: channel.id, reason });
+        self.actions.push(Action::ChannelClosed { channel: channel.id, reason });
     }
 
-    /// What a look at a connection without due bytes finds out: it passes what it does not get, leaves closed channels,
-    /// and ends if it only had the rest to take.
-    pub(crate) fn settle(&mut self, conn: usize) {
-        if !self.conns[conn].is_alive || self.is_due(conn) {
+    /// Visits a connection. If nothing is pending for it, it moves past events that are not for it, leaves closed
+    /// channels, and ends if it is closing.
+    pub(crate) fn finish_if_idle(&mut self, conn: usize) {
+        if !self.conns[conn].is_alive || self.has_pending(conn) {
             return;
         }
         match self.conns[conn].stage {
@@ -152,16 +152,17 @@ impl Model {
         let c = &self.conns[conn];
         let readable = c.subs.iter().flat_map(|sub| self.readable(sub, c.position));
         let positions: Vec<u64> = readable.map(|(event, _)| event.position).collect();
-        let is_settled = |position: &u64| *position <= self.settled();
+        let is_settled = |position: &u64| *position <= self.complete_through();
         let passed = positions.iter().copied().filter(is_settled).max().unwrap_or(0);
         let position = passed.max(c.position);
         self.move_to(conn, position);
-        // What may still come for another channel may be due from there (O4): these channels alone let go of it.
+        // The newest position may still get events in other channels (O4). Only subscriptions that start at or after
+        // it move on.
         if let Some(newest) = positions.into_iter().max() {
             for sub in &mut self.conns[conn].subs {
-                if newest <= sub.from {
-                    let reader = sub.reader(newest).min(self.chans[sub.chan].last);
-                    sub.stands = sub.stands.max(reader);
+                if newest <= sub.starts_after {
+                    let reader = sub.live_position(newest).min(self.chans[sub.chan].last);
+                    sub.counted_at = sub.counted_at.max(reader);
                     sub.passed = sub.passed.max(newest.min(self.chans[sub.chan].last));
                 }
             }
@@ -172,20 +173,20 @@ impl Model {
     pub(crate) fn move_to(&mut self, conn: usize, position: u64) {
         self.conns[conn].position = position;
         for sub in &mut self.conns[conn].subs {
-            let reader = sub.reader(position).min(self.chans[sub.chan].last);
-            sub.stands = sub.stands.max(reader);
+            let reader = sub.live_position(position).min(self.chans[sub.chan].last);
+            sub.counted_at = sub.counted_at.max(reader);
             sub.passed = sub.passed.max(position.min(self.chans[sub.chan].last));
         }
     }
 
-    /// Ends subscriptions that have nothing more for it: to closed channels, and all of one that is being closed (K3).
+    /// Ends the subscriptions that have nothing left: those to closed channels, and all of a closing connection (K3).
     pub(crate) fn drop_drained(&mut self, conn: usize) {
         while let Some(number) = self.first_drained(conn) {
             let channel = &self.chans[self.conns[conn].subs[number].chan];
-            let takes_connections =
+            let closes_connections =
                 channel.state != State::Open && channel.config.on_close == OnClose::CloseConnections;
             self.detach(conn, number);
-            if takes_connections {
+            if closes_connections {
                 self.begin_close(conn, CloseReason::ChannelClosed);
             }
         }
@@ -193,18 +194,19 @@ impl Model {
 
     fn first_drained(&self, conn: usize) -> Option<usize> {
         let c = &self.conns[conn];
-        if !c.is_alive || c.is_starting && self.is_due(conn) {
+        if !c.is_alive || c.is_starting && self.has_pending(conn) {
             return None;
         }
         c.subs.iter().position(|sub| {
             let ends = self.chans[sub.chan].state != State::Open || !c.is_open();
-            let more = self.readable(sub, c.position.max(sub.from));
-            let has_more = more.iter().any(|(event, _)| c.wants(event.position));
+            let more = self.readable(sub, c.position.max(sub.starts_after));
+            let has_more = more.iter().any(|(event, _)| c.receives(event.position));
             ends && !has_more && self.loss(conn, sub).is_none()
         })
     }
 
-    /// Before bytes are handed out (S1): a reader that has fallen goes on in history, is closed, or skips.
+    /// Resolves losses before bytes are handed out (S1): the reader continues from history, is closed, or skips the
+    /// loss.
     pub(crate) fn resolve_losses(&mut self, conn: usize) {
         while self.conns[conn].is_alive
             && let Some((number, through)) = self.first_loss(conn)
@@ -212,39 +214,39 @@ impl Model {
             let channel = &self.chans[self.conns[conn].subs[number].chan];
             let (id, on_lag) = (channel.id, channel.config.on_lag);
             let Some(through) = through else {
-                self.read_on(conn, number, 0);
+                self.continue_after_loss(conn, number, 0);
                 continue;
             };
-            self.counted.lagged += 1;
+            self.counters.lagged += 1;
             if on_lag == LagPolicy::Close {
                 return self.end_after_progress(conn, CloseReason::Lagged);
             }
             let now = self.now;
             self.conns[conn].push_reset(now, through, reset(through));
-            self.conns[conn].is_planning = false;
+            self.conns[conn].start_is_open = false;
             self.conns[conn].is_starting = self.opening(conn).is_some();
-            self.read_on(conn, number, through);
+            self.continue_after_loss(conn, number, through);
             let connection = self.conns[conn].id;
-            self.notices.push(Action::Lagged { connection, channel: id, lost_through: through.into() });
+            self.actions.push(Action::Lagged { connection, channel: id, lost_through: through.into() });
         }
     }
 
-    fn read_on(&mut self, conn: usize, number: usize, from: u64) {
+    fn continue_after_loss(&mut self, conn: usize, number: usize, from: u64) {
         let c = &mut self.conns[conn];
         let sub = &mut c.subs[number];
         let channel = &self.chans[sub.chan];
-        sub.from = sub.from.max(c.position).max(from);
+        sub.starts_after = sub.starts_after.max(c.position).max(from);
         let lost_through = channel.lost_through();
-        if lost_through > sub.reader(c.position).max(sub.stands) {
-            sub.live_from = lost_through;
-            sub.stands = sub.reader(c.position).min(channel.last);
+        if lost_through > sub.live_position(c.position).max(sub.counted_at) {
+            sub.live_after = lost_through;
+            sub.counted_at = sub.live_position(c.position).min(channel.last);
         }
     }
 
     fn end_after_progress(&mut self, conn: usize, reason: CloseReason) {
         let expires = self.now.checked_add(self.flush_time());
         let c = &mut self.conns[conn];
-        if c.progress.is_empty() {
+        if c.in_progress.is_empty() {
             return self.end(conn, reason);
         }
         if c.is_open() {
@@ -253,32 +255,32 @@ impl Model {
         c.stage = Stage::Ending { reason };
     }
 
-    /// Takes bytes of what is due, frame by frame.
+    /// Takes pending bytes, frame by frame.
     pub(crate) fn take(&mut self, conn: usize, mut bytes: usize) {
         while bytes > 0 {
-            let item = self.due(conn).into_iter().next().expect("the window has no more than is due");
+            let item = self.pending(conn).into_iter().next().expect("a window has only pending bytes");
             let taken = bytes.min(item.wire.len());
             bytes -= taken;
             let now = self.now;
             let c = &mut self.conns[conn];
             c.is_starting = false;
-            c.is_planning = false;
+            c.start_is_open = false;
             c.taken_at = now;
-            c.seen.extend_from_slice(&item.wire[..taken]);
-            c.progress = item.wire[taken..].to_vec();
-            self.counted.bytes += taken as u64;
-            self.counted.delivered += u64::from(taken == item.wire.len());
+            c.received.extend_from_slice(&item.wire[..taken]);
+            c.in_progress = item.wire[taken..].to_vec();
+            self.counters.bytes += taken as u64;
+            self.counters.delivered += u64::from(taken == item.wire.len());
             match item.kind {
-                Kind::Progress | Kind::Opening => {}
-                Kind::Own => drop(c.own.remove(0)),
+                Kind::InProgress | Kind::Opening => {}
+                Kind::OwnFrame => drop(c.own_frames.remove(0)),
                 Kind::Ping => {
-                    c.ping_due = None;
+                    c.pending_ping = None;
                     c.spread = Default::default();
-                    self.counted.pings += 1;
+                    self.counters.pings += 1;
                 }
                 Kind::Event { position, in_history } => {
                     let is_open = c.is_open();
-                    self.counted.replayed += u64::from(in_history);
+                    self.counters.replayed += u64::from(in_history);
                     self.move_to(conn, position);
                     if !is_open {
                         self.drop_drained(conn);
@@ -288,22 +290,23 @@ impl Model {
         }
     }
 
-    /// A socket refused what was taken: it is in progress again, with the last byte that was left.
+    /// Puts back bytes that a transport refused. They are in progress again, together with the last byte, which was
+    /// not taken yet.
     pub(crate) fn put_back(&mut self, conn: usize, rest: Vec<u8>) -> bool {
         let c = &mut self.conns[conn];
-        if !c.is_alive || c.progress.len() != 1 || rest.last() != c.progress.last() {
+        if !c.is_alive || c.in_progress.len() != 1 || rest.last() != c.in_progress.last() {
             return false;
         }
-        c.seen.truncate(c.seen.len() - (rest.len() - 1));
-        self.counted.bytes -= rest.len() as u64 - 1;
-        c.progress = rest;
+        c.received.truncate(c.received.len() - (rest.len() - 1));
+        self.counters.bytes -= rest.len() as u64 - 1;
+        c.in_progress = rest;
         true
     }
 
-    /// A window was used up, or was empty: what is due beyond it is named anew (D3).
+    /// Handles a window that was used up or empty. If more is pending, the connection is reported again (D3).
     pub(crate) fn window_taken(&mut self, conn: usize) {
         self.drop_drained(conn);
-        self.conns[conn].is_named = false;
-        self.settle(conn);
+        self.conns[conn].is_reported = false;
+        self.finish_if_idle(conn);
     }
 }

@@ -1,4 +1,4 @@
-//! How events come in.
+//! Publication of events.
 
 use sse_core::{ConnectionId, EncodeError, EncodeField, Instant, PublishError};
 
@@ -13,10 +13,10 @@ pub(crate) struct Pub {
     pub(crate) id: Option<String>,
     pub(crate) live_only: bool,
     pub(crate) wire: Vec<u8>,
-    /// History has it.
+    /// The event is in history.
     pub(crate) is_kept: bool,
-    /// It left the backlog by the bounds while somebody needed it.
-    pub(crate) is_lost: bool,
+    /// A bound removed the event from the backlog while a member waited for it.
+    pub(crate) is_removed: bool,
 }
 
 impl Pub {
@@ -25,25 +25,25 @@ impl Pub {
     }
 }
 
-/// An event as an application means it.
+/// The content of an event as the application sets it.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) id: Option<String>,
     pub(crate) data: String,
     pub(crate) live_only: bool,
-    pub(crate) is_broken: bool,
+    pub(crate) has_line_break: bool,
     pub(crate) except: Option<ConnectionId>,
 }
 
 impl Model {
-    /// What is published: the position, the bytes and how many subscriptions it went to.
+    /// Publishes an event. Returns its position, its bytes and the number of subscriptions.
     pub(crate) fn publish(
         &mut self,
         chans: &[usize],
         draft: &Draft,
         at: Option<u64>,
     ) -> Result<(u64, Vec<u8>, usize), PublishError> {
-        match (self.is_fed, at) {
+        match (self.is_external, at) {
             (true, None) => return Err(PublishError::PositionsAreExternal),
             (false, Some(_)) => return Err(PublishError::PositionsAreLocal),
             _ if chans.is_empty() => return Err(PublishError::NoChannel),
@@ -56,13 +56,13 @@ impl Model {
             Some(position) => position,
             None => self.head.checked_add(1).ok_or(PublishError::PositionsExhausted)?,
         };
-        if draft.is_broken {
+        if draft.has_line_break {
             let broken = EncodeError::LineBreak { field: EncodeField::Event, offset: 1 };
             return Err(PublishError::Encode(broken));
         }
-        let gives_id = !draft.live_only && chans.iter().any(|chan| self.chans[*chan].gives_ids());
-        let given = || gives_id.then(|| format!("{EPOCH}-{position}"));
-        let id = draft.id.clone().or_else(given);
+        let assigns_id = !draft.live_only && chans.iter().any(|chan| self.chans[*chan].assigns_ids());
+        let assigned = || assigns_id.then(|| format!("{EPOCH}-{position}"));
+        let id = draft.id.clone().or_else(assigned);
         let wire = wire(id.as_deref(), None, &draft.data);
         let limit = self.limits.event_bytes;
         if wire.len() > limit {
@@ -76,11 +76,11 @@ impl Model {
         }
         if position > self.head {
             self.head = position;
-            self.counted.published += 1;
+            self.counters.published += 1;
         }
         let (live_only, except) = (draft.live_only, draft.except);
         let event =
-            Pub { position, at: self.now, except, id, live_only, wire, is_kept: false, is_lost: false };
+            Pub { position, at: self.now, except, id, live_only, wire, is_kept: false, is_removed: false };
         let subscriptions = chans.iter().map(|chan| self.append(*chan, &event)).sum();
         Ok((position, event.wire, subscriptions))
     }
@@ -112,7 +112,7 @@ impl Model {
     }
 }
 
-/// The position that an id of the hub's own form stands for (H4).
+/// Returns the position of an id in the form of the hub (H4).
 pub(crate) fn position_in(id: &str) -> Option<u64> {
     let digits = id.strip_prefix(EPOCH)?.strip_prefix('-')?;
     let position: u64 = digits.parse().ok()?;

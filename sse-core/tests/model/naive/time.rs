@@ -1,10 +1,10 @@
-//! Deadlines, and what a round of polls finds out.
+//! Deadlines, and the effects of polling until no action is left.
 
 use std::time::Duration;
 
 use sse_core::{Action, ChannelCloseReason, CloseReason, ConnectionId, Instant, OnClose, OnMaxLifetime};
 
-use super::connection::scramble;
+use super::connection::splitmix64;
 use super::{Model, Stage, State};
 
 impl Model {
@@ -12,11 +12,12 @@ impl Model {
         let now = self.now;
         let c = &mut self.conns[conn];
         let is_first = c.ping.is_none() || !c.spread.is_zero();
-        let random = if is_first { scramble(self.seed, c.id.index() as u64) } else { 0 };
+        let random = if is_first { splitmix64(self.seed, c.id.index() as u64) } else { 0 };
         c.set_ping(now, interval, random);
     }
 
-    /// Does what is due by now. Where T3 leaves open when exactly a connection stalls, the hub says whether it did.
+    /// Handles all deadlines up to now. T3 allows a range of instants for some stalls; within that range the model
+    /// follows the hub.
     pub(crate) fn handle_timeout(&mut self, is_open: impl Fn(ConnectionId) -> bool) {
         for conn in 0..self.conns.len() {
             if self.conns[conn].is_alive {
@@ -41,7 +42,7 @@ impl Model {
         if c.expires.is_some_and(|expires| expires <= now) {
             c.expires = None;
             match (c.stage, c.config.on_max_lifetime) {
-                (Stage::Open, OnMaxLifetime::Report) => self.notices.push(Action::TimedOut(c.id)),
+                (Stage::Open, OnMaxLifetime::Report) => self.actions.push(Action::TimedOut(c.id)),
                 (Stage::Open, OnMaxLifetime::Close) => return self.end(conn, CloseReason::TimedOut),
                 _ => return self.end(conn, CloseReason::Stalled),
             }
@@ -55,33 +56,33 @@ impl Model {
         self.ping_deadline(conn);
     }
 
-    /// When a connection stalls at the earliest, and at the latest if the rules say (T3).
+    /// Returns the earliest instant at which a connection may stall, and the latest at which it has to (T3).
     pub(crate) fn stalls(&self, conn: usize) -> (Option<Instant>, Option<Instant>) {
-        let (c, items) = (&self.conns[conn], self.due(conn));
-        let Some(stall) = self.stall.filter(|_| self.is_due(conn)) else { return (None, None) };
-        let earliest = items.iter().map(|item| item.came.0).min();
+        let (c, items) = (&self.conns[conn], self.pending(conn));
+        let Some(stall) = self.stall.filter(|_| self.has_pending(conn)) else { return (None, None) };
+        let earliest = items.iter().map(|item| item.available_from.0).min();
         let may = match earliest {
-            Some(earliest) if c.is_named => earliest.min(c.named_for.0),
+            Some(earliest) if c.is_reported => earliest.min(c.reported_for.0),
             Some(earliest) if !self.has_loss(conn) => earliest,
-            // What it was named for may be gone, and what is lost came at some time.
+            // The reported frame may no longer be pending, and a lost event became available at any time before.
             _ => c.opened_at,
         };
         let may = may.max(c.taken_at).checked_add(stall);
-        // The frame that it was named for counts, also when that was given up since.
-        let first = items.first().filter(|item| item.came.0 == item.came.1);
-        let latest = first.map(|item| item.came.1.max(c.named_for.1));
-        let must = latest.filter(|_| c.is_named).map(|latest| latest.max(c.taken_at));
+        // The frame that was first at the report counts, even if it was given up since.
+        let first = items.first().filter(|item| item.available_from.0 == item.available_from.1);
+        let latest = first.map(|item| item.available_from.1.max(c.reported_for.1));
+        let must = latest.filter(|_| c.is_reported).map(|latest| latest.max(c.taken_at));
         let must = must.and_then(|since| since.checked_add(stall)).and_then(|at| {
-            // It was named so late that the hub had looked at its deadline before.
-            if at <= c.named_at { c.named_at.checked_add(stall) } else { Some(at) }
+            // The report came after the deadline, so the hub checks once more a stall timeout later.
+            if at <= c.reported_at { c.reported_at.checked_add(stall) } else { Some(at) }
         });
         (may, must)
     }
 
-    /// T1: a ping is due when the connection was silent for the interval and nothing else is due.
+    /// Makes a ping pending if the connection was silent for the interval and has nothing else pending (T1).
     fn ping_deadline(&mut self, conn: usize) {
         let now = self.now;
-        let waits = self.is_due(conn);
+        let has_pending = self.has_pending(conn);
         let c = &mut self.conns[conn];
         if c.next_ping.is_none_or(|at| at > now) {
             return;
@@ -90,14 +91,14 @@ impl Model {
             Some(later) if later > now => c.next_ping = Some(later),
             _ => {
                 c.next_ping = c.ping_after(now);
-                if !waits && c.is_open() {
-                    c.ping_due = Some(now);
+                if !has_pending && c.is_open() {
+                    c.pending_ping = Some(now);
                 }
             }
         }
     }
 
-    /// All instants at which something happens by itself: a driver may not sleep past them (D2).
+    /// Returns all deadlines. A driver must not sleep past any of them (D2).
     pub(crate) fn deadlines(&self) -> Vec<Instant> {
         let alive = (0..self.conns.len()).filter(|conn| self.conns[*conn].is_alive);
         let of_conns = alive.flat_map(|conn| {
@@ -109,62 +110,66 @@ impl Model {
         of_conns.chain(of_chans).flatten().collect()
     }
 
-    /// Connections that have to be named: something is due, and the driver does not know.
-    pub(crate) fn unnamed(&self) -> Vec<ConnectionId> {
-        let waits = |conn: &usize| !self.conns[*conn].is_named && self.is_due(*conn);
-        (0..self.conns.len()).filter(waits).map(|conn| self.conns[conn].id).collect()
+    /// Returns the connections that the hub has to report: bytes are pending and were not reported yet.
+    pub(crate) fn unreported(&self) -> Vec<ConnectionId> {
+        let needs_report = |conn: &usize| !self.conns[*conn].is_reported && self.has_pending(*conn);
+        (0..self.conns.len()).filter(needs_report).map(|conn| self.conns[conn].id).collect()
     }
 
-    pub(crate) fn name(&mut self, conn: usize) {
-        let (now, due) = (self.now, self.due(conn));
+    pub(crate) fn report(&mut self, conn: usize) {
+        let (now, items) = (self.now, self.pending(conn));
         let c = &mut self.conns[conn];
-        (c.is_named, c.named_at) = (true, now);
-        c.named_for = due.first().map_or((now, now), |item| item.came);
+        (c.is_reported, c.reported_at) = (true, now);
+        c.reported_for = items.first().map_or((now, now), |item| item.available_from);
     }
 
-    /// Polls until there is nothing to do visit everybody to whom something happened.
+    /// Visits every connection, as polling until no action is left does.
     pub(crate) fn visit_all(&mut self) {
-        self.forget_stale_notices();
-        for (chan, conn) in self.taken_along() {
+        self.drop_stale_actions();
+        for (chan, conn) in self.members_to_close() {
             let _ = chan;
             self.begin_close(conn, CloseReason::ChannelClosed);
         }
         for conn in 0..self.conns.len() {
-            if !self.conns[conn].is_named {
-                self.settle(conn);
+            if !self.conns[conn].is_reported {
+                self.finish_if_idle(conn);
             }
         }
     }
 
-    /// Members that a closed channel takes with it, and that were not told yet (K3).
-    fn taken_along(&self) -> Vec<(usize, usize)> {
-        let takes = |chan: &usize| {
+    /// Returns the open members of closed channels with `OnClose::CloseConnections`. A sweep has not visited them yet
+    /// (K3).
+    fn members_to_close(&self) -> Vec<(usize, usize)> {
+        let closes_members = |chan: &usize| {
             let channel = &self.chans[*chan];
             channel.state == State::Closed && channel.config.on_close == OnClose::CloseConnections
         };
-        let chans = (0..self.chans.len()).filter(takes);
+        let chans = (0..self.chans.len()).filter(closes_members);
         let members = chans.flat_map(|chan| self.members(chan).map(move |(conn, _)| (chan, conn)));
         members.filter(|(_, conn)| self.conns[*conn].is_open()).collect()
     }
 
-    /// Whether a visit does more than to name: then it matters whom a single poll visits, which is the hub's choice.
+    /// Returns whether a visit could have an effect besides a report. The hub chooses the member that a single poll
+    /// visits, so the model then has to visit all.
     pub(crate) fn visits_matter(&self) -> bool {
-        if !self.taken_along().is_empty() {
+        if !self.members_to_close().is_empty() {
             return true;
         }
         (0..self.conns.len()).any(|conn| {
             let c = &self.conns[conn];
-            let is_visited = c.is_alive && !c.is_named && !self.is_due(conn);
-            is_visited && (!c.is_open() || self.settling_moves(conn))
+            let is_visited = c.is_alive && !c.is_reported && !self.has_pending(conn);
+            is_visited && (!c.is_open() || self.would_advance(conn))
         })
     }
 
-    fn settling_moves(&self, conn: usize) -> bool {
+    fn would_advance(&self, conn: usize) -> bool {
         let c = &self.conns[conn];
         c.subs.iter().any(|sub| {
             let channel = &self.chans[sub.chan];
-            let stands = sub.reader(c.position).min(channel.last);
-            channel.state != State::Open || stands > sub.stands || !self.readable(sub, c.position).is_empty()
+            let counted_at = sub.live_position(c.position).min(channel.last);
+            channel.state != State::Open
+                || counted_at > sub.counted_at
+                || !self.readable(sub, c.position).is_empty()
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Hub and model side by side: each step is done to both, and what they answer is the same.
+//! Drives the hub and the model together. Every step goes to both, and their results have to be equal.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,30 +9,30 @@ use sse_core::{
 };
 
 use super::naive::{Draft, Model, State, wire};
-use super::op::{Client, Content, GivenId, Log, Op, Setup};
+use super::op::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, Op};
 use super::{check, settings};
 
-/// How many of the newest connections and channels a reference can mean.
+/// Number of the newest connections and channels that a reference can select.
 const REACH: usize = 8;
 
-pub(crate) struct Side {
+pub(crate) struct Harness {
     pub(crate) hub: Hub,
     pub(crate) model: Model,
-    /// What calls come with; it may lie behind what the hub has seen.
+    /// The instant passed to calls. It may be earlier than the latest instant that the hub has seen.
     pub(crate) clock: Instant,
-    /// What was copied out of windows to be written: all of it, and the connection has the last byte still.
-    pub(crate) lifted: HashMap<usize, Vec<u8>>,
+    /// All bytes of the windows that are being written. The hub still holds the last byte of each.
+    pub(crate) claimed: HashMap<usize, Vec<u8>>,
 }
 
-impl Side {
-    pub(crate) fn new(setup: Setup) -> Side {
+impl Harness {
+    pub(crate) fn new(setup: HubSetup) -> Harness {
         let config = settings::hub(&setup);
-        let hub = Hub::new(config.clone()).expect("the epoch is good");
+        let hub = Hub::new(config.clone()).expect("a valid epoch");
         let model = Model {
-            is_fed: setup.fed,
+            is_external: setup.external,
             after: hub.head().get(),
             seed: config.seed,
-            // The shortest stall time is a millisecond.
+            // The minimum of the stall timeout is one millisecond.
             stall: config.stall_timeout.map(|stall| stall.max(Duration::from_millis(1))),
             limits: config.limits,
             is_shut_down: false,
@@ -40,31 +40,33 @@ impl Side {
             now: Instant::ORIGIN,
             chans: Vec::new(),
             conns: Vec::new(),
-            notices: Vec::new(),
-            counted: Default::default(),
+            actions: Vec::new(),
+            counters: Default::default(),
         };
-        Side { hub, model, clock: Instant::ORIGIN, lifted: HashMap::new() }
+        Harness { hub, model, clock: Instant::ORIGIN, claimed: HashMap::new() }
     }
 
     pub(crate) fn step(&mut self, op: &Op) {
         match op {
             Op::Configure(setup) => {
                 self.finish();
-                *self = Side::new(*setup);
+                *self = Harness::new(*setup);
             }
             Op::Connect(client) => self.connect(client),
-            Op::Disconnect(connection) => self.on_connection(*connection, Side::disconnect),
-            Op::Close(connection) => self.on_connection(*connection, Side::close),
+            Op::Disconnect(connection) => self.on_connection(*connection, Harness::disconnect),
+            Op::Close(connection) => self.on_connection(*connection, Harness::close),
             Op::Open { name, log } => self.open(*name, log),
-            Op::CloseChannel(channel) => self.on_channel(*channel, Side::close_channel),
-            Op::Subscribe { channel, connection } => self.on_both(*channel, *connection, Side::subscribe),
-            Op::Unsubscribe { channel, connection } => self.on_both(*channel, *connection, Side::unsubscribe),
+            Op::CloseChannel(channel) => self.on_channel(*channel, Harness::close_channel),
+            Op::Subscribe { channel, connection } => self.on_both(*channel, *connection, Harness::subscribe),
+            Op::Unsubscribe { channel, connection } => {
+                self.on_both(*channel, *connection, Harness::unsubscribe)
+            }
             Op::Publish { channels, event, except } => self.publish(*channels, event, *except),
             Op::PublishAt { channels, step } => self.publish_at(*channels, *step),
             Op::Send { connection, bytes } => self.on_connection(*connection, |s, c| s.send(c, *bytes)),
             Op::ShutDown => self.shut_down(),
             Op::SetPing(connection, time) => self.on_connection(*connection, |s, c| s.set_ping(c, *time)),
-            Op::SetTimeout(connection, time) => {
+            Op::SetMaxLifetime(connection, time) => {
                 self.on_connection(*connection, |s, c| s.set_max_lifetime(c, *time));
             }
             Op::Advance(time) => {
@@ -84,9 +86,11 @@ impl Side {
             Op::PollAll => self.poll_all(),
             Op::Turn => self.turn(),
             Op::Transmit { connection, take } => self.on_connection(*connection, |s, c| s.transmit(c, *take)),
-            Op::TakeNamed => self.take_named(),
-            Op::Lift(connection) => self.on_connection(*connection, Side::lift),
-            Op::Land { connection, refused } => self.on_connection(*connection, |s, c| s.land(c, *refused)),
+            Op::TakeReported => self.take_reported(),
+            Op::Claim(connection) => self.on_connection(*connection, Harness::claim),
+            Op::PutBack { connection, refused } => {
+                self.on_connection(*connection, |s, c| s.put_back(c, *refused))
+            }
         }
     }
 
@@ -95,25 +99,25 @@ impl Side {
         self.clock
     }
 
-    fn on_connection(&mut self, reference: u8, act: impl Fn(&mut Side, usize)) {
+    fn on_connection(&mut self, reference: u8, act: impl Fn(&mut Harness, usize)) {
         if let Some(conn) = newest(self.model.conns.len(), reference) {
             act(self, conn);
         }
     }
 
-    fn on_channel(&mut self, reference: u8, act: impl Fn(&mut Side, usize)) {
+    fn on_channel(&mut self, reference: u8, act: impl Fn(&mut Harness, usize)) {
         if let Some(chan) = newest(self.model.chans.len(), reference) {
             act(self, chan);
         }
     }
 
-    fn on_both(&mut self, channel: u8, connection: u8, act: impl Fn(&mut Side, usize, usize)) {
-        self.on_channel(channel, |side, chan| {
-            side.on_connection(connection, |side, conn| act(side, chan, conn))
+    fn on_both(&mut self, channel: u8, connection: u8, act: impl Fn(&mut Harness, usize, usize)) {
+        self.on_channel(channel, |harness, chan| {
+            harness.on_connection(connection, |harness, conn| act(harness, chan, conn))
         });
     }
 
-    /// The channels of a set of references.
+    /// Returns the channels that a set of references selects.
     fn channels_of(&self, set: u8) -> Vec<usize> {
         let references = (0..8).filter(|bit| set & (1 << bit) != 0);
         let chans: Vec<usize> = references.filter_map(|bit| newest(self.model.chans.len(), bit)).collect();
@@ -128,7 +132,7 @@ impl Side {
         self.model.conns[conn].id
     }
 
-    fn connect(&mut self, client: &Client) {
+    fn connect(&mut self, client: &ConnectionSetup) {
         let now = self.observed();
         let config = settings::connection(client, self.model.head);
         let limit = self.model.limits.connections;
@@ -136,7 +140,7 @@ impl Side {
         match self.hub.connect(now, config.clone()) {
             Ok(id) => {
                 assert!(open < limit && !self.model.is_shut_down, "A1: {open} of {limit}");
-                assert!(self.model.conns.iter().all(|conn| conn.id != id), "D6: {id} was given before");
+                assert!(self.model.conns.iter().all(|conn| conn.id != id), "D6: {id} was used before");
                 self.model.connect(id, config);
             }
             Err(error) if self.model.is_shut_down => assert_eq!(error, ConnectError::ShuttingDown),
@@ -160,7 +164,7 @@ impl Side {
         self.model.begin_close(conn, CloseReason::Requested);
     }
 
-    /// A drain that is not spread: the deadlines of this instant are looked at with it.
+    /// Shuts the hub down. A shutdown is not spread, so deadlines of the same instant are handled together with it.
     fn shut_down(&mut self) {
         let now = self.observed();
         self.hub.shut_down(now);
@@ -168,7 +172,7 @@ impl Side {
         self.handle_timeout();
     }
 
-    fn open(&mut self, name: u8, log: &Log) {
+    fn open(&mut self, name: u8, log: &ChannelSetup) {
         let now = self.observed();
         let name = match name {
             u8::MAX => "n".repeat(sse_core::Limits::MAX_NAME_BYTES + 1),
@@ -190,8 +194,8 @@ impl Side {
         if let Some(expected) = expected {
             return assert_eq!(opened, expected);
         }
-        let id = opened.expect("there is room");
-        assert!(self.model.chans.iter().all(|chan| chan.id != id), "D6: {id} was given before");
+        let id = opened.expect("the limit is not reached");
+        assert!(self.model.chans.iter().all(|chan| chan.id != id), "D6: {id} was used before");
         self.model.open(id, name, config);
     }
 
@@ -225,7 +229,7 @@ impl Side {
         let next = self.model.head.saturating_add(1);
         let id = match content.id {
             GivenId::None => None,
-            GivenId::Own(number) => Some(settings::own_id(number)),
+            GivenId::Application(number) => Some(settings::application_id(number)),
             GivenId::Empty => Some(String::new()),
             GivenId::Reserved(off) => Some(format!("e-{}", next.saturating_add(off.into()))),
         };
@@ -233,7 +237,7 @@ impl Side {
             id,
             data: "x".repeat(usize::from(content.bytes)),
             live_only: content.live_only,
-            is_broken: content.is_broken,
+            has_line_break: content.has_line_break,
             except,
         };
         let mut event = Event::new().data(&draft.data);
@@ -243,26 +247,27 @@ impl Side {
         if draft.live_only {
             event = event.live_only();
         }
-        if draft.is_broken {
+        if draft.has_line_break {
             event = event.event("a\nb");
         }
         let published = self.hub.publish_to(now, &self.ids(&chans), &event, PublishOptions { except });
         self.compare_published(published, &chans, &draft, None);
     }
 
-    /// What stands at a position is the same event wherever and whenever it is fed.
+    /// Publishes at a position. Equal positions always get equal events, whichever channel or call they are for.
     fn publish_at(&mut self, channels: u8, step: u8) {
         let now = self.observed();
         let chans = self.channels_of(channels);
         let position = self.model.head.saturating_add(u64::from(step % 24)).saturating_sub(8);
         let draft = Draft {
-            id: (position % 7 == 3).then(|| settings::own_id((position % 13) as u8)),
+            id: (position % 7 == 3).then(|| settings::application_id((position % 13) as u8)),
             data: position.to_string(),
             live_only: position % 5 == 4,
-            is_broken: false,
+            has_line_break: false,
             except: None,
         };
-        let frame = Frame::parse(wire(draft.id.as_deref(), None, &draft.data)).expect("it is one block");
+        let frame =
+            Frame::parse(wire(draft.id.as_deref(), None, &draft.data)).expect("the bytes are one block");
         let frame = if draft.live_only { frame.live_only() } else { frame };
         let published = self.hub.publish_at(now, &self.ids(&chans), Position::new(position), &frame);
         self.compare_published(published, &chans, &draft, Some(position));
@@ -283,7 +288,7 @@ impl Side {
     fn send(&mut self, conn: usize, bytes: u8) {
         let now = self.observed();
         let wire = wire(None, None, &"s".repeat(bytes.into()));
-        let frame = Frame::parse(wire.clone()).expect("it is one block");
+        let frame = Frame::parse(wire.clone()).expect("the bytes are one block");
         let sent = self.hub.send(now, self.id(conn), &frame);
         assert_eq!(sent, self.model.send(conn, &wire), "send");
     }
@@ -309,7 +314,7 @@ impl Side {
         }
     }
 
-    /// After the last connection and channel the hub is as empty as when it was made (D8).
+    /// Ends all connections and channels, and checks that the hub is as empty as a new one (D8).
     pub(crate) fn finish(&mut self) {
         for conn in 0..self.model.conns.len() {
             self.disconnect(conn);
@@ -333,7 +338,7 @@ impl Side {
     }
 }
 
-/// What a reference means: counted back from the newest.
+/// Resolves a reference, which counts back from the newest entry.
 fn newest(len: usize, reference: u8) -> Option<usize> {
     (len > 0).then(|| len - 1 - usize::from(reference) % len.min(REACH))
 }
