@@ -1,11 +1,13 @@
-//! A simulation of servers and browsers under random inputs: virtual time, no clock, no threads, one seed for all.
+//! A simulation of servers and browsers under random inputs: virtual time, no clock, no threads, and one seed for
+//! everything.
 //!
-//! Channels with random bounds, four clients that come back with their last event id, a driver that reads only when it
-//! was named or has left a window unfinished. A model beside the hub knows what every connection is owed, and what every
-//! client has to know at the end: each event with an id exactly once, or a reset that covers it.
+//! Channels have random bounds. Four clients reconnect with their last event id. The driver reads only from
+//! connections that were reported or whose window was not used up. A model beside the hub tracks the events that each
+//! connection has to receive. At the end each client must have received every event with an id exactly once, or a
+//! reset that covers it.
 //!
-//! A failing seed prints the command that repeats it and shows each step. `SEEDS` is how many seeds are run (600
-//! unless given), `START` is the first of them; `SEED` runs one.
+//! A failing seed prints the command that repeats it with each step. `SEEDS` is the number of seeds (600 by default)
+//! and `START` the first one; `SEED` runs a single seed.
 
 #[path = "simulation/mod.rs"]
 mod parts;
@@ -14,16 +16,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use parts::world::{PositionSource, World};
 
-/// One server that makes its positions. It is restarted now and then.
+/// One server that assigns its positions and restarts now and then.
 #[test]
-fn own_positions() {
-    run("own_positions", PositionSource::Local);
+fn local_positions() {
+    run("local_positions", PositionSource::Local);
 }
 
-/// Two servers that are fed the same events at different speeds. Clients move between them.
+/// Two servers that receive the same events at different speeds. Clients move between them.
 #[test]
-fn fed_positions() {
-    run("fed_positions", PositionSource::External);
+fn external_positions() {
+    run("external_positions", PositionSource::External);
 }
 
 fn run(name: &str, positions: PositionSource) {

@@ -1,4 +1,4 @@
-//! How channels are opened and closed.
+//! Opening and closing channels.
 
 use sse_core::ChannelId;
 
@@ -11,13 +11,14 @@ impl World {
         let server = self.random.below(self.servers.len());
         let name = self.random.below(self.settings.channels);
         let Some(channel) = self.servers[server].hub.channel(NAMES[name]) else { return };
-        self.say(|_| format!("server {server} closes channel {} ({channel})", NAMES[name]));
+        self.log(|_| format!("server {server} closes channel {} ({channel})", NAMES[name]));
         let now = self.clock();
         assert!(self.servers[server].hub.close_channel(now, channel));
-        self.channel_is_closed(server, channel);
+        self.record_channel_close(server, channel);
     }
 
-    /// The channel of a name on a server; clients that follow it and are there may be subscribed to a new one.
+    /// Returns the open channel of a name, or opens one. Connected clients that follow the name may subscribe to the
+    /// new channel.
     pub(crate) fn channel(&mut self, server: usize, name: usize) -> ChannelId {
         if let Some(channel) = self.servers[server].hub.channel(NAMES[name]) {
             assert!(self.servers[server].channels.contains_key(&channel));
@@ -31,27 +32,30 @@ impl World {
         let state = &mut self.servers[server];
         let channel = state.hub.open_channel(now, NAMES[name], config.clone()).expect("no limit");
         let opened = state.head();
-        self.say(|_| {
+        self.log(|_| {
             format!("server {server} opens {} as {channel} after {opened}: {config:?}", NAMES[name])
         });
         let log = Vec::new();
         let empty_since = Some(self.now);
         let known = Channel { name, config, opened, log, is_closed: false, empty_since };
-        assert!(self.servers[server].channels.insert(channel, known).is_none(), "an id is used again");
+        assert!(
+            self.servers[server].channels.insert(channel, known).is_none(),
+            "a channel id was used before"
+        );
         for client in 0..CLIENTS {
             if self.random.chance(70) {
-                self.follow_again(client, server, name);
+                self.maybe_subscribe_again(client, server, name);
             }
         }
         channel
     }
 
-    fn follow_again(&mut self, client: usize, server: usize, name: usize) {
+    fn maybe_subscribe_again(&mut self, client: usize, server: usize, name: usize) {
         let is_wanted = self.clients[client].follows.contains(&name);
         let Some(connection) = &mut self.clients[client].connection else { return };
-        let is_late = connection.asked.is_some() && !self.settings.has_late_subscriptions;
-        if is_wanted && connection.server == server && !connection.pending.contains(&name) && !is_late {
-            connection.pending.push(name);
+        let is_late = connection.last_event_id.is_some() && !self.settings.has_late_subscriptions;
+        if is_wanted && connection.server == server && !connection.to_subscribe.contains(&name) && !is_late {
+            connection.to_subscribe.push(name);
         }
     }
 }

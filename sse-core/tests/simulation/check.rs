@@ -1,13 +1,13 @@
-//! What holds after every step, when nothing is pending, and at the end.
+//! Checks after every step, while nothing is pending, and at the end.
 
 use std::time::Duration;
 
-use super::connection::{Connection, Opening};
+use super::connection::{Connection, FirstBlock};
 use super::server::Server;
 use super::world::{CLIENTS, PositionSource, World};
 
 impl World {
-    /// What holds whenever one looks: bounds, and what the counters say.
+    /// Checks what holds at any time: bounds and counters.
     pub(crate) fn check_always(&mut self) {
         for server in 0..self.servers.len() {
             let ids: Vec<_> = self.servers[server].channels.keys().copied().collect();
@@ -15,7 +15,7 @@ impl World {
             for id in ids {
                 let state = &mut self.servers[server];
                 let Some(stats) = state.hub.channel_stats(id) else {
-                    // It is gone: it was closed, or will be reported as empty.
+                    // The channel no longer exists. It was closed, or an action will report it as empty.
                     if state.channels[&id].is_closed {
                         state.channels.remove(&id);
                     }
@@ -27,19 +27,23 @@ impl World {
                 assert!(stats.history_events <= config.history.events);
                 assert!(config.history.bytes.is_none_or(|limit| stats.history_bytes <= limit));
                 let frames = config.backlog.frames.get();
-                assert!(stats.backlog_frames <= frames, "{} frames, {frames} may be", stats.backlog_frames);
+                assert!(
+                    stats.backlog_frames <= frames,
+                    "{} frames, the limit is {frames}",
+                    stats.backlog_frames
+                );
                 assert!(stats.backlog_bytes <= config.backlog.bytes || stats.backlog_frames == 1);
                 let floor = stats.floor.get();
                 assert!(floor >= channel.opened);
                 let kept = channel.kept(&stats);
-                assert_eq!(stats.history_events, kept.len(), "all above the floor is kept, nothing else");
+                assert_eq!(stats.history_events, kept.len(), "history is exactly what lies above the floor");
                 assert_eq!(stats.history_bytes, kept.iter().map(|entry| entry.bytes).sum::<usize>());
                 let is_unbounded = config.history.bytes.is_none() && config.history.age.is_none();
                 if is_unbounded
                     && self.settings.history_bytes > 1 << 20
                     && stats.history_events < config.history.events
                 {
-                    assert_eq!(floor, channel.opened, "something was let go of too early");
+                    assert_eq!(floor, channel.opened, "an event was evicted too early");
                 }
                 channel.empty_since = match stats.members {
                     0 => channel.empty_since.or(Some(self.now)),
@@ -47,7 +51,7 @@ impl World {
                 };
             }
             let stats = self.servers[server].hub.stats();
-            assert_eq!(stats.history_bytes, history_bytes, "bytes in total");
+            assert_eq!(stats.history_bytes, history_bytes, "total history bytes");
             assert!(stats.history_bytes <= self.settings.history_bytes);
             assert_eq!(stats.bytes, self.servers[server].bytes);
             assert_eq!(stats.delivered, self.servers[server].delivered);
@@ -55,13 +59,13 @@ impl World {
         }
     }
 
-    /// What holds when all actions were polled and nothing is due yet.
+    /// Checks what holds when all actions were polled and no deadline has passed.
     pub(crate) fn check_drained(&mut self) {
         self.check_always();
         for client in 0..CLIENTS {
             let Some(mut connection) = self.clients[client].connection.take() else { continue };
             self.check_deadlines(&connection);
-            if !connection.is_named {
+            if !connection.is_reported {
                 check_idle(&mut self.servers[connection.server], &mut connection);
             }
             self.clients[client].connection = Some(connection);
@@ -69,7 +73,8 @@ impl World {
         for server in 0..self.servers.len() {
             let state = &self.servers[server];
             let lost = state.hub.stats().live_only_lost;
-            // What comes for one channel after the other may be passed by the connections of both.
+            // An event may be published to one channel after the other. Connections that follow both may have passed
+            // it by then.
             let is_exact = self.positions == PositionSource::Local;
             assert!(state.missed_live_only <= lost || !is_exact, "live-only events were lost");
             self.check_channels(server);
@@ -83,17 +88,17 @@ impl World {
         let is_over = |since: sse_core::Instant, time: Duration| since.saturating_add(time) <= self.now;
         assert!(
             !connection.closing_since.is_some_and(|since| is_over(since, flush)),
-            "{id} is closing for ever"
+            "{id} exceeds its flush time"
         );
         if !connection.has_unsubscribed
-            && let (Some(since), Some(stall)) = (connection.due_since(false), self.settings.stall)
+            && let (Some(since), Some(stall)) = (connection.pending_since(false), self.settings.stall)
         {
-            let since = since.max(connection.taken_at).max(connection.named_at);
-            assert!(!is_over(since, stall), "{id} stalls for ever");
+            let since = since.max(connection.taken_at).max(connection.reported_at);
+            assert!(!is_over(since, stall), "{id} exceeds the stall timeout");
         }
-        if let Some(interval) = connection.ping.filter(|_| !connection.is_named) {
+        if let Some(interval) = connection.ping.filter(|_| !connection.is_reported) {
             let since = connection.idle_since.max(connection.ping_since);
-            assert!(!is_over(since, interval), "{id} was not sent a ping");
+            assert!(!is_over(since, interval), "{id} has no ping pending");
         }
     }
 
@@ -107,13 +112,17 @@ impl World {
                 .filter_map(|client| client.connection.as_ref())
                 .filter(|connection| connection.server == server && connection.follows(*id))
                 .collect();
-            let is_behind = members.iter().any(|c| c.is_named || !c.owed.is_empty());
+            let is_behind = members.iter().any(|c| c.is_reported || !c.expected.is_empty());
             if !is_behind {
-                assert_eq!((stats.backlog_frames, stats.backlog_bytes), (0, 0), "nobody is behind in {id}");
-                assert!(!channel.is_closed, "{id} is closed, and everybody took what it had");
+                assert_eq!(
+                    (stats.backlog_frames, stats.backlog_bytes),
+                    (0, 0),
+                    "no member of {id} is behind"
+                );
+                assert!(!channel.is_closed, "{id} is closed and has nothing pending for any member");
             }
             if !channel.is_closed {
-                // One that is being closed leaves when it has all that it gets.
+                // A closing connection leaves the channel once it has everything that it still gets.
                 let closing = members.iter().filter(|c| c.may_be_closing()).count();
                 assert!((members.len() - closing..=members.len()).contains(&stats.members));
             }
@@ -129,20 +138,20 @@ impl World {
         }
     }
 
-    /// Everybody comes back, twice, and reads all there is.
-    pub(crate) fn settle(&mut self) {
-        self.say(|_| "quiescence".to_owned());
-        self.is_settling = true;
+    /// Reconnects all clients twice and lets them read everything.
+    pub(crate) fn reach_quiescence(&mut self) {
+        self.log(|_| "quiescence".to_owned());
+        self.is_quiescing = true;
         if self.positions == PositionSource::External {
             for server in 0..self.servers.len() {
-                while self.servers[server].fed < self.feed.len() {
+                while self.servers[server].feed_index < self.feed.len() {
                     self.feed(server);
                 }
             }
         }
         self.read_all();
         for client in 0..CLIENTS {
-            self.go_away(client);
+            self.disconnect(client);
         }
         self.read_all();
     }
@@ -150,8 +159,8 @@ impl World {
     fn read_all(&mut self) {
         for _ in 0..2_000 {
             for client in 0..CLIENTS {
-                self.come_back(client);
-                while self.has_pending(client) {
+                self.reconnect(client);
+                while self.has_subscriptions_left(client) {
                     self.subscribe_next(client);
                 }
             }
@@ -159,7 +168,7 @@ impl World {
             self.take_all();
             self.drain_all();
             self.check_drained();
-            if (0..CLIENTS).all(|client| self.id_of(client).is_some() && !self.is_named(client)) {
+            if (0..CLIENTS).all(|client| self.id_of(client).is_some() && !self.is_reported(client)) {
                 return;
             }
             let returns = self.clients.iter().filter(|c| c.connection.is_none()).map(|c| c.reconnects_at);
@@ -168,13 +177,13 @@ impl World {
                 self.drain_all();
             }
         }
-        panic!("the clients never come to rest");
+        panic!("the clients never become idle");
     }
 
-    /// When all are gone a hub is as empty as a new one (D8).
+    /// Checks that a hub without connections and channels is as empty as a new one (D8).
     pub(crate) fn tear_down(mut self) {
         for client in 0..CLIENTS {
-            self.go_away(client);
+            self.disconnect(client);
         }
         for server in 0..self.servers.len() {
             self.drain(server);
@@ -194,20 +203,27 @@ impl World {
     }
 }
 
-/// A connection that was not named is due nothing: all that it was owed came, or it was told what did not.
+/// Checks a connection that was not reported: everything that it has to receive has arrived or was reported as lost.
 fn check_idle(server: &mut Server, connection: &mut Connection) {
     let id = connection.id;
     assert!(connection.partial.is_empty(), "{id} waits for the rest of a frame");
     assert!(connection.directs.is_empty(), "{id} waits for a direct frame");
     assert!(connection.resets.is_empty(), "{id} waits for a reset: {:?}", connection.resets);
     assert!(connection.late_reset.is_none(), "{id} waits for the reset of a late subscription");
-    assert!(connection.unexplained.is_empty(), "{id} got resets for nothing: {:?}", connection.unexplained);
-    assert!(connection.has_taken || connection.opening == Opening::None, "{id} waits for its first block");
+    assert!(
+        connection.unexplained.is_empty(),
+        "{id} received resets without a reason: {:?}",
+        connection.unexplained
+    );
+    assert!(
+        connection.has_taken || connection.first_block == FirstBlock::None,
+        "{id} waits for its first block"
+    );
     assert!(connection.closing_since.is_none() && !connection.must_close, "{id} has to be closed");
-    connection.owed.retain(|_, owed| {
-        assert!(owed.is_optional || !owed.is_replayable, "event {} is due to {id}", owed.number);
-        // Planned anew, it is owed again what it has missed before.
-        let is_missed = !owed.is_optional && connection.missed.insert(owed.number);
+    connection.expected.retain(|_, event| {
+        assert!(event.is_optional || !event.is_replayable, "event {} is pending for {id}", event.number);
+        // After another start, the connection may have to receive events again that it has missed before.
+        let is_missed = !event.is_optional && connection.missed.insert(event.number);
         server.missed_live_only += u64::from(is_missed);
         false
     });

@@ -1,4 +1,4 @@
-//! A browser: it follows fixed channels over one connection at a time, and keeps its last event id.
+//! A browser. It follows a fixed set of channels over one connection at a time, and keeps its last event id.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,14 +12,14 @@ pub(crate) struct Client {
     pub(crate) last_id: String,
     pub(crate) connection: Option<Connection>,
     pub(crate) reconnects_at: Instant,
-    /// Every event it ever received.
-    got: HashSet<usize>,
-    /// Those that it may not receive again.
-    seen: HashSet<usize>,
-    /// Events of a channel that it is not owed.
+    /// All events that the client ever received.
+    received: HashSet<usize>,
+    /// Received events that must not arrive again.
+    unrepeatable: HashSet<usize>,
+    /// Pairs of an event and a channel through which the client need not receive it.
     excused: HashSet<(usize, usize)>,
-    /// The newest position that a reset told of, for each run of the server.
-    told: BTreeMap<usize, u64>,
+    /// The newest position that a reset covered, by run of the server.
+    resets: BTreeMap<usize, u64>,
 }
 
 impl Client {
@@ -29,34 +29,34 @@ impl Client {
             last_id: String::new(),
             connection: None,
             reconnects_at: Instant::ORIGIN,
-            got: HashSet::new(),
-            seen: HashSet::new(),
+            received: HashSet::new(),
+            unrepeatable: HashSet::new(),
             excused: HashSet::new(),
-            told: BTreeMap::new(),
+            resets: BTreeMap::new(),
         }
     }
 
     pub(crate) fn receive(&mut self, number: usize, once: bool) {
-        self.got.insert(number);
-        let is_new = self.seen.insert(number);
+        self.received.insert(number);
+        let is_new = self.unrepeatable.insert(number);
         assert!(is_new || !once, "event {number} was delivered twice");
     }
 
-    /// Nothing is known of its id: it may be given events again.
-    pub(crate) fn starts_anew(&mut self) {
-        self.seen.clear();
+    /// Allows events to arrive again, since the hub cannot resolve the id of the client.
+    pub(crate) fn forget_received(&mut self) {
+        self.unrepeatable.clear();
     }
 
-    pub(crate) fn is_told(&mut self, epoch: usize, position: u64) {
-        let told = self.told.entry(epoch).or_default();
-        *told = position.max(*told);
+    pub(crate) fn record_reset(&mut self, epoch: usize, position: u64) {
+        let resume = self.resets.entry(epoch).or_default();
+        *resume = position.max(*resume);
     }
 
     pub(crate) fn excuse(&mut self, number: usize, name: usize) {
         self.excused.insert((number, name));
     }
 
-    /// It is not owed what was published to a channel up to a position of a run of the server.
+    /// Excuses the events of a channel up to a position of one run of the server.
     pub(crate) fn excuse_through(&mut self, truth: &[Truth], name: usize, epoch: usize, position: u64) {
         for (number, event) in truth.iter().enumerate() {
             if event.names.contains(&name) && (event.epoch, event.position) <= (epoch, position) {
@@ -65,20 +65,20 @@ impl Client {
         }
     }
 
-    /// Each event with an id arrived, or a reset told of it, or it was not owed.
+    /// Checks that each event with an id arrived, was covered by a reset, or was excused.
     pub(crate) fn check(&self, truth: &[Truth], reuses_ids: bool) {
         for (number, event) in truth.iter().enumerate() {
-            let is_owed = event.is_replayable
+            let is_expected = event.is_replayable
                 && event
                     .names
                     .iter()
                     .any(|name| self.follows.contains(name) && !self.excused.contains(&(number, *name)));
-            let is_told = self
-                .told
+            let is_covered = self
+                .resets
                 .iter()
                 .any(|(epoch, position)| (*epoch, *position) >= (event.epoch, event.position));
             assert!(
-                !is_owed || is_told || reuses_ids || self.got.contains(&number),
+                !is_expected || is_covered || reuses_ids || self.received.contains(&number),
                 "event {number} ({}-{}) was lost by a client that follows {:?}",
                 event.epoch,
                 event.position,

@@ -1,13 +1,13 @@
-//! One connection: what it is owed, and what came.
+//! One connection: the frames that it has to receive, and those that arrived.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use sse_core::{ChannelId, ConnectionId, Decoder, Frame, Instant, Message, OnMaxLifetime};
 
-/// What its first bytes have to be.
+/// The first block that the connection has to receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum FirstBlock {
     None,
     Announce,
     Reset,
@@ -16,22 +16,23 @@ pub(crate) enum Opening {
 pub(crate) struct Subscription {
     pub(crate) channel: ChannelId,
     pub(crate) name: usize,
-    /// Events of the log from this index on are live.
+    /// Index of the first live event in the log of the channel.
     pub(crate) live_index: usize,
-    /// Where the hub stood.
+    /// Head of the hub at the subscription.
     pub(crate) head: u64,
-    /// Live events at or below this are not due: the client has them, or a reset tells of them.
+    /// Live events up to this position are not pending: the client has them, or a reset covers them.
     pub(crate) live_after: u64,
 }
 
-/// An event that is due.
+/// An event that the connection has to receive.
 #[derive(Clone)]
-pub(crate) struct Owed {
+pub(crate) struct ExpectedEvent {
     pub(crate) number: usize,
     pub(crate) at: Instant,
     pub(crate) is_replayable: bool,
     pub(crate) channels: Vec<ChannelId>,
-    /// It may be missing: it was lost and told, or came while the connection was perhaps being closed.
+    /// The event may be missing. It was reported as lost, or it was published while the connection was possibly
+    /// closing.
     pub(crate) is_optional: bool,
 }
 
@@ -46,29 +47,29 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) opened_at: Instant,
     pub(crate) taken_at: Instant,
-    pub(crate) asked: Option<String>,
-    /// What the id stands for, as far as it is known.
-    pub(crate) asked_position: Option<u64>,
+    pub(crate) last_event_id: Option<String>,
+    /// The position of the last event id, if it is known.
+    pub(crate) resume_position: Option<u64>,
     pub(crate) announces: bool,
     pub(crate) has_taken: bool,
-    /// It took a byte, or was to be told of a loss: its subscriptions are not planned anew any more.
-    pub(crate) is_planned: bool,
-    /// Its first block has come.
+    /// A byte was taken or a loss was reported, so changes of subscriptions no longer move the start.
+    pub(crate) start_is_fixed: bool,
+    /// The first block has arrived.
     pub(crate) has_opened: bool,
-    pub(crate) named_at: Instant,
-    /// When it was last known to be due nothing.
+    pub(crate) reported_at: Instant,
+    /// The latest instant at which the connection was known to have nothing pending.
     pub(crate) idle_since: Instant,
-    /// The driver may call `transmit`.
-    pub(crate) is_named: bool,
+    /// The hub has reported the connection, so the driver may call `transmit`.
+    pub(crate) is_reported: bool,
     pub(crate) closing_since: Option<Instant>,
-    /// Where the hub stood when it was closed.
+    /// Head of the hub when the connection began to close.
     pub(crate) end: Option<u64>,
-    /// A channel closed that takes it along, which it finds out when it is visited.
+    /// A closed channel closes the connection as well. The connection notices this when a sweep visits it.
     pub(crate) may_close: bool,
     pub(crate) must_close: bool,
     pub(crate) ping: Option<Duration>,
-    /// The interval, and the time of the last byte before, when the block that comes was begun.
-    pub(crate) begun_ping: Option<Duration>,
+    /// Ping interval and last byte taken when the block in progress began.
+    pub(crate) ping_at_begin: Option<Duration>,
     pub(crate) quiet_since: Instant,
     pub(crate) ping_since: Instant,
     pub(crate) is_first_ping: bool,
@@ -76,35 +77,35 @@ pub(crate) struct Connection {
     pub(crate) on_max_lifetime: OnMaxLifetime,
     pub(crate) has_new_timers: bool,
     pub(crate) subscriptions: Vec<Subscription>,
-    /// Channels, by name, that it still has to subscribe to.
-    pub(crate) pending: Vec<usize>,
-    pub(crate) owed: BTreeMap<u64, Owed>,
-    /// Live-only events that it was owed and did not get.
+    /// Names of the channels that the connection still has to subscribe to.
+    pub(crate) to_subscribe: Vec<usize>,
+    pub(crate) expected: BTreeMap<u64, ExpectedEvent>,
+    /// Live-only events that the connection should have received and missed.
     pub(crate) missed: BTreeSet<usize>,
     pub(crate) directs: VecDeque<Direct>,
-    pub(crate) opening: Opening,
-    /// How often its start was planned.
-    pub(crate) plans: usize,
-    /// Where it was told that it stands.
+    pub(crate) first_block: FirstBlock,
+    /// Number of times the start was decided.
+    pub(crate) start_decisions: usize,
+    /// The position in the first block.
     pub(crate) announced: u64,
-    /// Where the first of its early subscriptions begins to be live.
+    /// The smallest head at one of the early subscriptions.
     pub(crate) first_head: u64,
-    /// The frame in progress may come before a reset that stands at its position.
+    /// The frame in progress may precede a reset that belongs before it.
     pub(crate) begun_before_reset: bool,
-    /// Resets that have to come, and those that came.
+    /// Resets that have to arrive, and those that arrived.
     pub(crate) resets: BTreeSet<u64>,
-    pub(crate) came_resets: BTreeSet<u64>,
-    /// One that has to come before everything else, after a late subscription.
+    pub(crate) received_resets: BTreeSet<u64>,
+    /// The reset of a late subscription. It has to arrive before everything else.
     pub(crate) late_reset: Option<u64>,
-    /// Where it went on behind a loss. Before its first byte that may be planned anew.
+    /// Ends of losses that the connection skipped. Another start before the first byte may remove their resets.
     pub(crate) skipped: BTreeSet<u64>,
-    /// Resets that came before the action that tells why.
+    /// Resets that arrived before the action that explains them.
     pub(crate) unexplained: BTreeSet<u64>,
     pub(crate) received: HashSet<usize>,
     pub(crate) has_unsubscribed: bool,
-    /// It left a channel while a frame was begun.
+    /// The connection left a channel with a frame in progress.
     pub(crate) has_left: bool,
-    /// A begun frame may be one that is owed no more.
+    /// The frame in progress may be one that the connection no longer has to receive.
     pub(crate) has_orphan: bool,
     pub(crate) newest_event: u64,
     pub(crate) newest_direct: u64,
@@ -112,35 +113,40 @@ pub(crate) struct Connection {
     pub(crate) partial: Vec<u8>,
 }
 
-/// A whole block that came, and what a browser makes of it.
+/// One complete block, and the message that a browser decodes from it.
 pub(crate) struct Block {
     pub(crate) bytes: Vec<u8>,
     pub(crate) message: Option<Message>,
 }
 
 impl Connection {
-    pub(crate) fn new(server: usize, id: ConnectionId, now: Instant, asked: Option<String>) -> Connection {
-        let decoder = Decoder::new().with_last_event_id(asked.as_deref().unwrap_or(""));
+    pub(crate) fn new(
+        server: usize,
+        id: ConnectionId,
+        now: Instant,
+        last_event_id: Option<String>,
+    ) -> Connection {
+        let decoder = Decoder::new().with_last_event_id(last_event_id.as_deref().unwrap_or(""));
         Connection {
             server,
             id,
             opened_at: now,
             taken_at: now,
-            asked,
-            asked_position: None,
+            last_event_id,
+            resume_position: None,
             announces: false,
             has_taken: false,
-            is_planned: false,
+            start_is_fixed: false,
             has_opened: false,
-            named_at: now,
+            reported_at: now,
             idle_since: now,
-            is_named: false,
+            is_reported: false,
             closing_since: None,
             end: None,
             may_close: false,
             must_close: false,
             ping: None,
-            begun_ping: None,
+            ping_at_begin: None,
             quiet_since: now,
             ping_since: now,
             is_first_ping: true,
@@ -148,17 +154,17 @@ impl Connection {
             on_max_lifetime: OnMaxLifetime::Close,
             has_new_timers: false,
             subscriptions: Vec::new(),
-            pending: Vec::new(),
-            owed: BTreeMap::new(),
+            to_subscribe: Vec::new(),
+            expected: BTreeMap::new(),
             missed: BTreeSet::new(),
             directs: VecDeque::new(),
-            opening: Opening::None,
-            plans: 0,
+            first_block: FirstBlock::None,
+            start_decisions: 0,
             announced: 0,
             first_head: 0,
             begun_before_reset: false,
             resets: BTreeSet::new(),
-            came_resets: BTreeSet::new(),
+            received_resets: BTreeSet::new(),
             late_reset: None,
             skipped: BTreeSet::new(),
             unexplained: BTreeSet::new(),
@@ -185,7 +191,7 @@ impl Connection {
         self.subscriptions.iter().any(|subscription| subscription.channel == channel)
     }
 
-    /// Takes bytes in and returns the blocks that they complete.
+    /// Adds bytes and returns the blocks that they complete.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut begin = 0;
@@ -195,29 +201,29 @@ impl Connection {
                 self.decoder.push(&bytes[begin..end]);
                 begin = end;
                 let message = self.decoder.next_message().map(|message| message.expect("a small event"));
-                assert!(self.decoder.next_message().is_none(), "one block is one event");
+                assert!(self.decoder.next_message().is_none(), "a block is one event");
                 blocks.push(Block { bytes: std::mem::take(&mut self.partial), message });
             }
         }
         self.decoder.push(&bytes[begin..]);
-        assert!(self.decoder.next_message().is_none(), "an event without its end");
+        assert!(self.decoder.next_message().is_none(), "an event without its blank line");
         blocks
     }
 
-    /// Whether it may take nothing new. One that lagged ends when the rest of its frame is out.
+    /// Returns whether the connection may refuse new frames. A lagged connection ends after its frame in progress.
     pub(crate) fn may_be_closing(&self) -> bool {
         self.closing_since.is_some() || self.may_close || !self.partial.is_empty()
     }
 
-    /// Since when something is due, if anything is; what was lost counts too, or not.
-    pub(crate) fn due_since(&self, with_lost: bool) -> Option<Instant> {
-        let owed = self.owed.values().filter(|owed| with_lost || !owed.is_optional);
-        let mut since: Vec<Instant> = owed.map(|owed| owed.at).collect();
+    /// Returns the instant since which frames are pending. Lost events count only if `with_lost` is set.
+    pub(crate) fn pending_since(&self, with_lost: bool) -> Option<Instant> {
+        let events = self.expected.values().filter(|event| with_lost || !event.is_optional);
+        let mut since: Vec<Instant> = events.map(|event| event.at).collect();
         since.extend(self.directs.iter().map(|direct| direct.at));
         if !self.partial.is_empty() {
             since.push(self.taken_at);
         }
-        if !self.has_taken && self.opening != Opening::None {
+        if !self.has_taken && self.first_block != FirstBlock::None {
             since.push(self.opened_at);
         }
         if with_lost && (!self.resets.is_empty() || self.late_reset.is_some()) {

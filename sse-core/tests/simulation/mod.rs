@@ -1,6 +1,6 @@
-//! `world.rs` and `channels.rs` are the steps, `driver.rs` and `window.rs` how bytes move, `publish.rs` how events come
-//! in; `server.rs`, `connection.rs`, `subscriptions.rs` and `client.rs` are what the model knows; `check.rs` compares it
-//! with the hub.
+//! `world.rs` and `channels.rs` are the steps, `driver.rs` and `window.rs` move bytes, `publish.rs` publishes events.
+//! `server.rs`, `connection.rs`, `subscriptions.rs` and `client.rs` are the model, and `check.rs` compares it with
+//! the hub.
 
 pub(crate) mod channels;
 pub(crate) mod check;

@@ -1,20 +1,20 @@
-//! How events come in.
+//! Publication of events.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use sse_core::{ChannelId, ConnectionId, Event, Frame, Position, PublishOptions, Published};
 
-use super::connection::Owed;
+use super::connection::ExpectedEvent;
 use super::server::{Entry, Truth};
 use super::world::{CLIENTS, PositionSource, World};
 
-/// One event that all servers are fed.
-pub(crate) struct Fed {
+/// One event that all servers receive.
+pub(crate) struct FeedEvent {
     pub(crate) position: u64,
     pub(crate) frame: Frame,
     pub(crate) names: Vec<usize>,
-    /// It may come for one channel after the other.
+    /// The event may be published to one channel after the other.
     pub(crate) may_be_split: bool,
     pub(crate) number: usize,
 }
@@ -28,7 +28,7 @@ impl World {
         };
         for _ in 0..times {
             match self.positions {
-                PositionSource::Local => self.publish_own(),
+                PositionSource::Local => self.publish_local(),
                 PositionSource::External => {
                     if self.random.chance(40) {
                         self.publish_to_feed();
@@ -49,7 +49,7 @@ impl World {
         names
     }
 
-    /// A new event: its data says which.
+    /// Creates an event whose data contains its number.
     fn event(&mut self) -> Event<'static> {
         let number = self.truth.len();
         let size = match self.random.below(100) {
@@ -79,7 +79,7 @@ impl World {
         event
     }
 
-    fn publish_own(&mut self) {
+    fn publish_local(&mut self) {
         let names = self.names();
         let channels: Vec<ChannelId> = names.iter().map(|name| self.channel(0, *name)).collect();
         let event = self.event();
@@ -100,7 +100,7 @@ impl World {
         self.clients[client].connection.as_ref().map(|connection| connection.id)
     }
 
-    /// Writes down an event as it was published for the first time.
+    /// Records an event at its first publication.
     fn record(&mut self, names: &[usize], server: usize, published: &Published) -> usize {
         let number = self.truth.len();
         let mut decoder = sse_core::Decoder::new();
@@ -119,13 +119,13 @@ impl World {
     }
 
     fn publish_to_feed(&mut self) {
-        let position = self.feed.last().map_or(0, |fed| fed.position) + 1 + self.random.below(2) as u64;
+        let position = self.feed.last().map_or(0, |event| event.position) + 1 + self.random.below(2) as u64;
         let names = self.names();
         let event = self.event();
         let frame = event.encode().expect("a valid event");
         let may_be_split = frame.id().is_some() || frame.is_live_only();
         let number = self.truth.len();
-        // What it becomes is known when the first server has it.
+        // The id and the content are known once the first server has published the event.
         self.truth.push(Truth {
             epoch: 0,
             position,
@@ -135,26 +135,27 @@ impl World {
             data: String::new(),
             is_replayable: frame.id().is_some() && !frame.is_live_only(),
         });
-        self.feed.push(Fed { position, frame, names, may_be_split, number });
+        self.feed.push(FeedEvent { position, frame, names, may_be_split, number });
     }
 
-    /// Feeds a server what is next for it; sometimes something that it has.
+    /// Publishes the next event of the feed to a server, and sometimes an earlier one again.
     pub(crate) fn feed(&mut self, server: usize) {
         if self.random.chance(5) {
-            self.feed_again(server);
+            self.feed_duplicate(server);
         }
-        if self.servers[server].rest.is_empty() {
-            let Some(next) = self.feed.get(self.servers[server].fed) else { return };
-            self.servers[server].rest = next.names.iter().copied().collect();
+        if self.servers[server].next_channels.is_empty() {
+            let Some(next) = self.feed.get(self.servers[server].feed_index) else { return };
+            self.servers[server].next_channels = next.names.iter().copied().collect();
         }
-        let next = &self.feed[self.servers[server].fed];
+        let next = &self.feed[self.servers[server].feed_index];
         let (position, frame, number) = (next.position, next.frame.clone(), next.number);
         let is_split = next.may_be_split && self.random.chance(50);
-        let rest = &mut self.servers[server].rest;
-        let is_first = rest.len() == next.names.len();
-        let names: Vec<usize> = if is_split { rest.drain(..1).collect() } else { rest.drain(..).collect() };
-        if rest.is_empty() {
-            self.servers[server].fed += 1;
+        let next_channels = &mut self.servers[server].next_channels;
+        let is_first = next_channels.len() == next.names.len();
+        let names: Vec<usize> =
+            if is_split { next_channels.drain(..1).collect() } else { next_channels.drain(..).collect() };
+        if next_channels.is_empty() {
+            self.servers[server].feed_index += 1;
         }
         let channels: Vec<ChannelId> = names.iter().map(|name| self.channel(server, *name)).collect();
         let now = self.clock();
@@ -168,18 +169,18 @@ impl World {
         truth.id = published.frame.id().map(str::to_owned);
         (truth.event, truth.data) = (message.event, message.data);
         truth.is_replayable = truth.id.is_some() && !published.frame.is_live_only();
-        // In parts or whole, it is one event.
+        // The parts of a split event count as one.
         self.servers[server].published += u64::from(is_first);
         self.append(server, number, &names, &channels, &published, None);
     }
 
-    /// What comes late, or twice, is ignored (O4).
-    fn feed_again(&mut self, server: usize) {
-        let fed = self.servers[server].fed;
-        if fed == 0 || !self.servers[server].rest.is_empty() {
+    /// Publishes an earlier event again, which the hub ignores (O4).
+    fn feed_duplicate(&mut self, server: usize) {
+        let feed_index = self.servers[server].feed_index;
+        if feed_index == 0 || !self.servers[server].next_channels.is_empty() {
             return;
         }
-        let old = &self.feed[self.random.below(fed)];
+        let old = &self.feed[self.random.below(feed_index)];
         let (position, frame, names) = (old.position, old.frame.clone(), old.names.clone());
         let known: VecDeque<ChannelId> = names
             .iter()
@@ -197,7 +198,7 @@ impl World {
         if channels.is_empty() {
             return;
         }
-        self.say(|_| format!("server {server} is fed {position} again"));
+        self.log(|_| format!("server {server} receives {position} again"));
         let hub = &mut self.servers[server].hub;
         let before = (hub.head(), hub.stats());
         let published =
@@ -208,7 +209,7 @@ impl World {
         self.servers[server].published += after.published - before.1.published;
     }
 
-    /// What the model makes of an event that a server took in.
+    /// Records the effect of a publication on channels and connections.
     fn append(
         &mut self,
         server: usize,
@@ -221,7 +222,7 @@ impl World {
         let position = published.position.get();
         self.blocks.insert(published.frame.as_bytes().to_vec(), number);
         let is_replayable = published.frame.id().is_some() && !published.frame.is_live_only();
-        self.say(|_| {
+        self.log(|_| {
             format!(
                 "server {server}: event {number} at {position} to {channels:?}, id {:?}, live only {}, without {except:?}",
                 published.frame.id(),
@@ -238,12 +239,12 @@ impl World {
         assert_eq!(published.subscriptions, members);
         for client in 0..CLIENTS {
             for (name, channel) in names.iter().zip(channels) {
-                self.owe(client, server, number, *name, *channel, except);
+                self.expect_event(client, server, number, *name, *channel, except);
             }
         }
     }
 
-    fn owe(
+    fn expect_event(
         &mut self,
         client: usize,
         server: usize,
@@ -253,8 +254,9 @@ impl World {
         except: Option<ConnectionId>,
     ) {
         let truth = &self.truth[number];
-        // For the channels that come later, it may have been passed: by an event of its position, or by a reset.
-        let is_rest = truth.names.first() != Some(&name);
+        // A connection may have passed the position before later parts arrive, by an event of that position or by a
+        // reset.
+        let is_later_part = truth.names.first() != Some(&name);
         let state = &mut self.clients[client];
         let Some(connection) = state.connection.as_mut().filter(|c| c.server == server) else { return };
         if except == Some(connection.id) {
@@ -264,8 +266,8 @@ impl World {
             return;
         }
         let Some(subscription) = connection.subscriptions.iter().find(|s| s.channel == channel) else {
-            let resumes = connection.asked.is_some() && !connection.is_planned;
-            let is_soon = connection.pending.contains(&name) && !self.settings.has_late_subscriptions;
+            let resumes = connection.last_event_id.is_some() && !connection.start_is_fixed;
+            let is_soon = connection.to_subscribe.contains(&name) && !self.settings.has_late_subscriptions;
             if !resumes || !is_soon {
                 state.excuse(number, name);
             }
@@ -276,15 +278,15 @@ impl World {
         {
             return;
         }
-        let owed = connection.owed.entry(truth.position).or_insert(Owed {
+        let event = connection.expected.entry(truth.position).or_insert(ExpectedEvent {
             number,
             at: self.now,
             is_replayable: truth.is_replayable,
             channels: Vec::new(),
-            is_optional: (self.positions == PositionSource::External && is_rest)
+            is_optional: (self.positions == PositionSource::External && is_later_part)
                 || connection.may_close
                 || connection.end.is_some(),
         });
-        owed.channels.push(channel);
+        event.channels.push(channel);
     }
 }

@@ -1,15 +1,15 @@
-//! One hub, and what the model knows of its channels.
+//! One hub, and the model of its channels.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use sse_core::{ChannelConfig, ChannelId, ChannelStats, ConnectionId, Hub, Instant, StartFrom};
 
-/// An event as it was published, whatever became of it.
+/// An event as it was published.
 pub(crate) struct Truth {
-    /// Which run of the server, and where in its order.
+    /// Run of the server, and position in that run.
     pub(crate) epoch: usize,
     pub(crate) position: u64,
-    /// The channels, by number of their name.
+    /// Channels of the event, as indices of their names.
     pub(crate) names: Vec<usize>,
     pub(crate) id: Option<String>,
     pub(crate) event: String,
@@ -21,10 +21,10 @@ pub(crate) struct Server {
     pub(crate) hub: Hub,
     pub(crate) epoch: usize,
     pub(crate) channels: BTreeMap<ChannelId, Channel>,
-    /// How many events it was fed, and which channels of the next are still to come.
-    pub(crate) fed: usize,
-    pub(crate) rest: VecDeque<usize>,
-    /// Live-only events that connections did not get.
+    /// Index of the next event in the feed, and the channels of that event that do not have it yet.
+    pub(crate) feed_index: usize,
+    pub(crate) next_channels: VecDeque<usize>,
+    /// Number of live-only events that connections missed.
     pub(crate) missed_live_only: u64,
     pub(crate) published: u64,
     pub(crate) bytes: u64,
@@ -32,13 +32,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(hub: Hub, epoch: usize, fed: usize) -> Server {
+    pub(crate) fn new(hub: Hub, epoch: usize, feed_index: usize) -> Server {
         Server {
             hub,
             epoch,
             channels: BTreeMap::new(),
-            fed,
-            rest: VecDeque::new(),
+            feed_index,
+            next_channels: VecDeque::new(),
             missed_live_only: 0,
             published: 0,
             bytes: 0,
@@ -50,7 +50,7 @@ impl Server {
         self.hub.head().get()
     }
 
-    /// A channel that is there, its floor, and how many events it keeps.
+    /// Returns a channel that still exists, with its floor and the kept events.
     pub(crate) fn channel(&self, id: ChannelId) -> Option<(&Channel, u64, Vec<&Entry>)> {
         let stats = self.hub.channel_stats(id)?;
         let channel = self.channels.get(&id)?;
@@ -83,8 +83,8 @@ impl Channel {
         self.log.last().map_or(0, |entry| entry.position)
     }
 
-    /// The events that can be replayed. In a fed hub that may be one more than those above the floor: that of the
-    /// position at which the hub stood when the channel was opened.
+    /// Returns the events that can be replayed. In a hub with external positions, an event at the head of the opening
+    /// is kept although it is not above the floor.
     pub(crate) fn kept(&self, stats: &ChannelStats) -> Vec<&Entry> {
         let floor = stats.floor.get();
         let above = self.log.iter().filter(|entry| entry.is_replayable && entry.position > floor).count();
@@ -92,8 +92,7 @@ impl Channel {
         self.log.iter().filter(|entry| entry.is_replayable && entry.position >= first).collect()
     }
 
-    /// After which position a new connection has events replayed (H8), given the floor and what is kept of the time
-    /// before it.
+    /// Returns the position after which a new connection receives replayed events (H8).
     pub(crate) fn start(&self, floor: u64, kept: &[&Entry], live_index: usize) -> Option<u64> {
         let newest = self.log[..live_index].last().map_or(0, |entry| entry.position);
         let kept: Vec<_> = kept.iter().filter(|entry| entry.position <= newest).collect();

@@ -9,14 +9,14 @@ use sse_core::{
 
 use super::random::Random;
 
-/// What holds for all of one run.
+/// Settings that hold for one run.
 pub(crate) struct Settings {
     pub(crate) channels: usize,
     pub(crate) stall: Option<Duration>,
-    /// Subscriptions may be made when the first bytes were taken already.
+    /// Subscriptions may be made after the first byte was taken.
     pub(crate) has_late_subscriptions: bool,
     pub(crate) has_app_ids: bool,
-    /// Ids are used again, so that clients are promised nothing across connections (H1).
+    /// Ids are used again, so nothing can be promised to clients across connections (H1).
     pub(crate) reuses_ids: bool,
     pub(crate) has_large_events: bool,
     pub(crate) announces: bool,

@@ -1,4 +1,4 @@
-//! How a window is looked at, and what blocks of the hub's own are.
+//! Reading windows, and recognizing the blocks of the hub.
 
 use std::io::IoSlice;
 
@@ -8,8 +8,8 @@ use sse_core::{Event, Transmit};
 use super::connection::Block;
 use super::world::epoch_name;
 
-/// The bytes of a window, after all ways to look at it agreed.
-pub(crate) fn examine(window: &Transmit<'_>) -> Vec<u8> {
+/// Returns the bytes of a window, after checking that all methods of reading it agree.
+pub(crate) fn read_window(window: &Transmit<'_>) -> Vec<u8> {
     let remaining = window.remaining();
     let mut slices = vec![IoSlice::new(&[]); Transmit::MAX_FRAMES + 1];
     let filled = window.chunks_vectored(&mut slices);
@@ -24,10 +24,10 @@ pub(crate) fn examine(window: &Transmit<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Takes so many bytes, in one piece or chunk by chunk.
-pub(crate) fn take_part(window: &mut Transmit<'_>, count: usize, taken: &mut Vec<u8>) {
+/// Takes `count` bytes, in one piece or chunk by chunk.
+pub(crate) fn take_bytes(window: &mut Transmit<'_>, count: usize, taken: &mut Vec<u8>) {
     if count.is_multiple_of(2) {
-        taken.extend(examine(window).into_iter().take(count));
+        taken.extend(read_window(window).into_iter().take(count));
         return window.advance(count);
     }
     while taken.len() < count {
@@ -35,18 +35,18 @@ pub(crate) fn take_part(window: &mut Transmit<'_>, count: usize, taken: &mut Vec
         assert!(part > 0, "a chunk while bytes remain");
         taken.extend_from_slice(&window.chunk()[..part]);
         window.advance(part);
-        examine(window);
+        read_window(window);
     }
 }
 
-/// The position that a block announces, which is nothing but an id.
+/// Returns the position that a block announces. Such a block has nothing but an id.
 pub(crate) fn position_block(epoch: usize, block: &Block) -> Option<u64> {
     let position = std::str::from_utf8(&block.bytes).ok()?;
     let id = position.strip_prefix("id: ")?.strip_suffix("\n\n")?;
     id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()
 }
 
-/// The position that a reset carries.
+/// Returns the position in a reset.
 pub(crate) fn reset_block(epoch: usize, block: &Block) -> Option<u64> {
     let message = block.message.as_ref().filter(|message| message.event == "reset")?;
     let position = message.id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The world and its random steps.
+//! The simulated world and its random steps.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sse_core::{
 };
 
 use super::client::Client;
-use super::connection::{Connection, Direct, Opening};
+use super::connection::{Connection, Direct, FirstBlock};
 use super::random::Random;
 use super::server::{Server, Truth};
 use super::settings::{self, Settings};
@@ -32,15 +32,15 @@ pub(crate) struct World {
     pub(crate) servers: Vec<Server>,
     pub(crate) clients: Vec<Client>,
     pub(crate) truth: Vec<Truth>,
-    /// Which event a block is.
+    /// The event number of each block.
     pub(crate) blocks: HashMap<Vec<u8>, usize>,
-    /// What fed servers are fed.
-    pub(crate) feed: Vec<super::publish::Fed>,
+    /// Events for all servers with external positions.
+    pub(crate) feed: Vec<super::publish::FeedEvent>,
     pub(crate) configs: Vec<sse_core::ChannelConfig>,
     sent: usize,
     is_verbose: bool,
-    /// Nothing new is published.
-    pub(crate) is_settling: bool,
+    /// Publishing has ended.
+    pub(crate) is_quiescing: bool,
 }
 
 impl World {
@@ -71,7 +71,7 @@ impl World {
             configs,
             sent: 0,
             is_verbose,
-            is_settling: false,
+            is_quiescing: false,
         };
         let servers = if positions == PositionSource::Local { 1 } else { 2 };
         for _ in 0..servers {
@@ -83,7 +83,7 @@ impl World {
 
     pub(crate) fn run(mut self) {
         for step in 0..STEPS {
-            self.say(|_| format!("step {step}"));
+            self.log(|_| format!("step {step}"));
             self.step();
             self.check_always();
             if self.random.chance(30) {
@@ -91,20 +91,21 @@ impl World {
                 self.check_drained();
             }
         }
-        self.settle();
+        self.reach_quiescence();
         for client in &self.clients {
             client.check(&self.truth, self.settings.reuses_ids);
         }
         self.tear_down();
     }
 
-    pub(crate) fn say(&self, what: impl FnOnce(&World) -> String) {
+    pub(crate) fn log(&self, what: impl FnOnce(&World) -> String) {
         if self.is_verbose {
             eprintln!("{:>9} ms  {}", self.now.as_nanos() / 1_000_000, what(self));
         }
     }
 
-    /// Now, or sometimes an earlier instant, which the hub takes as the latest it has seen (D5).
+    /// Returns the current instant, or sometimes an earlier one, which the hub treats as the latest instant seen
+    /// (D5).
     pub(crate) fn clock(&mut self) -> Instant {
         if self.random.chance(3) {
             return Instant::from_nanos(self.now.as_nanos() / 2);
@@ -126,7 +127,7 @@ impl World {
             limits: self.settings.limits(),
         })
         .expect("a valid configuration");
-        // From here on it has seen what time it is.
+        // The hub has to know the current instant before the first step.
         hub.handle_timeout(self.now);
         hub
     }
@@ -137,30 +138,30 @@ impl World {
             0..26 => self.publish(),
             26..50 => self.take(client),
             50..60 => self.poll(),
-            60..70 => self.come_back(client),
-            70..76 => self.go_away(client),
+            60..70 => self.reconnect(client),
+            70..76 => self.disconnect(client),
             76..79 => self.close(client),
             79..82 => self.close_channel(),
             82..84 => self.unsubscribe(client),
             84..89 => self.send(client),
-            89..91 => self.look_again(client),
-            91..95 => self.pass_a_little(),
-            95..98 => self.jump(),
+            89..91 => self.check_empty_window(client),
+            91..95 => self.advance_a_little(),
+            95..98 => self.jump_to_deadline(),
             98 => self.set_timers(client),
-            _ => self.restart_perhaps(),
+            _ => self.maybe_restart(),
         }
-        self.subscribe_pending(client);
+        self.maybe_subscribe(client);
     }
 
-    /// Opens a connection for a client that has none, when it is time for that.
-    pub(crate) fn come_back(&mut self, client: usize) {
+    /// Opens a connection for a client without one, if its reconnection time has come.
+    pub(crate) fn reconnect(&mut self, client: usize) {
         if self.clients[client].connection.is_some() || self.clients[client].reconnects_at > self.now {
             return;
         }
         let server = self.random.below(self.servers.len());
-        let asked = Some(self.clients[client].last_id.clone()).filter(|id| !id.is_empty());
+        let last_event_id = Some(self.clients[client].last_id.clone()).filter(|id| !id.is_empty());
         let config = ConnectionConfig {
-            last_event_id: asked.as_deref().and_then(|id| LastEventId::new(id.as_bytes())),
+            last_event_id: last_event_id.as_deref().and_then(|id| LastEventId::new(id.as_bytes())),
             ping: self.random.pick(&[None, Some(Duration::from_secs(1)), Some(Duration::from_secs(50))]),
             max_lifetime: self.random.pick(&[None, None, None, Some(Duration::from_secs(5))]),
             on_max_lifetime: self.random.pick(&[OnMaxLifetime::Close, OnMaxLifetime::Report]),
@@ -170,25 +171,28 @@ impl World {
         let now = self.clock();
         let hub = &mut self.servers[server].hub;
         let id = hub.connect(now, config.clone()).expect("no limit");
-        let mut connection = Connection::new(server, id, self.now, asked);
-        connection.asked_position = connection.asked.as_deref().and_then(|id| self.own_id(server, id));
+        let mut connection = Connection::new(server, id, self.now, last_event_id);
+        connection.resume_position =
+            connection.last_event_id.as_deref().and_then(|id| self.position_in(server, id));
         connection.announces = config.announce_position;
         connection.ping = config.ping;
         connection.expires = config.max_lifetime.and_then(|life| self.now.checked_add(life));
         connection.on_max_lifetime = config.on_max_lifetime;
-        if connection.asked.is_none() && connection.announces {
-            connection.opening = Opening::Announce;
+        if connection.last_event_id.is_none() && connection.announces {
+            connection.first_block = FirstBlock::Announce;
         }
-        connection.pending = self.clients[client].follows.clone();
-        self.say(|_| format!("client {client} connects to {server} as {id}, last id {:?}", connection.asked));
+        connection.to_subscribe = self.clients[client].follows.clone();
+        self.log(|_| {
+            format!("client {client} connects to {server} as {id}, last id {:?}", connection.last_event_id)
+        });
         self.clients[client].connection = Some(connection);
         while self.random.chance(85) || !self.settings.has_late_subscriptions && self.random.chance(85) {
             self.subscribe_next(client);
         }
         if !self.settings.has_late_subscriptions {
-            // Events may come in between, bytes may not be taken.
-            while self.has_pending(client) {
-                if !self.is_settling && self.random.chance(20) {
+            // Events may be published in between. No byte may be taken.
+            while self.has_subscriptions_left(client) {
+                if !self.is_quiescing && self.random.chance(20) {
                     self.publish();
                 }
                 self.subscribe_next(client);
@@ -196,46 +200,46 @@ impl World {
         }
     }
 
-    pub(crate) fn has_pending(&self, client: usize) -> bool {
+    pub(crate) fn has_subscriptions_left(&self, client: usize) -> bool {
         let connection = self.clients[client].connection.as_ref();
-        self.open_connection(client).is_some() && connection.is_some_and(|c| !c.pending.is_empty())
+        self.open_connection(client).is_some() && connection.is_some_and(|c| !c.to_subscribe.is_empty())
     }
 
-    fn subscribe_pending(&mut self, client: usize) {
+    fn maybe_subscribe(&mut self, client: usize) {
         if self.random.chance(30) {
             self.subscribe_next(client);
         }
     }
 
-    /// The position that an id of the hub's own form stands for (H4).
-    fn own_id(&self, server: usize, id: &str) -> Option<u64> {
+    /// Returns the position of an id in the form of the hub (H4).
+    fn position_in(&self, server: usize, id: &str) -> Option<u64> {
         let server = &self.servers[server];
         let position: u64 = id.strip_prefix(&epoch_name(server.epoch))?.strip_prefix('-')?.parse().ok()?;
         (self.positions == PositionSource::External || position <= server.head()).then_some(position)
     }
 
-    /// The connection of a client, if it has one and the hub has not ended it.
+    /// Returns the connection of a client, if it is open in the hub.
     pub(crate) fn open_connection(&self, client: usize) -> Option<(usize, ConnectionId)> {
         let connection = self.clients[client].connection.as_ref()?;
         let hub = &self.servers[connection.server].hub;
         hub.connection_origin(connection.id).map(|_| (connection.server, connection.id))
     }
 
-    /// The peer goes without a word.
-    pub(crate) fn go_away(&mut self, client: usize) {
+    /// Disconnects a client without notice.
+    pub(crate) fn disconnect(&mut self, client: usize) {
         let Some((server, id)) = self.open_connection(client) else { return };
-        self.say(|_| format!("client {client} goes away"));
+        self.log(|_| format!("client {client} disconnects"));
         let now = self.clock();
         assert!(self.servers[server].hub.disconnect(now, id), "{id} is open");
-        self.connection_is_gone(client);
+        self.record_disconnect(client);
     }
 
-    /// The transport of a client's connection has ended.
-    pub(crate) fn connection_is_gone(&mut self, client: usize) -> Connection {
+    /// Records the end of a connection.
+    pub(crate) fn record_disconnect(&mut self, client: usize) -> Connection {
         let state = &mut self.clients[client];
         let connection = state.connection.take().expect("a connection");
         state.last_id = connection.last_id().to_owned();
-        // It may come back with an id that passed what it was not subscribed to.
+        // The id of the client may have passed events of channels that it did not follow.
         let server = &self.servers[connection.server];
         for name in state.follows.clone() {
             let is_followed = connection.subscriptions.iter().any(|subscription| subscription.name == name);
@@ -253,7 +257,7 @@ impl World {
         let connection = self.clients[client].connection.as_mut().expect("open");
         connection.closing_since = connection.closing_since.or(Some(self.now));
         connection.end = connection.end.or(Some(self.servers[server].head()));
-        self.say(|_| format!("the server closes {id}"));
+        self.log(|_| format!("the server closes {id}"));
         let now = self.clock();
         assert!(self.servers[server].hub.close_connection(now, id));
     }
@@ -263,12 +267,12 @@ impl World {
         let connection = self.clients[client].connection.as_ref().expect("open");
         let Some(subscription) = connection.subscriptions.first() else { return };
         let (channel, name) = (subscription.channel, subscription.name);
-        self.say(|_| format!("{id} unsubscribes from {} ({channel})", NAMES[name]));
+        self.log(|_| format!("{id} unsubscribes from {} ({channel})", NAMES[name]));
         let now = self.clock();
         if self.servers[server].hub.unsubscribe(now, channel, id) {
-            return self.forget_subscription(client, channel);
+            return self.remove_subscription(client, channel);
         }
-        // It had nothing more for the connection, and one of the two was closed.
+        // The subscription had nothing left to deliver, and its channel or the connection was closed.
         let is_closed = self.servers[server].hub.channel_name(channel).is_none();
         let connection = self.clients[client].connection.as_mut().expect("open");
         assert!(is_closed || connection.may_be_closing());
@@ -288,7 +292,7 @@ impl World {
         let connection = self.clients[client].connection.as_mut().expect("open");
         match server.hub.send(self.now, id, &frame) {
             Ok(()) => {
-                assert!(connection.closing_since.is_none(), "a closing connection takes no more");
+                assert!(connection.closing_since.is_none(), "a closing connection accepts no direct send");
                 connection.directs.push_back(Direct { frame, head: server.head(), at: self.now });
             }
             Err(SendError::Closing(_)) => {
@@ -297,11 +301,11 @@ impl World {
             Err(SendError::Full { waiting, limit }) => assert!(waiting + frame.len() > limit),
             Err(error) => panic!("{error}"),
         }
-        self.say(|_| format!("a direct frame to {id}"));
+        self.log(|_| format!("a direct frame to {id}"));
     }
 
-    /// Time that is too short for most deadlines.
-    fn pass_a_little(&mut self) {
+    /// Advances time by less than most deadlines.
+    fn advance_a_little(&mut self) {
         let millis = self.random.below(200) as u64;
         self.now = self.now.saturating_add(Duration::from_millis(millis));
         for server in &mut self.servers {
@@ -309,8 +313,8 @@ impl World {
         }
     }
 
-    /// Exactly to what is next, or somewhere before or behind it.
-    pub(crate) fn jump(&mut self) {
+    /// Advances time to the next deadline, or before or beyond it.
+    pub(crate) fn jump_to_deadline(&mut self) {
         self.drain_all();
         self.check_drained();
         let deadlines = self.servers.iter().filter_map(|server| server.hub.poll_timeout());
@@ -322,7 +326,7 @@ impl World {
             7..9 => self.now.saturating_add(span / 2),
             _ => next.saturating_add(Duration::from_millis(self.random.below(60_000) as u64)),
         };
-        self.say(|_| "time jumps".to_owned());
+        self.log(|_| "time jumps".to_owned());
         self.drain_all();
         self.check_drained();
     }
@@ -341,8 +345,8 @@ impl World {
         connection.has_new_timers = true;
     }
 
-    /// A server ends without a word and a new one takes its place.
-    fn restart_perhaps(&mut self) {
+    /// Replaces a server without notice by a new one.
+    fn maybe_restart(&mut self) {
         if self.random.chance(50) {
             return;
         }
@@ -350,15 +354,15 @@ impl World {
         for client in 0..CLIENTS {
             if self.clients[client].connection.as_ref().is_some_and(|connection| connection.server == server)
             {
-                self.connection_is_gone(client);
+                self.record_disconnect(client);
             }
         }
         let old = &self.servers[server];
         let is_new_run = self.positions == PositionSource::Local && self.random.chance(70);
         let (epoch, after) = if is_new_run { (old.epoch + 1, 0) } else { (old.epoch, old.head()) };
-        let fed = old.fed + usize::from(!old.rest.is_empty());
-        self.say(|_| format!("server {server} restarts as {epoch} after {after}"));
-        self.servers[server] = Server::new(self.hub(epoch, after), epoch, fed);
+        let feed_index = old.feed_index + usize::from(!old.next_channels.is_empty());
+        self.log(|_| format!("server {server} restarts as {epoch} after {after}"));
+        self.servers[server] = Server::new(self.hub(epoch, after), epoch, feed_index);
     }
 
     pub(crate) fn client_of(&self, server: usize, id: ConnectionId) -> Option<usize> {
