@@ -275,7 +275,7 @@ pub struct ConnectionConfig {
     /// Whether a connection without a last event id starts with the block `id: <epoch>-<position>`, so that it
     /// resumes also when it left before its first event (H3).
     pub announce_position: bool,
-    /// How many bytes of direct sends may wait for this connection (S2). 1 MiB.
+    /// How many bytes of direct sends may wait for this connection (S2). 1 MiB; more than 4 GiB counts as 4 GiB.
     pub direct_bytes: usize,
 }
 

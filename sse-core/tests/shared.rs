@@ -145,7 +145,7 @@ fn s2_what_cannot_be_sent_is_an_error_that_says_so() {
     );
     sender.try_send(&Event::new().data("12345678901234567890")).unwrap();
     let full = sender.try_send(&Event::new().data("12345678901234567890"));
-    assert_eq!(full, Err(ConnectionSendError::Send(SendError::Full { waiting: 28, limit: 40 })));
+    assert_eq!(full, Err(ConnectionSendError::Send(SendError::Full { queued: 28, limit: 40 })));
     drop(handle);
     let gone = handle_after.try_send(&Event::new().data("x"));
     assert!(matches!(gone, Err(ConnectionSendError::Send(SendError::UnknownConnection(_)))), "{gone:?}");

@@ -261,9 +261,9 @@ fn s2_direct_sends_are_bounded_by_bytes_and_say_so() {
     assert_eq!(frame.len(), 13);
     w.send(c, "12345");
     w.send(c, "12345");
-    let full = SendError::Full { waiting: 26, limit: 30 };
+    let full = SendError::Full { queued: 26, limit: 30 };
     assert_eq!(w.hub.send(w.now, c, &frame), Err(full));
-    assert_eq!(full.to_string(), "26 bytes wait for the connection already, the limit is 30");
+    assert_eq!(full.to_string(), "26 bytes are pending for the connection, the limit is 30");
     assert_eq!(w.take(c), "data: 12345\n\n".repeat(2), "nothing more, nothing less");
     assert!(w.hub.send(w.now, c, &frame).is_ok());
 }
@@ -286,7 +286,7 @@ fn s2_each_direct_frame_that_is_taken_makes_room_for_another() {
     w.send(c, "67890");
     assert_eq!(w.take_frame(c), "data: 12345\n\n");
     w.send(c, "abcde");
-    let full = SendError::Full { waiting: 26, limit: 26 };
+    let full = SendError::Full { queued: 26, limit: 26 };
     assert_eq!(w.hub.send(w.now, c, &data_frame("")), Err(full));
     assert_eq!(w.data(c), ["67890", "abcde"]);
 }

@@ -19,16 +19,16 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     hub.subscribe(at(1_000), news, id).unwrap();
 
     let stats = hub.connection_stats(at(3_000), id).unwrap();
-    assert_eq!((stats.age, stats.taken_at), (Duration::from_secs(2), at(1_000)));
+    assert_eq!((stats.age, stats.last_taken_at), (Duration::from_secs(2), at(1_000)));
     assert_eq!((stats.pending_bytes, stats.pending_frames, stats.behind), (0, 0, 0));
-    assert_eq!((stats.waiting_since, stats.is_closing), (None, false));
-    assert_eq!(stats.follows, [news]);
+    assert_eq!((stats.stalled_since, stats.is_closing), (None, false));
+    assert_eq!(stats.channels, [news]);
 
     let but_it = PublishOptions { except: Some(id) };
     hub.publish_to(at(3_000), &[news], &Event::new().data("for all others"), but_it).unwrap();
     let stats = hub.connection_stats(at(3_000), id).unwrap();
     assert_eq!(
-        (stats.pending_frames, stats.behind, stats.waiting_since),
+        (stats.pending_frames, stats.behind, stats.stalled_since),
         (0, 0, None),
         "nothing of it is for this one"
     );
@@ -46,14 +46,14 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     let last = hub.publish(at(6_000), news, &Event::new().data("2")).unwrap().frame;
     let stats = hub.connection_stats(at(6_000), id).unwrap();
     assert_eq!((stats.pending_bytes, stats.pending_frames), (first.len() + last.len(), 2));
-    assert_eq!((stats.behind, stats.waiting_since), (5, Some(at(4_000))));
+    assert_eq!((stats.behind, stats.stalled_since), (5, Some(at(4_000))));
 
     let mut window = hub.transmit(at(7_000), id);
     window.advance(first.len() + 1);
     drop(window);
     let stats = hub.connection_stats(at(7_000), id).unwrap();
     assert_eq!((stats.pending_bytes, stats.pending_frames), (last.len() - 1, 1), "the rest of a frame");
-    assert_eq!((stats.taken_at, stats.waiting_since), (at(7_000), Some(at(7_000))));
+    assert_eq!((stats.last_taken_at, stats.stalled_since), (at(7_000), Some(at(7_000))));
     hub.close_connection(at(7_000), id);
     assert!(hub.connection_stats(at(7_000), id).unwrap().is_closing);
     hub.disconnect(at(7_000), id);

@@ -44,7 +44,7 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        self.write_due(hub, now, scratch)
+        self.write_pending(hub, now, scratch)
     }
 
     fn take(&mut self, bytes: &[u8], hub: &mut Hub, now: Instant) -> io::Result<()> {
@@ -75,9 +75,9 @@ impl Client {
     }
 
     /// Writes what the hub has for it, as far as the socket takes it. The rest waits until it is writable.
-    pub(crate) fn write_due(&mut self, hub: &mut Hub, now: Instant, scratch: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_pending(&mut self, hub: &mut Hub, now: Instant, scratch: &mut Vec<u8>) -> io::Result<()> {
         let State::Follows(stream) = &mut self.state else { return Ok(()) };
-        stream.write_due(&mut self.socket, hub, now, scratch)
+        stream.write_pending(&mut self.socket, hub, now, scratch)
     }
 
     /// The hub ended it, and nothing is due any more.

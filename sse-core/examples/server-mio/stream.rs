@@ -1,99 +1,98 @@
-//! Events on a socket: each frame is a chunk of its own, and what is due together is one write.
+//! Events on a socket: the pending frames of a connection are claimed, framed as one chunk, and written in one call.
 
-use std::io::{self, IoSlice};
+use std::io;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use mio::net::TcpStream;
-use sse_core::{ConnectionId, Hub, Instant, Transmit};
+use sse_core::{Claim, ConnectionId, Hub, Instant, Transmit};
 
 use crate::chunk;
 
-/// How many frames go into one write at most.
-const FRAMES: usize = 32;
+/// The most bytes of frames in one write, unless a single frame is larger.
+const WRITE_BYTES: usize = 16 * 1024;
 
 pub(crate) struct Stream {
     pub(crate) connection: ConnectionId,
-    /// How many bytes the client sent although it follows.
+    /// The bytes that the client sent behind its request.
     pub(crate) unread: u32,
-    /// How much of a begun chunk is not out yet, framing and all. Its size was a promise.
-    left: u32,
+    /// A chunk that the socket took in part. Its size was sent, so the rest has to follow.
+    unfinished: Option<Unfinished>,
     is_chunked: bool,
+}
+
+struct Unfinished {
+    /// The claim of the frames in the chunk.
+    claim: Claim,
+    /// The rest of the chunk, with its framing.
+    rest: Bytes,
 }
 
 impl Stream {
     pub(crate) fn new(connection: ConnectionId, is_chunked: bool) -> Stream {
-        Stream { connection, unread: 0, left: 0, is_chunked }
+        Stream { connection, unread: 0, unfinished: None, is_chunked }
     }
 
-    /// Writes one window: the hub names the connection again when more is due, and others have their turn before.
-    pub(crate) fn write_due(
+    /// Writes what is pending, up to one window. When more is pending, the hub reports the connection again, behind the
+    /// others.
+    pub(crate) fn write_pending(
         &mut self,
         socket: &mut TcpStream,
         hub: &mut Hub,
         now: Instant,
         scratch: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let mut window = hub.transmit(now, self.connection);
-        while window.has_remaining() {
-            let len = self.load(&window, scratch);
-            let begun = if self.left > 0 { self.framed(&window) - self.left as usize } else { 0 };
-            let sent = begun + chunk::write(socket, &scratch[begun..])?;
-            if sent < scratch.len() {
-                // It is full. The reactor tells when there is room again.
-                let refused = if sent > begun { self.cut(&mut window, sent) } else { None };
-                drop(window);
-                refused.map(|bytes| hub.put_back(now, self.connection, bytes));
-                return Ok(());
+        if let Some(Unfinished { claim, rest }) = self.unfinished.take() {
+            self.write(socket, hub, now, claim, &rest)?;
+        }
+        let mut budget = Transmit::MAX_BYTES;
+        while self.unfinished.is_none() && budget > 0 {
+            scratch.clear();
+            let window = hub.transmit(now, self.connection);
+            if self.is_chunked {
+                chunk::begin(window.bytes_within(WRITE_BYTES), scratch);
             }
-            window.advance(len);
-            self.left = 0;
+            let Some(claim) = window.claim_into(WRITE_BYTES, scratch) else { return Ok(()) };
+            scratch.extend_from_slice(self.trailer());
+            budget = budget.saturating_sub(claim.len());
+            self.write(socket, hub, now, claim, scratch)?;
         }
         Ok(())
     }
 
-    /// Copies frames, framed: one write of a copy is cheaper than a vectored write. Says how long the frames are.
-    fn load(&self, window: &Transmit<'_>, scratch: &mut Vec<u8>) -> usize {
-        let mut frames = [IoSlice::new(window.chunk()); FRAMES];
-        // Mostly it is one, and no further look is needed.
-        let is_one = window.chunk().len() == window.remaining();
-        let count = if is_one { 1 } else { window.chunks_vectored(&mut frames) };
-        scratch.clear();
-        for frame in &frames[..count] {
-            if self.is_chunked {
-                chunk::put(frame, scratch);
-            } else {
-                scratch.extend_from_slice(frame);
-            }
+    /// Writes the rest of a chunk. The claim is confirmed when the socket took all of it.
+    fn write(
+        &mut self,
+        socket: &mut TcpStream,
+        hub: &mut Hub,
+        now: Instant,
+        claim: Claim,
+        rest: &[u8],
+    ) -> io::Result<()> {
+        let sent = chunk::write(socket, rest)?;
+        if sent == rest.len() {
+            hub.confirm(now, claim);
+            return Ok(());
         }
-        frames[..count].iter().map(|frame| frame.len()).sum()
+        // The socket is full, and the reactor reports when it has room again. The hub has to know that the peer took
+        // something: so the frames are put back, and claimed again.
+        let rest = Bytes::copy_from_slice(&rest[sent..]);
+        let frames = rest.len().saturating_sub(self.trailer().len()).min(claim.len());
+        let claim = if sent > 0 && frames > 0 {
+            hub.put_back(now, claim, rest.slice(rest.len() - self.trailer().len() - frames..).slice(..frames));
+            hub.transmit(now, self.connection).claim_frame().map(|(_, claim)| claim)
+        } else {
+            Some(claim)
+        };
+        self.unfinished = claim.map(|claim| Unfinished { claim, rest });
+        Ok(())
     }
 
-    /// How long the first frame is with its framing.
-    fn framed(&self, window: &Transmit<'_>) -> usize {
-        window.chunk().len() + if self.is_chunked { chunk::FRAMING } else { 0 }
+    fn trailer(&self) -> &'static [u8] {
+        if self.is_chunked { b"\r\n" } else { b"" }
     }
 
-    /// The socket took the first `sent` bytes of what was loaded. What it refused of a frame whose size is promised
-    /// has to come next, whatever becomes of the channel: it is put back, with its last byte where only the framing is
-    /// missing.
-    fn cut(&mut self, window: &mut Transmit<'_>, mut sent: usize) -> Option<Bytes> {
-        self.left = 0;
-        if !self.is_chunked {
-            window.advance(sent);
-            return None;
-        }
-        while sent >= self.framed(window) {
-            sent -= self.framed(window);
-            window.advance(window.chunk().len());
-        }
-        let frame = window.first_frame().filter(|_| sent > 0)?;
-        self.left = u32::try_from(self.framed(window) - sent).ok()?;
-        window.advance(frame.len() - 1);
-        Some(frame.slice(sent.saturating_sub(chunk::HEAD).min(frame.len() - 1)..))
-    }
-
-    /// What says that the stream is complete, unless it was cut in the middle or its end says so.
+    /// Returns the bytes that mark the end of the stream, unless a chunk was cut or the end of the connection is the mark.
     pub(crate) fn end_mark(&self) -> &'static [u8] {
-        if self.is_chunked && self.left == 0 { b"0\r\n\r\n" } else { b"" }
+        if self.is_chunked && self.unfinished.is_none() { b"0\r\n\r\n" } else { b"" }
     }
 }

@@ -29,7 +29,7 @@ impl Server {
                 Action::Transmit(connection) => {
                     let Some(slot) = self.slot_of(connection) else { continue };
                     let Some(client) = self.clients[slot].as_mut() else { continue };
-                    if client.write_due(&mut self.hub, now, &mut self.scratch).is_err() {
+                    if client.write_pending(&mut self.hub, now, &mut self.scratch).is_err() {
                         self.end(slot, now);
                     }
                 }

@@ -162,9 +162,8 @@ impl Hub {
         self.next_claim = number.next();
         let (id, connection) = self.connections.entry_mut(slot)?;
         connection.claim = Some(number);
-        if connection.notify != Notify::Reported {
-            connection.mark_reported(now);
-        }
+        let pending_since = connection.pending_since.filter(|_| connection.notify == Notify::Reported);
+        connection.mark_reported(pending_since.unwrap_or(now));
         Some(Claim::new(id, number, frames, bytes))
     }
 

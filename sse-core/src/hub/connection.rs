@@ -55,7 +55,8 @@ pub(crate) struct Connection {
     /// The id that the client gave to resume from.
     pub(crate) resume_request: Option<Box<ResumeRequest>>,
     pub(crate) announces_position: bool,
-    pub(crate) direct_limit: usize,
+    /// In bytes. Four bytes less than a `usize`: that pays for the claim.
+    direct_limit: u32,
     pub(crate) opened_at: Instant,
     /// The instant since which the reported bytes are pending; `None` when they were given up.
     pub(crate) pending_since: Option<Instant>,
@@ -126,7 +127,7 @@ impl Connection {
             own_frames: OwnFrames::default(),
             resume_request: resume_request.map(Box::new),
             announces_position: config.announce_position,
-            direct_limit: config.direct_bytes,
+            direct_limit: u32::try_from(config.direct_bytes).unwrap_or(u32::MAX),
             opened_at: now,
             pending_since: None,
             last_taken_at: now,
@@ -187,6 +188,11 @@ impl Connection {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Open
+    }
+
+    /// Returns the limit of the pending direct sends, in bytes (S2).
+    pub(crate) fn direct_limit(&self) -> usize {
+        usize::try_from(self.direct_limit).unwrap_or(usize::MAX)
     }
 
     /// Returns whether the connection still receives events of this position.

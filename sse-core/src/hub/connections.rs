@@ -148,13 +148,13 @@ impl Hub {
         if !state.is_open() {
             return Err(SendError::Closing(connection));
         }
-        let limit = limit.min(state.direct_limit);
+        let limit = limit.min(state.direct_limit());
         if frame.len() > limit {
             return Err(SendError::TooLarge { bytes: frame.len(), limit });
         }
         let (queued, frames) = state.own_frames.queued();
-        if queued.saturating_add(frame.len()) > state.direct_limit {
-            return Err(SendError::Full { queued, limit: state.direct_limit });
+        if queued.saturating_add(frame.len()) > state.direct_limit() {
+            return Err(SendError::Full { queued, limit: state.direct_limit() });
         }
         if frames >= Limits::MAX_DIRECT_FRAMES {
             return Err(SendError::TooManyFrames { limit: Limits::MAX_DIRECT_FRAMES });

@@ -83,6 +83,10 @@ impl Hub {
     /// item that is left (T3). That need not be the first one in order: a reset stands before the events that were there
     /// earlier.
     pub(super) fn restart_stall_clock(&mut self, slot: ConnectionSlot) {
+        if self.is_claimed(slot) {
+            // The claimed bytes come first, and their clock runs on.
+            return;
+        }
         let Some((id, connection)) = self.connections.entry(slot) else { return };
         let mut walk = Cursor::new(connection);
         let items = core::iter::from_fn(|| walk.next(id, connection, &self.channels));

@@ -86,9 +86,8 @@ impl Harness {
 
     /// Takes a part of a window and returns the number of bytes taken.
     fn window(&mut self, conn: usize, take: Take) -> usize {
-        self.claimed.remove(&conn);
         self.model.observe(self.clock);
-        if self.model.conns[conn].is_alive {
+        if self.model.can_transmit(conn) {
             self.model.resolve_losses(conn);
         }
         let expected = self.expected(conn);
@@ -105,7 +104,6 @@ impl Harness {
             Take::Bytes(count) | Take::Copied(count) => whole.len().min(count.into()),
             Take::Frame => window.chunk().len(),
             Take::Window | Take::All => whole.len(),
-            Take::AllButOne => whole.len().saturating_sub(1),
         };
         match take {
             Take::Copied(requested) => {
@@ -124,7 +122,7 @@ impl Harness {
         }
         assert_eq!(window.remaining(), whole.len() - count);
         drop(window);
-        if self.model.conns[conn].is_alive {
+        if self.model.can_transmit(conn) {
             self.model.take(conn, count);
             if count == whole.len() {
                 self.model.window_taken(conn);
@@ -133,33 +131,62 @@ impl Harness {
         count
     }
 
-    pub(crate) fn claim(&mut self, conn: usize) {
-        let received = self.model.conns[conn].received.len();
-        let bytes = self.window(conn, Take::AllButOne);
-        if bytes > 0 {
-            let mut claimed = self.model.conns[conn].received[received..].to_vec();
-            claimed.extend_from_slice(&self.model.conns[conn].in_progress);
-            self.claimed.insert(conn, claimed);
+    /// Claims whole frames of at most `most` bytes as a copy, or the first frame.
+    pub(crate) fn claim(&mut self, conn: usize, most: Option<u8>) {
+        self.model.observe(self.clock);
+        if self.model.can_transmit(conn) {
+            self.model.resolve_losses(conn);
+        }
+        let expected = self.expected(conn);
+        let window = self.hub.transmit(self.clock, self.model.conns[conn].id);
+        let (bytes, claim) = match most {
+            None => window.claim_frame().map(|(frame, claim)| (frame.to_vec(), claim)).unzip(),
+            Some(most) => {
+                let mut buffer = Vec::new();
+                let claim = window.claim_into(most.into(), &mut buffer);
+                (claim.is_some().then_some(buffer), claim)
+            }
+        };
+        let mut frames = expected.len().min(1);
+        let mut len = expected.first().map_or(0, Vec::len);
+        while let Some(most) = most
+            && let Some(next) = expected.get(frames)
+            && len + next.len() <= usize::from(most)
+        {
+            (frames, len) = (frames + 1, len + next.len());
+        }
+        let whole = expected.concat();
+        assert_eq!(bytes.as_deref().map(text), (frames > 0).then(|| text(&whole[..len])), "D9");
+        if let Some(claim) = claim {
+            assert_eq!(claim.len(), len);
+            self.model.claim(conn, frames);
+            self.claims.insert(conn, claim);
+        } else if self.model.can_transmit(conn) {
+            self.model.window_taken(conn);
         }
     }
 
-    /// Writes the claimed bytes except for the last `refused` of them, which go back to the hub.
+    /// Returns a claim. The last `refused` of the claimed bytes were not written.
     pub(crate) fn put_back(&mut self, conn: usize, refused: u8) {
-        let Some(claimed) = self.claimed.remove(&conn) else { return };
-        let rest = claimed[claimed.len().saturating_sub(refused.into())..].to_vec();
-        if rest.is_empty() {
-            self.window(conn, Take::Bytes(1));
-            return;
-        }
+        let Some(claim) = self.claims.remove(&conn) else { return };
         self.model.observe(self.clock);
-        let is_back = self.hub.put_back(self.clock, self.id(conn), rest.clone().into());
-        assert_eq!(is_back, self.model.put_back(conn, rest), "S3");
+        let rest = self.model.claimed_tail(conn, refused.into());
+        assert_eq!(self.hub.completes(&claim), self.model.completes(conn));
+        let is_current = if rest.is_empty() {
+            self.hub.confirm(self.clock, claim)
+        } else {
+            self.hub.put_back(self.clock, claim, rest.clone().into())
+        };
+        assert_eq!(is_current, self.model.put_back(conn, rest), "D9");
     }
 
     /// Returns the frames that the window should have: as many as fit, and at least one.
     fn expected(&self, conn: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut bytes = 0;
+        if !self.model.can_transmit(conn) {
+            return frames;
+        }
         for item in self.model.pending(conn).into_iter().take(Transmit::MAX_FRAMES) {
             bytes += item.wire.len();
             if bytes > Transmit::MAX_BYTES && !frames.is_empty() {

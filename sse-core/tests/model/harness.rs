@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
-    Action, ChannelId, CloseReason, ConnectError, ConnectionId, Event, Frame, Hub, Instant, OpenError,
+    Action, ChannelId, Claim, CloseReason, ConnectError, ConnectionId, Event, Frame, Hub, Instant, OpenError,
     Position, PublishOptions,
 };
 
@@ -20,8 +20,8 @@ pub(crate) struct Harness {
     pub(crate) model: Model,
     /// The instant passed to calls. It may be earlier than the latest instant that the hub has seen.
     pub(crate) clock: Instant,
-    /// All bytes of the windows that are being written. The hub still holds the last byte of each.
-    pub(crate) claimed: HashMap<usize, Vec<u8>>,
+    /// The claims of the connections whose bytes are being written.
+    pub(crate) claims: HashMap<usize, Claim>,
 }
 
 impl Harness {
@@ -43,7 +43,7 @@ impl Harness {
             actions: Vec::new(),
             counters: Default::default(),
         };
-        Harness { hub, model, clock: Instant::ORIGIN, claimed: HashMap::new() }
+        Harness { hub, model, clock: Instant::ORIGIN, claims: HashMap::new() }
     }
 
     pub(crate) fn step(&mut self, op: &Op) {
@@ -87,7 +87,7 @@ impl Harness {
             Op::Turn => self.turn(),
             Op::Transmit { connection, take } => self.on_connection(*connection, |s, c| s.transmit(c, *take)),
             Op::TakeReported => self.take_reported(),
-            Op::Claim(connection) => self.on_connection(*connection, Harness::claim),
+            Op::Claim { connection, most } => self.on_connection(*connection, |s, c| s.claim(c, *most)),
             Op::PutBack { connection, refused } => {
                 self.on_connection(*connection, |s, c| s.put_back(c, *refused))
             }

@@ -60,10 +60,13 @@ pub(crate) enum Op {
         connection: u8,
         take: Take,
     },
-    /// Copies the window of a connection and takes all but its last byte, as a driver does that writes without
-    /// holding the hub.
-    Claim(u8),
-    /// Confirms the claimed bytes except for the last `refused` of them.
+    /// Claims bytes of a connection, as a driver does that writes without holding the hub: whole frames of at most `most`
+    /// bytes as a copy, or the first frame.
+    Claim {
+        connection: u8,
+        most: Option<u8>,
+    },
+    /// Returns a claim. The last `refused` of the claimed bytes were not written.
     PutBack {
         connection: u8,
         refused: u8,
@@ -174,6 +177,4 @@ pub(crate) enum Take {
     Window,
     /// Takes windows until one is empty.
     All,
-    /// Takes a window except for its last byte.
-    AllButOne,
 }

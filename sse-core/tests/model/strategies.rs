@@ -41,7 +41,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::Turn),
         8 => (some(), take()).prop_map(|(connection, take)| Op::Transmit { connection, take }),
         2 => Just(Op::TakeReported),
-        2 => some().prop_map(Op::Claim),
+        4 => (some(), of(any::<u8>())).prop_map(|(connection, most)| Op::Claim { connection, most }),
         2 => (some(), 0..60u8).prop_map(|(connection, refused)| Op::PutBack { connection, refused }),
     ]
 }

@@ -298,7 +298,7 @@ impl World {
             Err(SendError::Closing(_)) => {
                 assert!(connection.may_be_closing());
             }
-            Err(SendError::Full { waiting, limit }) => assert!(waiting + frame.len() > limit),
+            Err(SendError::Full { queued, limit }) => assert!(queued + frame.len() > limit),
             Err(error) => panic!("{error}"),
         }
         self.log(|_| format!("a direct frame to {id}"));

@@ -22,6 +22,8 @@ pub(crate) struct Conn {
     pub(crate) start_is_open: bool,
     /// The rest of a frame in progress (S3).
     pub(crate) in_progress: Vec<u8>,
+    /// The frames that a driver has claimed (D9).
+    pub(crate) claim: Option<ClaimedFrames>,
     /// The hub has reported pending bytes and not all of them were taken since (D3).
     pub(crate) is_reported: bool,
     pub(crate) reported_at: Instant,
@@ -37,6 +39,15 @@ pub(crate) struct Conn {
     pub(crate) pending_ping: Option<Instant>,
     /// All bytes that the connection has taken.
     pub(crate) received: Vec<u8>,
+}
+
+/// Frames that a driver writes without holding the hub (D9).
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimedFrames {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) frames: usize,
+    /// The earliest and the latest instant since which the first frame counts as pending.
+    pub(crate) available_from: (Instant, Instant),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use sse_core::{
     LagPolicy, OnClose, SendError,
 };
 
-use super::connection::splitmix64;
+use super::connection::{ClaimedFrames, splitmix64};
 use super::publish::position_in;
 use super::{Chan, Conn, Kind, Model, OwnFrame, Stage, State, reset};
 
@@ -30,6 +30,7 @@ impl Model {
             is_starting: true,
             start_is_open: true,
             in_progress: Vec::new(),
+            claim: None,
             is_reported: false,
             reported_at: now,
             reported_for: (now, now),
@@ -75,7 +76,7 @@ impl Model {
             return Err(SendError::TooLarge { bytes: wire.len(), limit });
         }
         if waiting + wire.len() > most {
-            return Err(SendError::Full { waiting, limit: most });
+            return Err(SendError::Full { queued: waiting, limit: most });
         }
         c.own_frames.push(OwnFrame { position: head, is_after: true, wire: wire.to_vec(), since: now });
         Ok(())
@@ -270,36 +271,89 @@ impl Model {
             c.in_progress = item.wire[taken..].to_vec();
             self.counters.bytes += taken as u64;
             self.counters.delivered += u64::from(taken == item.wire.len());
-            match item.kind {
-                Kind::InProgress | Kind::Opening => {}
-                Kind::OwnFrame => drop(c.own_frames.remove(0)),
-                Kind::Ping => {
-                    c.pending_ping = None;
-                    c.spread = Default::default();
-                    self.counters.pings += 1;
-                }
-                Kind::Event { position, in_history } => {
-                    let is_open = c.is_open();
-                    self.counters.replayed += u64::from(in_history);
-                    self.move_to(conn, position);
-                    if !is_open {
-                        self.drop_drained(conn);
-                    }
+            self.begin(conn, item.kind);
+        }
+    }
+
+    /// Counts a frame as begun.
+    fn begin(&mut self, conn: usize, kind: Kind) {
+        let c = &mut self.conns[conn];
+        match kind {
+            Kind::InProgress | Kind::Opening => {}
+            Kind::OwnFrame => drop(c.own_frames.remove(0)),
+            Kind::Ping => {
+                c.pending_ping = None;
+                c.spread = Default::default();
+                self.counters.pings += 1;
+            }
+            Kind::Event { position, in_history } => {
+                let is_open = c.is_open();
+                self.counters.replayed += u64::from(in_history);
+                self.move_to(conn, position);
+                if !is_open {
+                    self.drop_drained(conn);
                 }
             }
         }
     }
 
-    /// Puts back bytes that a transport refused. They are in progress again, together with the last byte, which was
-    /// not taken yet.
-    pub(crate) fn put_back(&mut self, conn: usize, rest: Vec<u8>) -> bool {
-        let c = &mut self.conns[conn];
-        if !c.is_alive || c.in_progress.len() != 1 || rest.last() != c.in_progress.last() {
-            return false;
+    /// Returns whether the hub hands out bytes of a connection: not while its bytes are claimed (D9).
+    pub(crate) fn can_transmit(&self, conn: usize) -> bool {
+        self.conns[conn].is_alive && self.conns[conn].claim.is_none()
+    }
+
+    /// Claims the first frames.
+    pub(crate) fn claim(&mut self, conn: usize, frames: usize) {
+        let (now, mut bytes) = (self.now, Vec::new());
+        let items = self.pending(conn);
+        let earliest = items.iter().map(|item| item.available_from.0).min().unwrap_or(now);
+        let latest = items.first().map_or(now, |item| item.available_from.1);
+        for _ in 0..frames {
+            let item = self.pending(conn).into_iter().next().expect("a window has only pending bytes");
+            let c = &mut self.conns[conn];
+            c.is_starting = false;
+            c.start_is_open = false;
+            c.in_progress.clear();
+            bytes.extend_from_slice(&item.wire);
+            self.begin(conn, item.kind);
         }
-        c.received.truncate(c.received.len() - (rest.len() - 1));
-        self.counters.bytes -= rest.len() as u64 - 1;
+        let c = &mut self.conns[conn];
+        let mut available_from = (earliest, latest);
+        if !c.is_reported {
+            (c.is_reported, c.reported_at, c.reported_for) = (true, now, (now, now));
+            available_from = (now, now);
+        }
+        c.claim = Some(ClaimedFrames { bytes, frames, available_from });
+    }
+
+    /// Returns the last bytes of a claim.
+    pub(crate) fn claimed_tail(&self, conn: usize, len: usize) -> Vec<u8> {
+        let bytes = self.conns[conn].claim.as_ref().map_or(&[][..], |claim| &claim.bytes);
+        bytes[bytes.len().saturating_sub(len)..].to_vec()
+    }
+
+    /// Returns whether the confirmation of a claim closes the connection.
+    pub(crate) fn completes(&self, conn: usize) -> bool {
+        let c = &self.conns[conn];
+        c.is_alive && !c.is_open() && self.pending(conn).is_empty() && !self.has_loss(conn)
+    }
+
+    /// Ends a claim. The bytes `rest` were not written: they are in progress now (S3).
+    pub(crate) fn put_back(&mut self, conn: usize, rest: Vec<u8>) -> bool {
+        let now = self.now;
+        let c = &mut self.conns[conn];
+        let Some(claim) = c.claim.take().filter(|_| c.is_alive) else { return false };
+        let written = claim.bytes.len() - rest.len();
+        c.received.extend_from_slice(&claim.bytes[..written]);
+        if written > 0 {
+            c.taken_at = now;
+        }
+        self.counters.bytes += written as u64;
+        self.counters.delivered += claim.frames as u64 - u64::from(!rest.is_empty());
         c.in_progress = rest;
+        if c.in_progress.is_empty() {
+            self.window_taken(conn);
+        }
         true
     }
 

@@ -99,7 +99,7 @@ impl Model {
 
     /// Returns whether the connection has pending bytes, or a loss that the next `transmit` detects.
     pub(crate) fn has_pending(&self, conn: usize) -> bool {
-        !self.pending(conn).is_empty() || self.has_loss(conn)
+        self.conns[conn].claim.is_some() || !self.pending(conn).is_empty() || self.has_loss(conn)
     }
 
     pub(crate) fn has_loss(&self, conn: usize) -> bool {

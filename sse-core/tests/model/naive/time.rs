@@ -5,7 +5,8 @@ use std::time::Duration;
 use sse_core::{Action, ChannelCloseReason, CloseReason, ConnectionId, Instant, OnClose, OnMaxLifetime};
 
 use super::connection::splitmix64;
-use super::{Model, Stage, State};
+use super::pending::Item;
+use super::{Kind, Model, Stage, State};
 
 impl Model {
     pub(crate) fn set_ping(&mut self, conn: usize, interval: Option<Duration>) {
@@ -58,7 +59,12 @@ impl Model {
 
     /// Returns the earliest instant at which a connection may stall, and the latest at which it has to (T3).
     pub(crate) fn stalls(&self, conn: usize) -> (Option<Instant>, Option<Instant>) {
-        let (c, items) = (&self.conns[conn], self.pending(conn));
+        let (c, mut items) = (&self.conns[conn], self.pending(conn));
+        if let Some(claim) = &c.claim {
+            let claimed =
+                Item { kind: Kind::InProgress, wire: Vec::new(), available_from: claim.available_from };
+            items.insert(0, claimed);
+        }
         let Some(stall) = self.stall.filter(|_| self.has_pending(conn)) else { return (None, None) };
         let earliest = items.iter().map(|item| item.available_from.0).min();
         let may = match earliest {
