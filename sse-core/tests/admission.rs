@@ -1,31 +1,31 @@
-//! Admission and counters: A1 and A3.
+//! Limits and counters: A1 and A3.
 mod common;
-use common::{World, data_frame, keeping, secs};
+use common::{World, data_frame, history_of, secs};
 use sse_core::{
     ChannelConfig, CloseReason, ConnectError, ConnectionConfig, Event, HubConfig, Limits, OnClose, OpenError,
     PublishError, Resume, SubscribeError,
 };
 
-fn limited(limits: Limits) -> World {
+fn with_limits(limits: Limits) -> World {
     World::with(HubConfig { limits, ..HubConfig::default() })
 }
 
 #[test]
-fn a1_connections_are_limited_and_nobody_is_evicted() {
-    let mut w = limited(Limits { connections: 2, ..Limits::default() });
+fn a1_connections_are_limited_and_none_is_closed_to_admit_another() {
+    let mut w = with_limits(Limits { connections: 2, ..Limits::default() });
     let (one, two) = (w.connect(), w.connect());
     let refused = ConnectError::TooManyConnections { limit: 2 };
     assert_eq!(w.hub.connect(w.now, ConnectionConfig::default()), Err(refused));
     assert_eq!(refused.to_string(), "2 connections are open, which is the limit");
     assert_eq!(w.hub.connections().collect::<Vec<_>>(), [one, two]);
-    assert_eq!(w.ends(), []);
+    assert_eq!(w.close_reasons(), []);
     w.hub.disconnect(w.now, one);
     assert!(w.hub.connect(w.now, ConnectionConfig::default()).is_ok());
 }
 
 #[test]
 fn a1_channels_are_limited_and_an_open_one_is_found_at_the_limit() {
-    let mut w = limited(Limits { channels: 1, ..Limits::default() });
+    let mut w = with_limits(Limits { channels: 1, ..Limits::default() });
     let a = w.open("a");
     let refused = OpenError::TooManyChannels { limit: 1 };
     assert_eq!(w.hub.open_channel(w.now, "b", ChannelConfig::default()), Err(refused));
@@ -36,7 +36,7 @@ fn a1_channels_are_limited_and_an_open_one_is_found_at_the_limit() {
 }
 
 #[test]
-fn a1_names_are_limited() {
+fn a1_channel_names_are_limited() {
     let mut w = World::new();
     w.open(&"x".repeat(Limits::MAX_NAME_BYTES));
     let refused = OpenError::NameTooLong { bytes: Limits::MAX_NAME_BYTES + 1, limit: Limits::MAX_NAME_BYTES };
@@ -47,7 +47,7 @@ fn a1_names_are_limited() {
 }
 
 #[test]
-fn a1_a_connection_follows_64_channels_unless_configured() {
+fn a1_a_connection_follows_at_most_64_channels_by_default() {
     let mut w = World::new();
     let c = w.connect();
     let channels: Vec<_> = (0..65).map(|n| w.open(&n.to_string())).collect();
@@ -56,7 +56,11 @@ fn a1_a_connection_follows_64_channels_unless_configured() {
     }
     let refused = SubscribeError::TooManySubscriptions { limit: 64 };
     assert_eq!(w.hub.subscribe(w.now, channels[64], c), Err(refused));
-    assert_eq!(w.hub.subscribe(w.now, channels[0], c), Ok(Resume::UpToDate), "this one it has");
+    assert_eq!(
+        w.hub.subscribe(w.now, channels[0], c),
+        Ok(Resume::UpToDate),
+        "the connection follows this channel already"
+    );
     for channel in channels {
         w.publish(channel, "x");
     }
@@ -65,7 +69,7 @@ fn a1_a_connection_follows_64_channels_unless_configured() {
 
 #[test]
 fn a1_members_of_a_channel_are_limited() {
-    let mut w = limited(Limits { members: 1, ..Limits::default() });
+    let mut w = with_limits(Limits { members: 1, ..Limits::default() });
     let (a, b) = (w.open("a"), w.open("b"));
     let first = w.follow(a);
     let c = w.connect();
@@ -78,14 +82,14 @@ fn a1_members_of_a_channel_are_limited() {
 }
 
 #[test]
-fn a1_the_bytes_of_an_event_are_limited_with_its_id() {
-    let mut w = limited(Limits { event_bytes: 17, ..Limits::default() });
+fn a1_the_bytes_of_an_event_with_its_id_are_limited() {
+    let mut w = with_limits(Limits { event_bytes: 17, ..Limits::default() });
     let a = w.open("a");
     let c = w.follow(a);
     let refused = w.hub.publish(w.now, a, &Event::new().data("12"));
     assert_eq!(refused, Err(PublishError::TooLarge { bytes: 18, limit: 17 }));
     assert_eq!(refused.unwrap_err().to_string(), "the event has 18 bytes, the limit is 17");
-    assert_eq!(w.publish(a, "1").position.get(), 1, "nothing was published before");
+    assert_eq!(w.publish(a, "1").position.get(), 1, "the refused event took no position");
     assert_eq!(w.data(c), ["1"]);
 }
 
@@ -100,38 +104,38 @@ fn a1_an_event_that_cannot_be_encoded_is_refused() {
 }
 
 #[test]
-fn a1_the_total_of_history_takes_from_the_publishing_channel() {
-    let mut w = limited(Limits { history_bytes: 17 * 4, ..Limits::default() });
+fn a1_the_limit_on_history_bytes_evicts_from_the_publishing_channel() {
+    let mut w = with_limits(Limits { history_bytes: 17 * 4, ..Limits::default() });
     let (a, b) = (w.open("a"), w.open("b"));
-    w.publish_all(a, 1..=3);
-    w.publish_all(b, 4..=6);
+    w.publish_numbers(a, 1..=3);
+    w.publish_numbers(b, 4..=6);
     let (of_a, of_b) = (w.hub.channel_stats(a).unwrap(), w.hub.channel_stats(b).unwrap());
     assert_eq!((of_a.history_events, of_a.floor.get()), (3, 0));
     assert_eq!((of_b.history_events, of_b.floor.get()), (1, 5));
     assert_eq!(w.hub.stats().history_bytes, 17 * 4);
-    let c = w.connect_after("e-3");
+    let c = w.reconnect("e-3");
     assert!(matches!(w.subscribe(b, c), Resume::Gap { .. }));
 }
 
 #[test]
-fn a1_the_total_of_history_refuses_nobody() {
-    let mut w = limited(Limits { history_bytes: 10, ..Limits::default() });
+fn a1_the_limit_on_history_bytes_refuses_no_event() {
+    let mut w = with_limits(Limits { history_bytes: 10, ..Limits::default() });
     let a = w.open("a");
     let c = w.follow(a);
-    w.publish_all(a, 1..=3);
+    w.publish_numbers(a, 1..=3);
     assert_eq!(w.data(c), ["1", "2", "3"]);
     let stats = w.hub.channel_stats(a).unwrap();
     assert_eq!((stats.history_events, stats.floor.get()), (0, 3));
 }
 
 #[test]
-fn a1_history_that_goes_makes_room_in_the_total() {
-    let mut w = limited(Limits { history_bytes: 17 * 2, ..Limits::default() });
-    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
-    w.publish_all(a, 1..=2);
+fn a1_evicted_and_closed_history_does_not_count_towards_the_limit() {
+    let mut w = with_limits(Limits { history_bytes: 17 * 2, ..Limits::default() });
+    let (a, b) = (w.open("a"), w.open_with_history("b", 1));
+    w.publish_numbers(a, 1..=2);
     w.hub.close_channel(w.now, a);
     assert_eq!(w.hub.stats().history_bytes, 0);
-    w.publish_all(b, 3..=5);
+    w.publish_numbers(b, 3..=5);
     assert_eq!(w.hub.stats().history_bytes, 17);
 }
 
@@ -139,24 +143,24 @@ fn a1_history_that_goes_makes_room_in_the_total() {
 fn a3_every_end_has_a_reason_and_is_counted_by_it() {
     let mut w = World::new();
     let config = ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
-    let (a, lossy) = (w.open_with("a", config), w.open_keeping("lossy", 1));
-    let gone = w.connect();
-    let asked = w.connect();
-    let _taken_along = w.follow(a);
-    let lagged = w.connect_after("e-0");
+    let (a, lossy) = (w.open_with("a", config), w.open_with_history("lossy", 1));
+    let disconnected = w.connect();
+    let requested = w.connect();
+    let _channel_closed = w.follow(a);
+    let lagged = w.reconnect("e-0");
     w.publish(lossy, "1");
     w.subscribe(lossy, lagged);
-    w.publish_all(lossy, 2..=3);
+    w.publish_numbers(lossy, 2..=3);
     w.data(lagged);
     let timed_out = w.connect();
     w.hub.set_max_lifetime(w.now, timed_out, Some(secs(1)));
     let _stalled = w.connect_with(ConnectionConfig::default());
-    w.hub.disconnect(w.now, gone);
-    w.hub.close_connection(w.now, asked);
+    w.hub.disconnect(w.now, disconnected);
+    w.hub.close_connection(w.now, requested);
     w.hub.close_channel(w.now, a);
-    let mut reasons: Vec<_> = w.pass(secs(30));
+    let mut reasons: Vec<_> = w.run_for(secs(30));
     reasons.retain(|action| matches!(action, sse_core::Action::Close { .. }));
-    assert_eq!(reasons.len(), 5, "whose peer went by itself needs no action");
+    assert_eq!(reasons.len(), 5, "a disconnect makes no action");
     let closed = w.hub.stats().closed;
     let by_reason = [closed.disconnected, closed.requested, closed.timed_out, closed.stalled];
     assert_eq!((by_reason, closed.lagged, closed.channel_closed), ([1; 4], 1, 1));
@@ -165,11 +169,11 @@ fn a3_every_end_has_a_reason_and_is_counted_by_it() {
 }
 
 #[test]
-fn a3_what_is_published_delivered_and_replayed_is_counted() {
+fn a3_published_delivered_and_replayed_events_are_counted() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish_to(&[a, b], "1");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     w.publish(a, "2");
@@ -186,16 +190,16 @@ fn a3_what_is_published_delivered_and_replayed_is_counted() {
 #[test]
 fn a3_gaps_lags_and_pings_are_counted() {
     let mut w = World::new();
-    let a = w.open_with("a", ChannelConfig { history: keeping(1), ..ChannelConfig::default() });
-    w.publish_all(a, 1..=2);
+    let a = w.open_with("a", ChannelConfig { history: history_of(1), ..ChannelConfig::default() });
+    w.publish_numbers(a, 1..=2);
     for id in ["e-0", "?", "e-1"] {
-        let c = w.connect_after(id);
+        let c = w.reconnect(id);
         w.subscribe(a, c);
         w.data(c);
         w.hub.disconnect(w.now, c);
     }
     let c = w.connect();
-    w.sleep();
+    w.run_until_action();
     w.take(c);
     let stats = w.hub.stats();
     assert_eq!((stats.gaps, stats.lagged, stats.pings), (2, 0, 1));

@@ -2,7 +2,7 @@
 mod common;
 use std::time::Duration;
 
-use common::{World, keeping, quiet, secs};
+use common::{World, history_of, secs, without_position};
 use sse_core::{
     Action, ChannelCloseReason, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, Event, OnClose,
     PublishError, Resume, SubscribeError,
@@ -10,15 +10,15 @@ use sse_core::{
 
 const NANO: Duration = Duration::from_nanos(1);
 
-fn temporary(w: &mut World) -> ChannelId {
+fn open_with_empty_timeout(w: &mut World) -> ChannelId {
     w.open_with("a", ChannelConfig { empty_timeout: Some(secs(10)), ..ChannelConfig::default() })
 }
 
-fn taking_along(w: &mut World, name: &str) -> ChannelId {
+fn open_closing_connections(w: &mut World, name: &str) -> ChannelId {
     w.open_with(name, ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() })
 }
 
-fn closed(channel: ChannelId, reason: ChannelCloseReason) -> Action {
+fn channel_closed(channel: ChannelId, reason: ChannelCloseReason) -> Action {
     Action::ChannelClosed { channel, reason }
 }
 
@@ -33,16 +33,16 @@ fn k1_a_channel_is_opened_on_demand_and_found_by_its_name() {
 }
 
 #[test]
-fn k1_opening_an_open_channel_leaves_its_configuration() {
+fn k1_opening_an_open_channel_keeps_its_configuration() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 1);
-    assert_eq!(w.open_keeping("a", 9), a);
-    w.publish_all(a, 1..=3);
+    let a = w.open_with_history("a", 1);
+    assert_eq!(w.open_with_history("a", 9), a);
+    w.publish_numbers(a, 1..=3);
     assert_eq!(w.hub.channel_stats(a).unwrap().history_events, 1);
 }
 
 #[test]
-fn k1_a_closed_channels_name_names_it_no_longer() {
+fn k1_the_name_of_a_closed_channel_is_free_for_another_channel() {
     let mut w = World::new();
     let a = w.open("a");
     assert!(w.hub.close_channel(w.now, a));
@@ -50,59 +50,59 @@ fn k1_a_closed_channels_name_names_it_no_longer() {
     assert_eq!((w.hub.channel("a"), w.hub.channel_name(a)), (None, None));
     let again = w.open("a");
     assert_ne!(again, a);
-    assert_eq!(w.actions(), [closed(a, ChannelCloseReason::Requested)]);
+    assert_eq!(w.actions(), [channel_closed(a, ChannelCloseReason::Requested)]);
     assert_eq!(w.hub.channel("a"), Some(again));
 }
 
 #[test]
-fn k2_a_channel_nobody_ever_joined_closes() {
+fn k2_a_channel_that_never_had_a_member_closes() {
     let mut w = World::new();
-    let a = temporary(&mut w);
+    let a = open_with_empty_timeout(&mut w);
     w.publish(a, "1");
-    assert_eq!(w.pass(secs(10) - NANO), []);
-    assert_eq!(w.pass(NANO), [closed(a, ChannelCloseReason::Empty)]);
+    assert_eq!(w.run_for(secs(10) - NANO), []);
+    assert_eq!(w.run_for(NANO), [channel_closed(a, ChannelCloseReason::Empty)]);
     assert_eq!(w.hub.channel("a"), None);
     assert_eq!((w.hub.stats().channels, w.hub.stats().history_bytes), (0, 0));
     assert_eq!(w.hub.poll_timeout(), None);
 }
 
 #[test]
-fn k2_a_channel_closes_when_it_had_no_member_for_the_time() {
+fn k2_a_channel_closes_after_the_empty_timeout_without_members() {
     let mut w = World::new();
-    let a = temporary(&mut w);
-    let c = w.connect_with(ConnectionConfig { ping: None, ..quiet() });
+    let a = open_with_empty_timeout(&mut w);
+    let c = w.connect_with(ConnectionConfig { ping: None, ..without_position() });
     w.subscribe(a, c);
-    w.pass(secs(1_000));
+    w.run_for(secs(1_000));
     assert_eq!(w.hub.channel("a"), Some(a));
     w.hub.unsubscribe(w.now, a, c);
-    w.pass(secs(9));
+    w.run_for(secs(9));
     assert_eq!(w.hub.channel("a"), Some(a));
     w.subscribe(a, c);
-    w.pass(secs(100));
+    w.run_for(secs(100));
     w.hub.disconnect(w.now, c);
-    assert_eq!(w.sleep(), (secs(10), vec![closed(a, ChannelCloseReason::Empty)]));
+    assert_eq!(w.run_until_action(), (secs(10), vec![channel_closed(a, ChannelCloseReason::Empty)]));
 }
 
 #[test]
-fn k2_a_member_that_comes_back_in_time_finds_its_history() {
+fn k2_a_member_that_returns_in_time_finds_the_history() {
     let mut w = World::new();
-    let a = temporary(&mut w);
+    let a = open_with_empty_timeout(&mut w);
     let c = w.follow(a);
     w.hub.disconnect(w.now, c);
-    w.publish_all(a, 1..=2);
-    w.pass(secs(9));
-    let back = w.connect_after("e-0");
+    w.publish_numbers(a, 1..=2);
+    w.run_for(secs(9));
+    let back = w.reconnect("e-0");
     assert_eq!(w.subscribe(a, back), Resume::Replayed { events: 2 });
-    w.pass(secs(9));
+    w.run_for(secs(9));
     assert_eq!(w.data(back), ["1", "2"]);
     assert_eq!(w.hub.channel("a"), Some(a));
 }
 
 #[test]
-fn k2_without_an_empty_timeout_a_channel_stays() {
+fn k2_without_an_empty_timeout_a_channel_stays_open() {
     let mut w = World::new();
     let a = w.open("a");
-    assert_eq!(w.pass(secs(1_000_000)), []);
+    assert_eq!(w.run_for(secs(1_000_000)), []);
     assert_eq!(w.hub.channel("a"), Some(a));
 }
 
@@ -117,18 +117,22 @@ fn k3_closing_ends_publishing_and_subscribing_at_once() {
     assert_eq!(w.hub.publish(w.now, a, &event), Err(PublishError::UnknownChannel(a)));
     let both = w.hub.publish_to(w.now, &[b, a], &event, Default::default());
     assert_eq!(both, Err(PublishError::UnknownChannel(a)));
-    assert_eq!(w.hub.channel_stats(b).unwrap().history_events, 0, "it goes to all or to none");
+    assert_eq!(
+        w.hub.channel_stats(b).unwrap().history_events,
+        0,
+        "the event goes to all channels or to none"
+    );
     let d = w.connect();
     assert_eq!(w.hub.subscribe(w.now, a, d), Err(SubscribeError::UnknownChannel(a)));
     assert_eq!(w.hub.subscribe(w.now, a, c), Err(SubscribeError::UnknownChannel(a)));
 }
 
 #[test]
-fn k3_what_was_published_before_is_still_delivered() {
+fn k3_events_published_before_the_close_are_still_delivered() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish(a, "1");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     w.publish(a, "bye");
@@ -136,14 +140,18 @@ fn k3_what_was_published_before_is_still_delivered() {
     let again = w.open("a");
     w.publish(again, "another");
     w.publish(b, "3");
-    assert_eq!(w.actions(), [closed(a, ChannelCloseReason::Requested), Action::Transmit(c)]);
+    assert_eq!(w.actions(), [channel_closed(a, ChannelCloseReason::Requested), Action::Transmit(c)]);
     assert_eq!(w.data(c), ["1", "bye", "3"]);
-    assert_eq!(w.hub.subscriptions(c).collect::<Vec<_>>(), [b], "its subscription ended, it did not");
+    assert_eq!(
+        w.hub.subscriptions(c).collect::<Vec<_>>(),
+        [b],
+        "the subscription ended and the connection did not"
+    );
     assert_eq!(w.hub.stats().channels, 2);
 }
 
 #[test]
-fn k3_the_log_lives_until_the_last_member_took_it_or_went() {
+fn k3_the_log_is_freed_when_its_last_member_took_it_or_left() {
     let mut w = World::new();
     let a = w.open("a");
     let members = [w.follow(a), w.follow(a), w.follow(a)];
@@ -158,47 +166,47 @@ fn k3_the_log_lives_until_the_last_member_took_it_or_went() {
 }
 
 #[test]
-fn k3_who_took_everything_before_is_let_go_by_the_sweep() {
+fn k3_the_sweep_ends_the_subscription_of_a_member_that_took_everything() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
     w.publish(a, "1");
     w.data(c);
     w.hub.close_channel(w.now, a);
-    assert_eq!(w.actions(), [closed(a, ChannelCloseReason::Requested)]);
+    assert_eq!(w.actions(), [channel_closed(a, ChannelCloseReason::Requested)]);
     assert_eq!((w.hub.subscriptions(c).count(), w.hub.stats().channels), (0, 0));
 }
 
 #[test]
-fn k3_if_asked_to_it_closes_its_connections_once_they_took_what_was_published() {
+fn k3_on_close_can_close_each_member_after_its_pending_events() {
     let mut w = World::new();
-    let a = taking_along(&mut w, "a");
+    let a = open_closing_connections(&mut w, "a");
     let (idle, behind) = (w.follow(a), w.follow(a));
     w.publish(a, "bye");
     w.data(idle);
     w.hub.close_channel(w.now, a);
-    assert_eq!(w.ends(), [(idle, CloseReason::ChannelClosed)]);
+    assert_eq!(w.close_reasons(), [(idle, CloseReason::ChannelClosed)]);
     assert_eq!(w.data(behind), ["bye"]);
-    assert_eq!(w.ends(), [(behind, CloseReason::ChannelClosed)]);
+    assert_eq!(w.close_reasons(), [(behind, CloseReason::ChannelClosed)]);
     assert_eq!(w.hub.stats().closed.channel_closed, 2);
 }
 
 #[test]
-fn k3_who_takes_the_rest_before_the_sweep_comes_is_closed_too() {
+fn k3_a_member_that_catches_up_before_the_sweep_is_closed_too() {
     let mut w = World::new();
-    let a = taking_along(&mut w, "a");
+    let a = open_closing_connections(&mut w, "a");
     let c = w.follow(a);
     w.publish(a, "bye");
     assert_eq!(w.actions(), [Action::Transmit(c)]);
     w.hub.close_channel(w.now, a);
     assert_eq!(w.data(c), ["bye"]);
-    assert_eq!(w.ends(), [(c, CloseReason::ChannelClosed)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::ChannelClosed)]);
 }
 
 #[test]
-fn k3_who_is_closed_with_a_channel_gets_nothing_that_is_published_later() {
+fn k3_a_member_closed_with_its_channel_receives_nothing_published_later() {
     let mut w = World::new();
-    let (a, b) = (taking_along(&mut w, "a"), w.open("b"));
+    let (a, b) = (open_closing_connections(&mut w, "a"), w.open("b"));
     let c = w.follow(a);
     w.subscribe(b, c);
     w.publish(a, "bye");
@@ -207,15 +215,15 @@ fn k3_who_is_closed_with_a_channel_gets_nothing_that_is_published_later() {
     w.actions();
     w.publish(b, "later");
     assert_eq!(w.data(c), ["bye", "before"]);
-    assert_eq!(w.ends(), [(c, CloseReason::ChannelClosed)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::ChannelClosed)]);
 }
 
 #[test]
-fn k3_a_closed_channel_whose_reader_fell_out_ends() {
+fn k3_a_closed_channel_ends_after_a_reader_with_a_gap() {
     let mut w = World::new();
-    let a = w.open_with("a", ChannelConfig { history: keeping(1), ..ChannelConfig::default() });
-    w.publish_all(a, 1..=3);
-    let c = w.connect_after("e-0");
+    let a = w.open_with("a", ChannelConfig { history: history_of(1), ..ChannelConfig::default() });
+    w.publish_numbers(a, 1..=3);
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.hub.close_channel(w.now, a);
     assert_eq!(w.data(c), ["reset e-2", "3"]);
@@ -224,29 +232,29 @@ fn k3_a_closed_channel_whose_reader_fell_out_ends() {
 }
 
 #[test]
-fn k3_five_thousand_members_of_a_closed_channel_are_let_go() {
+fn k3_the_subscriptions_of_five_thousand_members_end_with_their_channels() {
     let mut w = World::new();
-    let (a, b) = (w.open("a"), taking_along(&mut w, "b"));
+    let (a, b) = (w.open("a"), open_closing_connections(&mut w, "b"));
     for n in 0..5_000 {
         w.follow(if n % 2 == 0 { a } else { b });
     }
     w.hub.close_channel(w.now, a);
     w.hub.close_channel(w.now, b);
-    assert_eq!(w.ends().len(), 2_500);
+    assert_eq!(w.close_reasons().len(), 2_500);
     assert_eq!((w.hub.stats().channels, w.hub.stats().connections), (0, 2_500));
 }
 
 #[test]
-fn k3_the_sweep_decides_what_a_connection_still_gets_that_is_closed_with_a_channel() {
+fn k3_a_member_closed_with_its_channel_receives_what_is_pending_at_the_sweep() {
     let mut w = World::new();
-    let (a, b) = (taking_along(&mut w, "a"), w.open("b"));
+    let (a, b) = (open_closing_connections(&mut w, "a"), w.open("b"));
     let c = w.follow(a);
     w.subscribe(b, c);
     w.publish(a, "bye");
     w.hub.close_channel(w.now, a);
     w.publish(b, "before the sweep");
     w.actions();
-    w.publish(b, "behind it");
+    w.publish(b, "behind the sweep");
     assert_eq!(w.data(c), ["bye", "before the sweep"]);
-    assert_eq!(w.ends(), [(c, CloseReason::ChannelClosed)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::ChannelClosed)]);
 }

@@ -1,7 +1,7 @@
-//! The contract with the driver: D1 to D6 and D8; D7 is in sweeps.rs, D9 in windows.rs.
+//! The driver contract: D1 to D6 and D8. D7 is in sweeps.rs, D9 in windows.rs.
 mod common;
 use bytes::Buf;
-use common::{World, data_frame, quiet, secs};
+use common::{World, data_frame, secs, without_position};
 use sse_core::{Action, CloseReason, ConnectionConfig, Event, Instant, SendError, SubscribeError, Transmit};
 
 #[test]
@@ -10,7 +10,7 @@ fn d1_nothing_has_to_be_drained_before_the_next_call() {
     let a = w.open("a");
     let c = w.follow(a);
     w.publish(a, "1");
-    assert_eq!(w.data(c), ["1"], "taken before it was named");
+    assert_eq!(w.data(c), ["1"], "taken before the report");
     w.publish(a, "2");
     w.hub.handle_timeout(w.now);
     w.hub.close_channel(w.now, a);
@@ -18,29 +18,29 @@ fn d1_nothing_has_to_be_drained_before_the_next_call() {
     w.hub.close_connection(w.now, c);
     w.hub.close_channel(w.now, again);
     assert_eq!(w.data(c), ["2"]);
-    assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::Requested)]);
 }
 
 #[test]
-fn d2_poll_timeout_is_not_in_the_future_while_anything_is_pending() {
+fn d2_poll_timeout_is_not_in_the_future_while_work_is_pending() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
     w.actions();
-    w.pass(secs(1));
+    w.run_for(secs(1));
     let is_pending = |w: &World| w.hub.poll_timeout().is_some_and(|at| at <= w.now);
     assert!(!is_pending(&w));
     w.publish(a, "1");
     assert!(is_pending(&w), "a sweep");
     w.actions();
-    assert!(!is_pending(&w), "bytes that were named are the driver's");
+    assert!(!is_pending(&w), "reported bytes are the responsibility of the driver");
     w.take(c);
     w.send(c, "x");
-    assert!(is_pending(&w), "a wake");
+    assert!(is_pending(&w), "a direct send");
     w.actions();
     w.take(c);
     w.hub.close_connection(w.now, c);
-    assert!(is_pending(&w), "a notice");
+    assert!(is_pending(&w), "the end of the connection");
     w.actions();
     assert_eq!(w.hub.poll_timeout(), None);
 }
@@ -49,7 +49,7 @@ fn d2_poll_timeout_is_not_in_the_future_while_anything_is_pending() {
 fn d2_a_stalled_peer_does_not_keep_the_driver_awake() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = w.connect_with(ConnectionConfig { ping: None, ..quiet() });
+    let c = w.connect_with(ConnectionConfig { ping: None, ..without_position() });
     w.subscribe(a, c);
     let mut wakes = 0;
     for _ in 0..20 {
@@ -65,7 +65,7 @@ fn d2_a_stalled_peer_does_not_keep_the_driver_awake() {
 }
 
 #[test]
-fn d3_twenty_publishes_to_a_stalled_connection_make_one_action() {
+fn d3_twenty_publications_to_a_stalled_connection_make_one_action() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -81,7 +81,7 @@ fn d3_twenty_publishes_to_a_stalled_connection_make_one_action() {
 }
 
 #[test]
-fn d3_the_advance_that_takes_the_last_of_it_re_arms() {
+fn d3_taking_the_last_pending_byte_rearms_the_report() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -96,7 +96,7 @@ fn d3_the_advance_that_takes_the_last_of_it_re_arms() {
 }
 
 #[test]
-fn d3_a_window_that_is_used_up_names_the_connection_again_behind_the_others() {
+fn d3_a_connection_with_a_used_up_window_is_reported_again_behind_the_others() {
     let mut w = World::new();
     let a = w.open("a");
     let (greedy, other) = (w.follow(a), w.connect());
@@ -105,11 +105,11 @@ fn d3_a_window_that_is_used_up_names_the_connection_again_behind_the_others() {
     }
     assert_eq!(w.actions(), [Action::Transmit(greedy)]);
     w.send(other, "x");
-    let window = w.due(greedy);
+    let window = w.pending_bytes(greedy);
     w.take_bytes(greedy, window - 1);
-    assert_eq!(w.actions(), [Action::Transmit(other)], "what is left unfinished names nobody");
+    assert_eq!(w.actions(), [Action::Transmit(other)], "a window that was not used up is not reported");
     w.take(other);
-    let window = w.due(greedy);
+    let window = w.pending_bytes(greedy);
     w.send(other, "y");
     w.take_bytes(greedy, window);
     assert_eq!(w.actions(), [Action::Transmit(other), Action::Transmit(greedy)]);
@@ -118,7 +118,7 @@ fn d3_a_window_that_is_used_up_names_the_connection_again_behind_the_others() {
 }
 
 #[test]
-fn d3_what_is_given_up_before_it_was_taken_re_arms_too() {
+fn d3_an_empty_window_rearms_the_report_after_bytes_were_given_up() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     let c = w.follow(a);
@@ -126,13 +126,13 @@ fn d3_what_is_given_up_before_it_was_taken_re_arms_too() {
     w.publish(a, "1");
     assert_eq!(w.actions(), [Action::Transmit(c)]);
     w.hub.unsubscribe(w.now, a, c);
-    assert_eq!(w.due(c), 0, "the driver finds nothing");
+    assert_eq!(w.pending_bytes(c), 0, "the window is empty");
     w.publish(b, "2");
     assert_eq!(w.actions(), [Action::Transmit(c)]);
 }
 
 #[test]
-fn d4_what_is_called_twice_or_too_early_costs_time_and_never_data() {
+fn d4_repeated_or_early_calls_lose_nothing_and_send_nothing_twice() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -153,7 +153,7 @@ fn d4_what_is_called_twice_or_too_early_costs_time_and_never_data() {
 }
 
 #[test]
-fn d4_taking_nothing_or_too_much_is_taking_what_there_is() {
+fn d4_advancing_beyond_the_end_stops_at_the_end() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -167,7 +167,7 @@ fn d4_taking_nothing_or_too_much_is_taking_what_there_is() {
 }
 
 #[test]
-fn d5_time_that_runs_backwards_is_the_latest_instant_seen() {
+fn d5_an_earlier_instant_counts_as_the_latest_instant_seen() {
     let mut w = World::new();
     w.now = Instant::from_millis(100_000);
     let c = w.connect();
@@ -181,11 +181,11 @@ fn d5_time_that_runs_backwards_is_the_latest_instant_seen() {
     assert_eq!(w.hub.transmit(Instant::ORIGIN, c).remaining(), 17);
     let (late, _) = w.hub.connection_origin(c).unwrap();
     assert_eq!(late, w.now);
-    assert_eq!(common::ends(&w.pass(secs(10))), [(c, CloseReason::TimedOut)]);
+    assert_eq!(common::close_reasons(&w.run_for(secs(10))), [(c, CloseReason::TimedOut)]);
 }
 
 #[test]
-fn d5_nothing_panics_on_any_instant() {
+fn d5_no_instant_makes_the_hub_panic() {
     let mut w = World::new();
     w.now = Instant::from_nanos(u64::MAX);
     let config = sse_core::ChannelConfig { empty_timeout: Some(secs(1)), ..Default::default() };
@@ -193,17 +193,17 @@ fn d5_nothing_panics_on_any_instant() {
     let c = w.connect_with(ConnectionConfig { max_lifetime: Some(secs(1)), ..Default::default() });
     w.subscribe(a, c);
     w.publish(a, "1");
-    assert_eq!(w.pass(secs(1)), [Action::Transmit(c)]);
+    assert_eq!(w.run_for(secs(1)), [Action::Transmit(c)]);
     assert_eq!(w.take(c), "id: e-0\n\nid: e-1\ndata: 1\n\n");
     w.hub.set_ping(w.now, c, Some(std::time::Duration::MAX));
     w.hub.set_max_lifetime(w.now, c, Some(std::time::Duration::MAX));
     w.hub.close_connection(w.now, c);
     w.hub.handle_timeout(w.now);
-    assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::Requested)]);
 }
 
 #[test]
-fn d5_a_jump_to_the_last_instant_does_all_that_was_due() {
+fn d5_a_jump_to_the_last_instant_handles_every_deadline() {
     let mut w = World::new();
     let a = w.open("a");
     let (stalled, idle) = (w.follow(a), w.connect());
@@ -219,7 +219,7 @@ fn d5_a_jump_to_the_last_instant_does_all_that_was_due() {
 }
 
 #[test]
-fn d6_an_id_that_is_no_longer_alive_never_names_another() {
+fn d6_a_dead_id_never_refers_to_another_connection_or_channel() {
     let mut w = World::new();
     let (a, c) = (w.open("a"), w.connect());
     w.subscribe(a, c);
@@ -242,12 +242,12 @@ fn d6_an_id_that_is_no_longer_alive_never_names_another() {
         (w.hub.channel_name(a), w.hub.channel_stats(a), w.hub.connection_origin(c)),
         (None, None, None)
     );
-    assert_eq!((w.hub.members(a).count(), w.hub.subscriptions(c).count(), w.due(c)), (0, 0, 0));
+    assert_eq!((w.hub.members(a).count(), w.hub.subscriptions(c).count(), w.pending_bytes(c)), (0, 0, 0));
     assert_eq!(w.data(new_c), ["1"]);
 }
 
 #[test]
-fn d6_what_was_pending_for_an_id_that_is_gone_is_not_said() {
+fn d6_pending_actions_of_a_dead_connection_are_dropped() {
     let mut w = World::new();
     let a = w.open("a");
     let (one, two) = (w.follow(a), w.follow(a));
@@ -256,14 +256,14 @@ fn d6_what_was_pending_for_an_id_that_is_gone_is_not_said() {
     w.hub.disconnect(w.now, one);
     let new = w.connect();
     assert_eq!(w.actions(), [Action::Transmit(two)]);
-    assert_eq!(w.due(new), 0);
+    assert_eq!(w.pending_bytes(new), 0);
 }
 
 #[test]
-fn d8_after_the_last_connection_and_channel_the_hub_is_as_empty_as_when_it_was_made() {
+fn d8_a_hub_without_connections_and_channels_is_as_empty_as_a_new_one() {
     let mut w = World::new();
     let channels = ["a", "b", "c"].map(|name| w.open(name));
-    let connections: Vec<_> = (0..100).map(|_| w.connect_after("e-0")).collect();
+    let connections: Vec<_> = (0..100).map(|_| w.reconnect("e-0")).collect();
     for connection in &connections {
         for channel in channels {
             w.subscribe(channel, *connection);
@@ -277,7 +277,10 @@ fn d8_after_the_last_connection_and_channel_the_hub_is_as_empty_as_when_it_was_m
     for connection in connections {
         w.hub.disconnect(w.now, connection);
     }
-    assert!(channels.iter().all(|channel| w.backlog(*channel) == (0, 0)), "at once");
+    assert!(
+        channels.iter().all(|channel| w.backlog(*channel) == (0, 0)),
+        "disconnect frees the backlog at once"
+    );
     for channel in channels {
         w.hub.close_channel(w.now, channel);
     }

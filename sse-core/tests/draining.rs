@@ -9,12 +9,13 @@ use sse_core::{Action, CloseReason, ConnectError, ConnectionConfig, ConnectionId
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn spread() -> DrainConfig {
+fn drain_config() -> DrainConfig {
     DrainConfig { over: SECOND * 10, within: SECOND * 30, retry: Some((SECOND * 2, SECOND * 5)) }
 }
 
-/// Drives until nothing is left to do, with peers that read or do not; returns who was closed when, and what they read.
-fn drive(world: &mut World, reads: bool) -> Vec<(ConnectionId, Instant, CloseReason, String)> {
+/// Drives a hub until nothing is left to do. Returns each closed connection with its instant, its reason and the
+/// bytes taken. `reads` says whether peers take bytes.
+fn run_drain(world: &mut World, reads: bool) -> Vec<(ConnectionId, Instant, CloseReason, String)> {
     let mut read = std::collections::HashMap::<ConnectionId, String>::new();
     let mut ended = Vec::new();
     for _ in 0..100_000 {
@@ -40,7 +41,7 @@ fn drive(world: &mut World, reads: bool) -> Vec<(ConnectionId, Instant, CloseRea
 }
 
 #[test]
-fn a2_each_connection_is_closed_at_a_moment_of_its_own_and_told_when_to_come_back() {
+fn a2_each_connection_has_its_own_closing_moment_and_retry_time() {
     let mut w = World::new();
     let channel = w.open("a");
     for _ in 0..100 {
@@ -48,19 +49,20 @@ fn a2_each_connection_is_closed_at_a_moment_of_its_own_and_told_when_to_come_bac
         w.subscribe(channel, connection);
     }
     w.publish(channel, "the last");
-    w.hub.drain(w.now, spread());
+    w.hub.drain(w.now, drain_config());
     w.hub.close_channel(w.now, channel);
-    let ended = drive(&mut w, true);
+    let ended = run_drain(&mut w, true);
     assert_eq!(ended.len(), 100);
     let mut moments: Vec<_> = ended.iter().map(|(_, at, ..)| at.as_nanos()).collect();
     moments.dedup();
-    assert_eq!(moments.len(), 100, "no two at once");
-    assert!(moments.iter().all(|at| *at < 10_000_000_000), "all within the time");
+    assert_eq!(moments.len(), 100, "no two connections close at one instant");
+    assert!(moments.iter().all(|at| *at < 10_000_000_000), "all connections close within the spread");
     let mut retries = std::collections::HashSet::new();
     for (_, _, reason, read) in &ended {
         assert_eq!(*reason, CloseReason::ShuttingDown);
-        let retry =
-            read.strip_prefix("id: e-1\ndata: the last\n\nretry: ").expect("what was due comes first");
+        let retry = read
+            .strip_prefix("id: e-1\ndata: the last\n\nretry: ")
+            .expect("pending events come before the retry");
         let millis: u64 = retry.strip_suffix("\n\n").unwrap().parse().unwrap();
         assert!((2000..=5000).contains(&millis), "{millis}");
         retries.insert(millis);
@@ -70,22 +72,22 @@ fn a2_each_connection_is_closed_at_a_moment_of_its_own_and_told_when_to_come_bac
 }
 
 #[test]
-fn a2_no_new_connections_are_taken() {
+fn a2_new_connections_are_refused_during_a_drain() {
     let mut w = World::new();
-    w.hub.drain(w.now, spread());
+    w.hub.drain(w.now, drain_config());
     let refused = w.hub.connect(w.now, ConnectionConfig::default());
     assert_eq!(refused, Err(ConnectError::ShuttingDown));
 }
 
 #[test]
-fn a2_it_is_over_at_the_deadline_although_peers_do_not_read() {
+fn a2_a_drain_is_over_at_its_deadline_even_if_peers_do_not_read() {
     let mut w = World::new();
     for _ in 0..10 {
         w.connect();
     }
     let started = w.now;
-    w.hub.drain(w.now, DrainConfig { within: SECOND * 12, ..spread() });
-    let ended = drive(&mut w, false);
+    w.hub.drain(w.now, DrainConfig { within: SECOND * 12, ..drain_config() });
+    let ended = run_drain(&mut w, false);
     assert_eq!(ended.len(), 10);
     for (connection, at, ..) in ended {
         assert!(at <= started.saturating_add(SECOND * 12), "{connection} at {at:?}");
@@ -94,18 +96,18 @@ fn a2_it_is_over_at_the_deadline_although_peers_do_not_read() {
 }
 
 #[test]
-fn a2_a_full_connection_is_told_too() {
+fn a2_the_retry_is_sent_even_if_the_bound_on_direct_sends_is_reached() {
     let mut w = World::new();
     let config =
         ConnectionConfig { direct_bytes: 0, announce_position: false, ..ConnectionConfig::default() };
     w.connect_with(config);
-    w.hub.drain(w.now, spread());
-    let ended = drive(&mut w, true);
+    w.hub.drain(w.now, drain_config());
+    let ended = run_drain(&mut w, true);
     assert!(ended[0].3.starts_with("retry: "), "{ended:?}");
 }
 
 #[test]
-fn a2_the_start_touches_no_connection_and_a_turn_is_bounded() {
+fn a2_starting_a_drain_touches_no_connection_and_each_turn_is_bounded() {
     let mut w = World::new();
     for _ in 0..5_000 {
         w.connect();
@@ -114,13 +116,13 @@ fn a2_the_start_touches_no_connection_and_a_turn_is_bounded() {
     w.hub.shut_down(w.now);
     assert_eq!(w.hub.stats().connections, 5_000);
     w.hub.handle_timeout(w.now);
-    assert!(w.hub.poll_timeout() <= Some(w.now), "more is to be done");
+    assert!(w.hub.poll_timeout() <= Some(w.now), "work is left");
     assert!(w.hub.stats().connections > 3_000, "{}", w.hub.stats().connections);
-    assert_eq!(drive(&mut w, true).len(), 5_000);
+    assert_eq!(run_drain(&mut w, true).len(), 5_000);
 }
 
 #[test]
-fn a2_a_second_drain_may_be_in_more_haste() {
+fn a2_a_second_drain_can_shorten_the_deadline() {
     let mut w = World::new();
     for _ in 0..10 {
         w.connect();
@@ -128,7 +130,7 @@ fn a2_a_second_drain_may_be_in_more_haste() {
     w.hub.drain(w.now, DrainConfig { over: SECOND * 3600, within: SECOND * 3600, retry: None });
     w.hub.handle_timeout(w.now);
     w.hub.drain(w.now, DrainConfig { over: SECOND, within: SECOND * 2, retry: None });
-    let ended = drive(&mut w, false);
+    let ended = run_drain(&mut w, false);
     assert_eq!(ended.len(), 10);
     assert!(ended.iter().all(|(_, at, ..)| *at <= Instant::from_millis(2000)), "{ended:?}");
 }
@@ -142,7 +144,7 @@ fn a2_a_shut_down_lasts_for_the_stall_timeout_and_sends_no_retry() {
     w.hub.shut_down(w.now);
     w.hub.handle_timeout(w.now);
     assert_eq!(w.take(reader), "id: e-1\ndata: the last\n\n");
-    assert_eq!(w.ends(), [(reader, CloseReason::ShuttingDown)]);
-    assert_eq!(common::ends(&w.pass(SECOND * 30 - Duration::from_nanos(1))), []);
-    assert_eq!(common::ends(&w.pass(Duration::from_nanos(1))), [(stalled, CloseReason::Stalled)]);
+    assert_eq!(w.close_reasons(), [(reader, CloseReason::ShuttingDown)]);
+    assert_eq!(common::close_reasons(&w.run_for(SECOND * 30 - Duration::from_nanos(1))), []);
+    assert_eq!(common::close_reasons(&w.run_for(Duration::from_nanos(1))), [(stalled, CloseReason::Stalled)]);
 }

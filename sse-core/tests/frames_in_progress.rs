@@ -2,7 +2,7 @@
 mod common;
 use std::num::NonZeroUsize;
 
-use common::{World, keeping, secs};
+use common::{World, history_of, secs};
 use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, LagPolicy,
     OnClose, OnMaxLifetime,
@@ -19,9 +19,9 @@ fn reader_in_progress(w: &mut World, channel: ChannelId, taken: usize) -> Connec
     c
 }
 
-fn tiny(w: &mut World, on_lag: LagPolicy) -> ChannelId {
+fn open_with_one_frame(w: &mut World, on_lag: LagPolicy) -> ChannelId {
     let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..Default::default() };
-    w.open_with("a", ChannelConfig { backlog, history: keeping(1), on_lag, ..Default::default() })
+    w.open_with("a", ChannelConfig { backlog, history: history_of(1), on_lag, ..Default::default() })
 }
 
 #[test]
@@ -38,9 +38,9 @@ fn s3_a_frame_can_be_split_at_any_byte() {
 #[test]
 fn s3_a_frame_is_completed_when_it_falls_out_of_log_and_history() {
     let mut w = World::new();
-    let a = tiny(&mut w, LagPolicy::Skip);
+    let a = open_with_one_frame(&mut w, LagPolicy::Skip);
     let c = reader_in_progress(&mut w, a, 4);
-    w.publish_all(a, 2..=9);
+    w.publish_numbers(a, 2..=9);
     assert_eq!(w.backlog(a), (1, 1), "the frame in progress does not count");
     let rest = &FRAME[4..];
     assert_eq!(w.take(c), format!("{rest}id: e-8\nevent: reset\ndata: \n\nid: e-9\ndata: 9\n\n"));
@@ -49,23 +49,23 @@ fn s3_a_frame_is_completed_when_it_falls_out_of_log_and_history() {
 #[test]
 fn s3_a_frame_is_completed_before_the_connection_is_closed_for_lag() {
     let mut w = World::new();
-    let a = tiny(&mut w, LagPolicy::Close);
+    let a = open_with_one_frame(&mut w, LagPolicy::Close);
     let c = reader_in_progress(&mut w, a, 4);
-    w.publish_all(a, 2..=9);
+    w.publish_numbers(a, 2..=9);
     assert_eq!(w.take_bytes(c, 1), "e");
-    assert_eq!(w.ends(), []);
+    assert_eq!(w.close_reasons(), []);
     assert_eq!(w.take(c), FRAME[5..]);
-    assert_eq!(w.ends(), [(c, CloseReason::Lagged)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::Lagged)]);
 }
 
 #[test]
 fn s3_a_lagged_connection_that_does_not_take_the_rest_stalls() {
     let mut w = World::new();
-    let a = tiny(&mut w, LagPolicy::Close);
+    let a = open_with_one_frame(&mut w, LagPolicy::Close);
     let c = reader_in_progress(&mut w, a, 4);
-    w.publish_all(a, 2..=9);
-    assert_eq!(w.due(c), FRAME.len() - 4);
-    assert_eq!(common::ends(&w.pass(secs(30))), [(c, CloseReason::Stalled)]);
+    w.publish_numbers(a, 2..=9);
+    assert_eq!(w.pending_bytes(c), FRAME.len() - 4);
+    assert_eq!(common::close_reasons(&w.run_for(secs(30))), [(c, CloseReason::Stalled)]);
     assert_eq!(w.backlog(a), (0, 0));
 }
 
@@ -88,9 +88,9 @@ fn s3_a_frame_is_completed_when_its_channel_closes_the_connection() {
     let a = w.open_with("a", config);
     let c = reader_in_progress(&mut w, a, 4);
     w.hub.close_channel(w.now, a);
-    assert_eq!(w.ends(), []);
+    assert_eq!(w.close_reasons(), []);
     assert_eq!(w.take(c), FRAME[4..]);
-    assert_eq!(w.ends(), [(c, CloseReason::ChannelClosed)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::ChannelClosed)]);
 }
 
 #[test]
@@ -123,12 +123,13 @@ fn s3_only_an_abrupt_end_abandons_a_frame() {
     w.hub.disconnect(w.now, gone);
     assert_eq!(w.take(gone), "");
     let on_max_lifetime = OnMaxLifetime::Close;
-    let late = ConnectionConfig { max_lifetime: Some(secs(1)), on_max_lifetime, ..common::quiet() };
+    let late =
+        ConnectionConfig { max_lifetime: Some(secs(1)), on_max_lifetime, ..common::without_position() };
     let late = w.connect_with(late);
     w.subscribe(a, late);
     w.publish(a, "2");
     w.take_bytes(late, 4);
-    assert_eq!(common::ends(&w.pass(secs(1))), [(late, CloseReason::TimedOut)]);
+    assert_eq!(common::close_reasons(&w.run_for(secs(1))), [(late, CloseReason::TimedOut)]);
     assert_eq!(w.take(late), "");
 }
 
@@ -139,7 +140,7 @@ fn s3_no_ping_or_direct_send_is_inserted_into_a_frame() {
     let c = reader_in_progress(&mut w, a, 4);
     w.send(c, "x");
     for _ in 0..10 {
-        w.pass(secs(20));
+        w.run_for(secs(20));
         assert_eq!(w.take_bytes(c, 1).len(), 1);
     }
     assert_eq!(w.take(c), format!("{}data: x\n\n", &FRAME[14..]));
@@ -148,25 +149,25 @@ fn s3_no_ping_or_direct_send_is_inserted_into_a_frame() {
 #[test]
 fn s3_first_blocks_direct_sends_and_resets_are_frames_too() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 1);
-    w.publish_all(a, 1..=3);
+    let a = w.open_with_history("a", 1);
+    w.publish_numbers(a, 1..=3);
     let announced = w.connect_with(ConnectionConfig::default());
-    let back = w.connect_after("e-0");
-    let unknown = w.connect_after("?");
+    let back = w.reconnect("e-0");
+    let unknown = w.reconnect("?");
     for c in [announced, back, unknown] {
         w.send(c, "x");
         assert_eq!(w.take_bytes(c, 1).len(), 1);
     }
     // These events are late and do not change the first blocks.
-    w.publish_all(a, 4..=5);
+    w.publish_numbers(a, 4..=5);
     assert_eq!(w.take(announced), "d: e-3\n\ndata: x\n\n");
     assert_eq!(w.take(back), "ata: x\n\n");
     assert_eq!(w.take(unknown), "ata: x\n\n");
-    let (back, unknown) = (w.connect_after("e-0"), w.connect_after("?"));
+    let (back, unknown) = (w.reconnect("e-0"), w.reconnect("?"));
     for (c, expected) in [(back, "d: e-4"), (unknown, "d: e-7")] {
         w.subscribe(a, c);
         w.take_bytes(c, 1);
-        w.publish_all(a, 6..=7);
+        w.publish_numbers(a, 6..=7);
         let rest = w.take(c);
         assert!(rest.starts_with(&format!("{expected}\nevent: reset\ndata: \n\n")), "{rest}");
         w.hub.disconnect(w.now, c);

@@ -1,6 +1,6 @@
-//! What is kept, ids, and where a connection starts: H1 to H3, H8.
+//! History, ids, and the start of new connections: H1 to H3 and H8.
 mod common;
-use common::{World, keeping, secs};
+use common::{World, history_of, secs};
 use sse_core::{
     ChannelConfig, ConnectionConfig, Event, HistoryConfig, Hub, HubConfig, IdSource, LastEventId, Position,
     PublishError, Resume, StartFrom,
@@ -12,12 +12,12 @@ fn kept(w: &World, channel: sse_core::ChannelId) -> (usize, u64) {
 }
 
 #[test]
-fn h1_a_channel_keeps_500_events_unless_configured() {
+fn h1_a_channel_keeps_500_events_by_default() {
     let mut w = World::new();
-    let (a, few) = (w.open("a"), w.open_keeping("few", 2));
-    w.publish_all(a, 1..=501);
+    let (a, few) = (w.open("a"), w.open_with_history("few", 2));
+    w.publish_numbers(a, 1..=501);
     assert_eq!(kept(&w, a), (500, 1));
-    w.publish_all(few, 1..=3);
+    w.publish_numbers(few, 1..=3);
     assert_eq!(kept(&w, few), (2, 502));
 }
 
@@ -34,15 +34,15 @@ fn h1_history_is_bounded_by_bytes() {
 }
 
 #[test]
-fn h1_an_event_larger_than_the_byte_bound_is_not_kept_and_the_floor_says_so() {
+fn h1_an_event_larger_than_the_byte_bound_is_evicted_and_raises_the_floor() {
     let mut w = World::new();
     let history = HistoryConfig { bytes: Some(16), ..HistoryConfig::default() };
     let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
     let c = w.follow(a);
     w.publish(a, "x");
     assert_eq!(kept(&w, a), (0, 1));
-    assert_eq!(w.data(c), ["x"], "live it is delivered all the same");
-    let back = w.connect_after("e-0");
+    assert_eq!(w.data(c), ["x"], "a live reader receives the event");
+    let back = w.reconnect("e-0");
     assert!(matches!(w.subscribe(a, back), Resume::Gap { .. }));
 }
 
@@ -52,36 +52,36 @@ fn h1_history_is_bounded_by_age() {
     let history = HistoryConfig { age: Some(secs(10)), ..HistoryConfig::default() };
     let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
     w.publish(a, "1");
-    w.pass(secs(4));
+    w.run_for(secs(4));
     w.publish(a, "2");
-    w.pass(secs(6) - std::time::Duration::from_nanos(1));
+    w.run_for(secs(6) - std::time::Duration::from_nanos(1));
     assert_eq!(kept(&w, a), (2, 0));
-    w.pass(std::time::Duration::from_nanos(1));
+    w.run_for(std::time::Duration::from_nanos(1));
     assert_eq!(kept(&w, a), (1, 1));
-    w.pass(secs(4));
+    w.run_for(secs(4));
     assert_eq!(kept(&w, a), (0, 2));
     assert_eq!(w.hub.stats().history_bytes, 0);
     assert_eq!(w.hub.poll_timeout(), None);
 }
 
 #[test]
-fn h1_what_is_too_old_is_not_replayed_before_the_timer_went_off_either() {
+fn h1_an_expired_event_is_not_replayed_even_before_the_timer_fires() {
     let mut w = World::new();
     let history = HistoryConfig { age: Some(secs(10)), ..HistoryConfig::default() };
     let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
     w.publish(a, "1");
     w.now = w.now.saturating_add(secs(10));
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(1), events: 0 });
     assert_eq!(w.hub.stats().history_bytes, 0);
 }
 
 #[test]
-fn h1_a_history_of_one_keeps_the_newest() {
+fn h1_a_history_of_one_event_keeps_the_newest() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 1);
-    w.publish_all(a, 1..=3);
-    let (near, far) = (w.connect_after("e-2"), w.connect_after("e-1"));
+    let a = w.open_with_history("a", 1);
+    w.publish_numbers(a, 1..=3);
+    let (near, far) = (w.reconnect("e-2"), w.reconnect("e-1"));
     assert_eq!(w.subscribe(a, near), Resume::Replayed { events: 1 });
     assert_eq!(w.subscribe(a, far), Resume::Gap { lost_through: Position::new(2), events: 1 });
     assert_eq!(w.data(near), ["3"]);
@@ -89,12 +89,12 @@ fn h1_a_history_of_one_keeps_the_newest() {
 }
 
 #[test]
-fn h1_a_history_of_none_keeps_none() {
+fn h1_a_history_of_zero_events_keeps_none() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 0);
+    let a = w.open_with_history("a", 0);
     w.publish_event(a, Event::new().id("x").data("1"));
     assert_eq!(kept(&w, a), (0, 1));
-    let back = w.connect_after("x");
+    let back = w.reconnect("x");
     assert_eq!(w.subscribe(a, back), Resume::Unknown);
 }
 
@@ -108,41 +108,41 @@ fn h1_events_without_an_id_are_live_only_and_never_replayed() {
     w.publish_event(a, Event::new().id("x").data("live too").live_only());
     assert_eq!(w.take(c), "id: e-1\ndata: 1\n\ndata: live\n\nid: x\ndata: live too\n\n");
     assert_eq!(kept(&w, a), (1, 0));
-    let back = w.connect_after("e-0");
+    let back = w.reconnect("e-0");
     w.subscribe(a, back);
     assert_eq!(w.data(back), ["1"]);
 }
 
 #[test]
-fn h1_a_re_used_id_means_its_newest_use() {
+fn h1_a_reused_id_refers_to_its_newest_use() {
     let mut w = World::new();
     let a = w.open("a");
     for id in ["7", "8", "9", "7"] {
         w.publish_event(a, Event::new().id(id).data(id));
     }
-    let c = w.connect_after("7");
+    let c = w.reconnect("7");
     assert_eq!(w.subscribe(a, c), Resume::UpToDate);
-    let c = w.connect_after("8");
+    let c = w.reconnect("8");
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
     assert_eq!(w.data(c), ["9", "7"]);
 }
 
 #[test]
-fn h1_the_newest_use_of_an_id_is_found_when_the_oldest_is_gone() {
+fn h1_the_newest_use_of_an_id_is_found_after_the_oldest_was_evicted() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 2);
+    let a = w.open_with_history("a", 2);
     for id in ["7", "7", "8"] {
         w.publish_event(a, Event::new().id(id).data(id));
     }
-    let c = w.connect_after("7");
+    let c = w.reconnect("7");
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
     w.publish_event(a, Event::new().id("9").data("9"));
-    let c = w.connect_after("7");
+    let c = w.reconnect("7");
     assert_eq!(w.subscribe(a, c), Resume::Unknown);
 }
 
 #[test]
-fn h2_the_hub_gives_an_id_to_an_event_without_one() {
+fn h2_the_hub_assigns_an_id_to_an_event_without_one() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -153,38 +153,42 @@ fn h2_the_hub_gives_an_id_to_an_event_without_one() {
 }
 
 #[test]
-fn h2_no_id_is_given_to_live_only_events_or_where_none_are_wanted() {
+fn h2_no_id_is_assigned_to_live_only_events_with_application_ids_or_without_history() {
     let mut w = World::new();
     let a = w.open("a");
     let ours = w.open_with("ours", ChannelConfig { ids: IdSource::Application, ..ChannelConfig::default() });
-    let none = w.open_keeping("none", 0);
+    let none = w.open_with_history("none", 0);
     assert_eq!(w.publish_event(a, Event::new().data("x").live_only()).frame.as_bytes(), b"data: x\n\n");
     assert_eq!(w.publish(ours, "x").frame.as_bytes(), b"data: x\n\n");
     assert_eq!(w.publish(none, "x").frame.as_bytes(), b"data: x\n\n");
-    assert_eq!(w.publish_to(&[ours, none, a], "x").frame.id(), Some("e-4"), "one of them gives ids");
+    assert_eq!(
+        w.publish_to(&[ours, none, a], "x").frame.id(),
+        Some("e-4"),
+        "one of the channels assigns ids"
+    );
 }
 
 #[test]
-fn h2_an_empty_id_is_the_applications_and_clears_the_clients() {
+fn h2_an_empty_id_stays_and_clears_the_id_of_the_client() {
     let mut w = World::new();
     let a = w.open("a");
     assert_eq!(w.publish_event(a, Event::new().id("").data("x")).frame.as_bytes(), b"id: \ndata: x\n\n");
-    assert_eq!(LastEventId::new(b""), None, "its client comes back as a new one");
+    assert_eq!(LastEventId::new(b""), None, "the client reconnects as a new one");
 }
 
 #[test]
 fn h2_an_id_of_another_epoch_is_unknown() {
     let mut w = World::new();
     let a = w.open("a");
-    w.publish_all(a, 1..=3);
+    w.publish_numbers(a, 1..=3);
     for id in ["d-2", "e-02", "e-+2", "e-", "e", "2", "E-2"] {
-        let c = w.connect_after(id);
+        let c = w.reconnect(id);
         assert_eq!(w.subscribe(a, c), Resume::Unknown, "{id}");
     }
 }
 
 #[test]
-fn h2_an_application_cannot_give_the_id_of_another_position() {
+fn h2_an_application_cannot_set_the_id_of_another_position() {
     let mut w = World::new();
     let a = w.open("a");
     let refused = w.hub.publish(w.now, a, &Event::new().id("e-7").data("x"));
@@ -194,7 +198,7 @@ fn h2_an_application_cannot_give_the_id_of_another_position() {
 }
 
 #[test]
-fn h2_an_epoch_has_to_be_able_to_be_in_an_id() {
+fn h2_an_epoch_that_cannot_be_part_of_an_id_is_refused() {
     let new = |epoch: &str| Hub::new(HubConfig { epoch: epoch.into(), ..HubConfig::default() });
     assert!(new(&"x".repeat(64)).is_ok());
     for epoch in ["a\nb", "a\0", " a", &"x".repeat(65)] {
@@ -203,10 +207,10 @@ fn h2_an_epoch_has_to_be_able_to_be_in_an_id() {
 }
 
 #[test]
-fn h3_a_connection_without_an_id_starts_with_one() {
+fn h3_a_connection_without_an_id_begins_with_its_position() {
     let mut w = World::new();
     let a = w.open("a");
-    w.publish_all(a, 1..=4);
+    w.publish_numbers(a, 1..=4);
     let c = w.connect_with(ConnectionConfig::default());
     w.subscribe(a, c);
     w.publish(a, "5");
@@ -214,7 +218,7 @@ fn h3_a_connection_without_an_id_starts_with_one() {
 }
 
 #[test]
-fn h3_who_left_before_the_first_event_has_missed_nothing() {
+fn h3_a_client_that_disconnects_before_its_first_event_can_resume() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.connect_with(ConnectionConfig::default());
@@ -222,26 +226,26 @@ fn h3_who_left_before_the_first_event_has_missed_nothing() {
     assert_eq!(w.take(c), "id: e-0\n\n");
     w.hub.disconnect(w.now, c);
     w.publish(a, "1");
-    let back = w.connect_after("e-0");
+    let back = w.reconnect("e-0");
     assert_eq!(w.subscribe(a, back), Resume::Replayed { events: 1 });
     assert_eq!(w.data(back), ["1"]);
 }
 
 #[test]
-fn h3_the_position_is_that_of_the_subscription_and_not_of_the_connection() {
+fn h3_the_position_is_the_head_at_the_subscription_and_not_at_the_connection() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.connect_with(ConnectionConfig::default());
-    w.publish_all(a, 1..=2);
+    w.publish_numbers(a, 1..=2);
     w.subscribe(a, c);
     assert_eq!(w.take(c), "id: e-2\n\n");
 }
 
 #[test]
-fn h3_it_can_be_turned_off_and_is_not_sent_to_who_gave_an_id() {
+fn h3_no_position_is_sent_if_turned_off_or_to_a_connection_with_an_id() {
     let mut w = World::new();
     let a = w.open("a");
-    let (off, back) = (w.connect(), w.connect_after("e-0"));
+    let (off, back) = (w.connect(), w.reconnect("e-0"));
     w.subscribe(a, off);
     w.subscribe(a, back);
     assert_eq!(w.actions(), []);
@@ -249,7 +253,7 @@ fn h3_it_can_be_turned_off_and_is_not_sent_to_who_gave_an_id() {
 }
 
 #[test]
-fn h8_a_new_connection_starts_live_or_with_the_last_or_with_all_that_is_kept() {
+fn h8_a_new_connection_starts_live_or_with_the_last_or_all_kept_events() {
     for (start, expected) in [
         (StartFrom::Live, &["6"][..]),
         (StartFrom::Last(0), &["6"]),
@@ -258,15 +262,15 @@ fn h8_a_new_connection_starts_live_or_with_the_last_or_with_all_that_is_kept() {
         (StartFrom::All, &["2", "3", "4", "5", "6"]),
     ] {
         let mut w = World::new();
-        let history = keeping(4);
+        let history = history_of(4);
         let a = w.open_with("a", ChannelConfig { start, history, ..ChannelConfig::default() });
-        w.publish_all(a, 1..=5);
+        w.publish_numbers(a, 1..=5);
         let c = w.connect();
         assert_eq!(w.subscribe(a, c), Resume::Fresh);
-        let mut seen = w.data(c);
+        let mut received = w.data(c);
         w.publish(a, "6");
-        seen.extend(w.data(c));
-        assert_eq!(seen, expected, "{start:?}");
+        received.extend(w.data(c));
+        assert_eq!(received, expected, "{start:?}");
     }
 }
 
@@ -275,32 +279,32 @@ fn h8_the_last_events_are_counted_from_the_subscription() {
     let mut w = World::new();
     let a = w.open_with("a", ChannelConfig { start: StartFrom::Last(2), ..ChannelConfig::default() });
     let b = w.open("b");
-    w.publish_all(a, 1..=3);
+    w.publish_numbers(a, 1..=3);
     let c = w.follow(a);
-    w.publish_all(a, 4..=5);
+    w.publish_numbers(a, 4..=5);
     w.subscribe(b, c);
     assert_eq!(w.data(c), ["2", "3", "4", "5"]);
 }
 
 #[test]
-fn h8_the_start_of_the_channel_is_not_for_who_comes_back() {
+fn h8_a_connection_with_an_id_resumes_and_ignores_the_start_of_the_channel() {
     let mut w = World::new();
     let a = w.open_with("a", ChannelConfig { start: StartFrom::All, ..ChannelConfig::default() });
-    w.publish_all(a, 1..=3);
-    let c = w.connect_after("e-2");
+    w.publish_numbers(a, 1..=3);
+    let c = w.reconnect("e-2");
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
     assert_eq!(w.data(c), ["3"]);
 }
 
 #[test]
-fn h8_what_a_start_replays_has_an_id_in_front_that_resumes_it() {
+fn h8_the_position_before_replayed_events_resumes_them() {
     let mut w = World::new();
     let a = w.open_with("a", ChannelConfig { start: StartFrom::Last(2), ..ChannelConfig::default() });
-    w.publish_all(a, 1..=4);
+    w.publish_numbers(a, 1..=4);
     let c = w.connect_with(ConnectionConfig::default());
     w.subscribe(a, c);
     assert_eq!(w.take_frame(c), "id: e-2\n\n");
-    let back = w.connect_after("e-2");
+    let back = w.reconnect("e-2");
     w.subscribe(a, back);
     assert_eq!(w.data(back), ["3", "4"]);
 }

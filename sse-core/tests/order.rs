@@ -1,8 +1,8 @@
-//! Order and delivery: O1 to O5.
+//! Order and delivery: O1 to O5. Hubs with external positions (O4) are in external_positions.rs.
 mod common;
 use std::time::Duration;
 
-use common::{World, data_frame, quiet};
+use common::{World, data_frame, without_position};
 use sse_core::{
     Action, ChannelConfig, ConnectionConfig, Event, GapPolicy, Position, PublishError, PublishOptions,
     Resume, StartFrom,
@@ -18,7 +18,7 @@ fn o1_positions_are_one_order_over_all_channels() {
 }
 
 #[test]
-fn o1_a_connection_gets_what_it_is_due_from_all_of_its_channels_in_order() {
+fn o1_a_connection_receives_the_events_of_all_its_channels_in_order() {
     let mut w = World::new();
     let (a, b, other) = (w.open("a"), w.open("b"), w.open("other"));
     let c = w.follow(b);
@@ -30,7 +30,7 @@ fn o1_a_connection_gets_what_it_is_due_from_all_of_its_channels_in_order() {
 }
 
 #[test]
-fn o1_a_direct_send_stands_after_the_hubs_position_at_the_call() {
+fn o1_a_direct_send_comes_behind_the_head_at_the_call() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -44,11 +44,11 @@ fn o1_a_direct_send_stands_after_the_hubs_position_at_the_call() {
 }
 
 #[test]
-fn o1_a_direct_send_stands_behind_the_replay_of_what_was_published_before() {
+fn o1_a_direct_send_comes_behind_the_replay_of_earlier_events() {
     let mut w = World::new();
     let a = w.open("a");
-    w.publish_all(a, 1..=2);
-    let c = w.connect_after("e-0");
+    w.publish_numbers(a, 1..=2);
+    let c = w.reconnect("e-0");
     w.send(c, "direct");
     w.publish(a, "3");
     w.subscribe(a, c);
@@ -64,20 +64,20 @@ fn o1_direct_sends_retry_frames_and_pings_take_no_position() {
     let retry = Event::new().retry(Duration::from_secs(3)).encode().unwrap();
     w.hub.send(w.now, c, &retry).unwrap();
     assert_eq!(w.take(c), "data: direct\n\nretry: 3000\n\n");
-    w.sleep();
+    w.run_until_action();
     assert_eq!(w.take(c), ":\n\n");
     assert_eq!(w.publish(a, "1").position, Position::new(1));
 }
 
 #[test]
-fn o1_an_id_in_a_direct_frame_is_unknown_when_it_comes_back() {
+fn o1_the_id_of_a_direct_send_is_unknown_after_a_reconnect() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
     let direct = Event::new().id("d-1").data("direct").encode().unwrap();
     w.hub.send(w.now, c, &direct).unwrap();
     assert_eq!(w.take(c), "id: d-1\ndata: direct\n\n");
-    let back = w.connect_after("d-1");
+    let back = w.reconnect("d-1");
     assert_eq!(w.subscribe(a, back), Resume::Unknown);
 }
 
@@ -99,7 +99,7 @@ fn o2_an_event_of_several_channels_is_replayed_once() {
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish_to(&[a, b], "1");
     w.publish_to(&[b, a], "2");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.publish_to(&[a, b], "3");
     w.subscribe(b, c);
@@ -108,7 +108,7 @@ fn o2_an_event_of_several_channels_is_replayed_once() {
 }
 
 #[test]
-fn o2_a_channel_named_twice_has_the_event_once() {
+fn o2_a_channel_listed_twice_receives_the_event_once() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -118,37 +118,37 @@ fn o2_a_channel_named_twice_has_the_event_once() {
 }
 
 #[test]
-fn o3_subscriptions_before_the_first_byte_are_one_step_with_replay() {
+fn o3_subscriptions_before_the_first_byte_resume_together() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish_to(&[a], "1");
     w.publish_to(&[b], "2");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.publish(a, "3");
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
     w.publish(b, "4");
     w.publish(a, "5");
-    // Looking is not taking.
-    assert!(w.due(c) > 0);
+    // Reading the window takes nothing.
+    assert!(w.pending_bytes(c) > 0);
     assert_eq!(w.subscribe(b, c), Resume::Replayed { events: 2 });
     w.publish(b, "6");
     assert_eq!(w.data(c), ["1", "2", "3", "4", "5", "6"]);
 }
 
 #[test]
-fn o3_a_later_subscription_improves_what_an_earlier_one_was_told() {
+fn o3_a_second_subscription_can_resolve_the_id_for_the_first() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish_event(b, Event::new().id("x").data("1"));
     w.publish(a, "2");
-    let c = w.connect_after("x");
+    let c = w.reconnect("x");
     assert_eq!(w.subscribe(a, c), Resume::Unknown);
     assert_eq!(w.subscribe(b, c), Resume::UpToDate);
-    assert_eq!(w.data(c), ["2"], "no reset, and what was missed of the first");
+    assert_eq!(w.data(c), ["2"], "the missed event of the first channel, without a reset");
 }
 
 #[test]
-fn o3_a_subscription_made_later_is_fresh_and_live() {
+fn o3_a_late_subscription_without_an_id_is_fresh_and_live() {
     let mut w = World::new();
     let a = w.open("a");
     let b = w.open_with("b", ChannelConfig { start: StartFrom::All, ..ChannelConfig::default() });
@@ -162,12 +162,12 @@ fn o3_a_subscription_made_later_is_fresh_and_live() {
 }
 
 #[test]
-fn o3_a_subscription_made_later_is_a_gap_with_a_reset_if_the_connection_gave_an_id() {
+fn o3_a_late_subscription_with_an_id_is_a_gap_with_a_reset() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish(b, "1");
     w.publish(a, "2");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     assert_eq!(w.data(c), ["2"]);
     w.publish(a, "3");
@@ -177,13 +177,13 @@ fn o3_a_subscription_made_later_is_a_gap_with_a_reset_if_the_connection_gave_an_
 }
 
 #[test]
-fn o3_a_channel_without_resets_sends_none_to_a_late_subscription() {
+fn o3_a_late_subscription_to_a_channel_without_the_reset_policy_has_no_reset() {
     let mut w = World::new();
     let a = w.open("a");
     let b = w.open_with("b", ChannelConfig { on_gap: GapPolicy::Kept, ..ChannelConfig::default() });
     w.publish(b, "1");
     w.publish(a, "2");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.data(c);
     assert!(matches!(w.subscribe(b, c), Resume::Gap { .. }));
@@ -191,11 +191,11 @@ fn o3_a_channel_without_resets_sends_none_to_a_late_subscription() {
 }
 
 #[test]
-fn o3_subscribing_twice_is_up_to_date_and_doubles_nothing() {
+fn o3_subscribing_twice_is_up_to_date_and_delivers_nothing_twice() {
     let mut w = World::new();
     let a = w.open("a");
     w.publish(a, "1");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     assert_eq!(w.subscribe(a, c), Resume::UpToDate);
     assert_eq!(w.hub.members(a).count(), 1);
@@ -204,7 +204,7 @@ fn o3_subscribing_twice_is_up_to_date_and_doubles_nothing() {
 }
 
 #[test]
-fn o3_who_unsubscribes_and_comes_back_is_live() {
+fn o3_subscribing_again_after_unsubscribing_starts_live() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -219,7 +219,7 @@ fn o3_who_unsubscribes_and_comes_back_is_live() {
 }
 
 #[test]
-fn o5_a_publication_leaves_out_one_connection() {
+fn o5_a_publication_can_exclude_one_connection() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     let (sender, other) = (w.follow(a), w.follow(a));
@@ -232,7 +232,7 @@ fn o5_a_publication_leaves_out_one_connection() {
 }
 
 #[test]
-fn o5_nothing_is_named_or_kept_for_the_one_left_out() {
+fn o5_nothing_is_reported_or_kept_for_the_excluded_connection() {
     let mut w = World::new();
     let a = w.open("a");
     let sender = w.follow(a);
@@ -242,19 +242,19 @@ fn o5_nothing_is_named_or_kept_for_the_one_left_out() {
 }
 
 #[test]
-fn o5_the_one_left_out_gets_the_event_when_it_comes_back() {
+fn o5_an_excluded_event_is_part_of_the_replay_after_a_reconnect() {
     let mut w = World::new();
     let a = w.open("a");
     let sender = w.follow(a);
     w.publish_except(sender, a, "1");
     w.hub.disconnect(w.now, sender);
-    let back = w.connect_after("e-0");
+    let back = w.reconnect("e-0");
     w.subscribe(a, back);
     assert_eq!(w.data(back), ["1"]);
 }
 
 #[test]
-fn o5_being_left_out_before_the_first_byte_takes_nothing_from_others() {
+fn o5_excluding_a_connection_before_its_first_byte_affects_no_other() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     let (slow, sender) = (w.follow(a), w.follow(a));
@@ -268,11 +268,11 @@ fn o5_being_left_out_before_the_first_byte_takes_nothing_from_others() {
 }
 
 #[test]
-fn o5_members_can_be_enumerated_and_sent_to() {
+fn o5_members_are_listed_and_can_be_sent_to() {
     let mut w = World::new();
     let a = w.open("a");
     let all = [w.follow(a), w.follow(a), w.follow(a)];
-    let _elsewhere = w.connect_with(ConnectionConfig { ping: None, ..quiet() });
+    let _elsewhere = w.connect_with(ConnectionConfig { ping: None, ..without_position() });
     let mut members: Vec<_> = w.hub.members(a).collect();
     members.sort_unstable();
     assert_eq!(members, all);
@@ -283,13 +283,16 @@ fn o5_members_can_be_enumerated_and_sent_to() {
 }
 
 #[test]
-fn o4_a_hub_makes_its_positions_or_is_fed_them() {
-    let mut own = World::new();
-    let a = own.open("a");
-    let at = own.hub.publish_at(own.now, &[a], Position::new(1), &data_frame("x"));
+fn o4_a_hub_assigns_positions_or_receives_them() {
+    let mut local = World::new();
+    let a = local.open("a");
+    let at = local.hub.publish_at(local.now, &[a], Position::new(1), &data_frame("x"));
     assert_eq!(at, Err(PublishError::PositionsAreLocal));
-    let mut fed = World::fed(0);
-    let a = fed.open("a");
-    assert_eq!(fed.hub.publish(fed.now, a, &Event::new().data("x")), Err(PublishError::PositionsAreExternal));
-    assert_eq!((own.hub.head(), fed.hub.head()), (Position::ORIGIN, Position::ORIGIN));
+    let mut external = World::external(0);
+    let a = external.open("a");
+    assert_eq!(
+        external.hub.publish(external.now, a, &Event::new().data("x")),
+        Err(PublishError::PositionsAreExternal)
+    );
+    assert_eq!((local.hub.head(), external.hub.head()), (Position::ORIGIN, Position::ORIGIN));
 }

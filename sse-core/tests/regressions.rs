@@ -1,35 +1,35 @@
-//! What the simulation found, each as the shortest sequence that shows it.
+//! Failures that the simulation found, each reduced to the shortest sequence that shows it.
 
 mod common;
 
 use std::num::NonZeroUsize;
 
-use common::{World, keeping, secs};
+use common::{World, history_of, secs};
 use sse_core::{
     BacklogConfig, ChannelConfig, CloseReason, GapPolicy, HubConfig, LagPolicy, OnClose, Position, Resume,
 };
 
-/// A channel that keeps one frame for readers that are behind.
-fn narrow() -> ChannelConfig {
+/// Configures a channel whose backlog has room for one frame.
+fn narrow_backlog() -> ChannelConfig {
     let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..BacklogConfig::default() };
     ChannelConfig { backlog, ..ChannelConfig::default() }
 }
 
-fn stalling() -> World {
+fn with_short_stall() -> World {
     World::with(HubConfig { stall_timeout: Some(secs(2)), ..HubConfig::default() })
 }
 
 #[test]
-fn s1_a_reader_that_goes_on_from_history_keeps_what_the_backlog_still_has() {
+fn s1_a_reader_that_continues_from_history_keeps_its_frames_in_the_backlog() {
     let mut w = World::new();
-    let a = w.open_with("a", narrow());
+    let a = w.open_with("a", narrow_backlog());
     let c = w.follow(a);
-    w.publish_all(a, 1..=3);
+    w.publish_numbers(a, 1..=3);
     assert_eq!(w.data(c), ["1", "2", "3"]);
 }
 
 #[test]
-fn k3_who_took_everything_before_the_sweep_is_closed_with_the_channel_too() {
+fn k3_a_member_that_took_everything_before_the_sweep_is_closed_too() {
     let mut w = World::new();
     let a =
         w.open_with("a", ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() });
@@ -38,109 +38,109 @@ fn k3_who_took_everything_before_the_sweep_is_closed_with_the_channel_too() {
     w.actions();
     w.hub.close_channel(w.now, a);
     assert_eq!(w.data(c), ["bye"]);
-    assert_eq!(w.ends(), [(c, CloseReason::ChannelClosed)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::ChannelClosed)]);
 }
 
 #[test]
-fn t3_a_reader_whose_frames_fell_out_stalls_all_the_same() {
-    let mut w = stalling();
-    let a = w.open_with("a", narrow());
+fn t3_a_reader_that_fell_out_of_the_backlog_still_stalls() {
+    let mut w = with_short_stall();
+    let a = w.open_with("a", narrow_backlog());
     let c = w.follow(a);
     let mut ends = Vec::new();
     for second in 0..4 {
         w.publish(a, &second.to_string());
-        ends.extend(w.ends());
-        ends.extend(common::ends(&w.pass(secs(1))));
+        ends.extend(w.close_reasons());
+        ends.extend(common::close_reasons(&w.run_for(secs(1))));
     }
     assert_eq!(ends, [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_what_is_older_than_its_subscription_is_due_since_then() {
-    let mut w = stalling();
+fn t3_an_event_older_than_its_subscription_counts_from_the_subscription() {
+    let mut w = with_short_stall();
     let a = w.open("a");
     w.publish(a, "old");
-    let c = w.connect_after("e-0");
-    w.pass(secs(9));
+    let c = w.reconnect("e-0");
+    w.run_for(secs(9));
     w.subscribe(a, c);
     w.actions();
-    assert_eq!(common::ends(&w.pass(secs(1))), []);
-    assert_eq!(common::ends(&w.pass(secs(1))), [(c, CloseReason::Stalled)]);
+    assert_eq!(common::close_reasons(&w.run_for(secs(1))), []);
+    assert_eq!(common::close_reasons(&w.run_for(secs(1))), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_what_was_given_up_is_not_waited_for() {
-    let mut w = stalling();
+fn t3_frames_that_were_given_up_do_not_count() {
+    let mut w = with_short_stall();
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish(a, "1");
     w.publish(b, "2");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.actions();
     w.hub.unsubscribe(w.now, a, c);
-    w.pass(secs(9));
+    w.run_for(secs(9));
     w.subscribe(b, c);
     w.actions();
-    assert_eq!(common::ends(&w.pass(secs(1))), []);
-    assert_eq!(common::ends(&w.pass(secs(1))), [(c, CloseReason::Stalled)]);
+    assert_eq!(common::close_reasons(&w.run_for(secs(1))), []);
+    assert_eq!(common::close_reasons(&w.run_for(secs(1))), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_falling_out_gives_a_closing_connection_no_more_time() {
-    let mut w = stalling();
-    let a = w.open_with("a", ChannelConfig { history: keeping(1), ..narrow() });
+fn t3_falling_out_of_the_backlog_does_not_extend_the_flush_of_a_close() {
+    let mut w = with_short_stall();
+    let a = w.open_with("a", ChannelConfig { history: history_of(1), ..narrow_backlog() });
     let c = w.follow(a);
     w.publish(a, "1");
     w.take_bytes(c, 3);
     w.publish(a, "2");
     w.hub.close_connection(w.now, c);
     w.publish(a, "3");
-    w.pass(secs(1));
+    w.run_for(secs(1));
     w.take_bytes(c, 1);
-    assert_eq!(common::ends(&w.pass(secs(1))), [(c, CloseReason::Stalled)]);
+    assert_eq!(common::close_reasons(&w.run_for(secs(1))), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn h7_the_reset_for_an_unknown_id_stays_where_the_first_subscription_was_made() {
+fn h7_the_reset_for_an_unknown_id_has_the_position_of_the_first_subscription() {
     let mut w = World::new();
-    let a = w.open_with("a", narrow());
-    let c = w.connect_after("who knows");
+    let a = w.open_with("a", narrow_backlog());
+    let c = w.reconnect("unknown");
     assert_eq!(w.subscribe(a, c), Resume::Unknown);
-    w.publish_all(a, 1..=3);
+    w.publish_numbers(a, 1..=3);
     assert!(w.take_frame(c).starts_with("id: e-0\nevent: reset\n"));
     assert_eq!(w.data(c), ["1", "2", "3"]);
 }
 
 #[test]
-fn o3_another_subscription_does_not_forget_what_an_earlier_one_is_owed() {
+fn o3_a_second_subscription_keeps_the_pending_events_of_the_first() {
     let mut w = World::new();
-    let (a, b) = (w.open_with("a", narrow()), w.open("b"));
-    let c = w.connect_after("who knows");
+    let (a, b) = (w.open_with("a", narrow_backlog()), w.open("b"));
+    let c = w.reconnect("unknown");
     w.subscribe(a, c);
-    w.publish_all(a, 1..=3);
-    w.due(c);
+    w.publish_numbers(a, 1..=3);
+    w.pending_bytes(c);
     w.subscribe(b, c);
     assert_eq!(w.data(c), ["reset e-0", "1", "2", "3"]);
 }
 
 #[test]
-fn o3_what_is_lost_before_the_first_byte_is_told_also_after_another_subscription() {
+fn o3_a_loss_before_the_first_byte_keeps_its_reset_after_a_second_subscription() {
     let mut w = World::new();
-    let skipping = ChannelConfig { history: keeping(1), on_lag: LagPolicy::Skip, ..narrow() };
+    let skipping = ChannelConfig { history: history_of(1), on_lag: LagPolicy::Skip, ..narrow_backlog() };
     let (a, b) = (w.open_with("a", skipping), w.open("b"));
     let c = w.connect();
     w.subscribe(a, c);
-    w.publish_all(a, 1..=3);
-    w.due(c);
+    w.publish_numbers(a, 1..=3);
+    w.pending_bytes(c);
     w.subscribe(b, c);
     assert_eq!(w.take(c), "id: e-2\nevent: reset\ndata: \n\nid: e-3\ndata: 3\n\n");
 }
 
 #[test]
-fn h7_the_reset_of_a_late_subscription_comes_before_what_is_due_already() {
+fn h7_the_reset_of_a_late_subscription_comes_before_all_pending_events() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.send(c, "the first bytes");
     w.take(c);
@@ -152,30 +152,30 @@ fn h7_the_reset_of_a_late_subscription_comes_before_what_is_due_already() {
 }
 
 #[test]
-fn o4_a_late_subscription_of_a_client_that_is_ahead_starts_at_its_id() {
-    let mut w = World::fed(0);
+fn o4_a_late_subscription_of_a_client_ahead_of_the_node_starts_at_its_id() {
+    let mut w = World::external(0);
     let (a, b) = (w.open("a"), w.open("b"));
-    w.feed(a, 5);
-    let c = w.connect_after("e-8");
+    w.publish_at(a, 5);
+    let c = w.reconnect("e-8");
     w.subscribe(a, c);
     w.send(c, "the first bytes");
     w.take(c);
     assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(8), events: 0 });
-    w.feed(b, 7);
-    w.feed(b, 9);
+    w.publish_at(b, 7);
+    w.publish_at(b, 9);
     assert_eq!(w.take(c), "id: e-8\nevent: reset\ndata: \n\nid: e-9\ndata: 9\n\n");
 }
 
 #[test]
-fn o4_a_client_that_is_ahead_gets_nothing_twice_although_its_id_falls_out() {
-    let mut w = World::fed(0);
-    let live = ChannelConfig { on_gap: GapPolicy::Live, history: keeping(1), ..ChannelConfig::default() };
+fn o4_a_client_ahead_of_the_node_receives_nothing_twice_after_an_eviction() {
+    let mut w = World::external(0);
+    let live = ChannelConfig { on_gap: GapPolicy::Live, history: history_of(1), ..ChannelConfig::default() };
     let (a, b) = (w.open_with("a", live), w.open("b"));
-    w.feed(a, 5);
-    let c = w.connect_after("e-8");
+    w.publish_at(a, 5);
+    let c = w.reconnect("e-8");
     w.subscribe(a, c);
     for position in 6..=10 {
-        w.feed(a, position);
+        w.publish_at(a, position);
     }
     w.subscribe(b, c);
     assert_eq!(w.data(c), ["9", "10"]);
@@ -184,8 +184,9 @@ fn o4_a_client_that_is_ahead_gets_nothing_twice_although_its_id_falls_out() {
 #[test]
 fn h7_a_close_flushes_the_reset_for_an_unknown_id() {
     let mut w = World::new();
-    let (a, b) = (w.open("a"), w.open_with("b", ChannelConfig { on_gap: GapPolicy::Live, ..narrow() }));
-    let c = w.connect_after("who knows");
+    let (a, b) =
+        (w.open("a"), w.open_with("b", ChannelConfig { on_gap: GapPolicy::Live, ..narrow_backlog() }));
+    let c = w.reconnect("unknown");
     w.subscribe(a, c);
     w.subscribe(b, c);
     w.publish(b, "1");
@@ -194,12 +195,12 @@ fn h7_a_close_flushes_the_reset_for_an_unknown_id() {
 }
 
 #[test]
-fn h7_leaving_a_channel_while_closing_keeps_the_resets_of_the_others() {
+fn h7_unsubscribing_while_closing_keeps_the_resets_of_other_channels() {
     let mut w = World::new();
     let b = w.open("b");
     w.publish(b, "1");
     let a = w.open("a");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     w.hub.close_connection(w.now, c);
@@ -208,33 +209,33 @@ fn h7_leaving_a_channel_while_closing_keeps_the_resets_of_the_others() {
 }
 
 #[test]
-fn h7_a_late_subscription_has_no_part_in_what_a_connection_begins_with() {
+fn h7_a_subscription_after_a_detected_loss_adds_no_reset_for_the_unknown_id() {
     let mut w = World::new();
-    let history = keeping(1);
+    let history = history_of(1);
     let (on_gap, on_lag) = (GapPolicy::Live, LagPolicy::Skip);
-    let a = w.open_with("a", ChannelConfig { on_gap, on_lag, history, ..narrow() });
+    let a = w.open_with("a", ChannelConfig { on_gap, on_lag, history, ..narrow_backlog() });
     let b = w.open("b");
-    let c = w.connect_after("who knows");
+    let c = w.reconnect("unknown");
     assert_eq!(w.subscribe(a, c), Resume::Unknown);
-    w.publish_all(a, 1..=3);
-    assert_eq!(w.due(c), 29 + 17, "a reset, since the loss was found out, and the third");
+    w.publish_numbers(a, 1..=3);
+    assert_eq!(w.pending_bytes(c), 29 + 17, "the reset for the detected loss, and the third event");
     assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(3), events: 0 });
     let resets = "id: e-3\nevent: reset\ndata: \n\nid: e-2\nevent: reset\ndata: \n\n";
     assert_eq!(w.take(c), format!("{resets}id: e-3\ndata: 3\n\n"));
 }
 
 #[test]
-fn o4_an_event_that_is_not_due_from_one_channel_is_due_from_the_next() {
-    let mut w = World::fed(0);
+fn o4_an_event_below_the_start_in_one_channel_is_delivered_from_another() {
+    let mut w = World::external(0);
     let (old, other) = (w.open("old"), w.open("other"));
-    w.feed(other, 5);
+    w.publish_at(other, 5);
     let new = w.open("new");
-    let c = w.connect_after("e-2");
+    let c = w.reconnect("e-2");
     assert_eq!(w.subscribe(new, c), Resume::Gap { lost_through: Position::new(5), events: 0 });
     w.subscribe(old, c);
     w.take(c);
     for channel in [new, old] {
-        w.feed(channel, 5);
+        w.publish_at(channel, 5);
         w.actions();
     }
     assert_eq!(w.data(c), ["5"]);

@@ -1,22 +1,23 @@
 //! Resumption: H4 to H7.
 mod common;
-use common::{World, keeping};
+use common::{World, history_of};
 use sse_core::{
     Action, ChannelConfig, ChannelId, ConnectionConfig, Event, GapPolicy, LastEventId, Position, Resume,
     StartFrom,
 };
 
-/// Channel `a` has the odd events and keeps them; `b` has the even ones up to 6 and keeps the newest only.
+/// Channel `a` has the odd events up to 6 and keeps all of them. Channel `b` has the even ones and keeps only the
+/// newest.
 fn odd_and_even(w: &mut World) -> (ChannelId, ChannelId) {
-    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
+    let (a, b) = (w.open("a"), w.open_with_history("b", 1));
     for n in 1..=6 {
         w.publish(if n % 2 == 1 { a } else { b }, &n.to_string());
     }
     (a, b)
 }
 
-fn with_policy(w: &mut World, name: &str, on_gap: GapPolicy, start: StartFrom) -> ChannelId {
-    let config = ChannelConfig { on_gap, start, history: keeping(2), ..ChannelConfig::default() };
+fn open_with_policy(w: &mut World, name: &str, on_gap: GapPolicy, start: StartFrom) -> ChannelId {
+    let config = ChannelConfig { on_gap, start, history: history_of(2), ..ChannelConfig::default() };
     w.open_with(name, config)
 }
 
@@ -27,13 +28,13 @@ fn publish_ids(w: &mut World, channel: ChannelId, ids: &[&str]) {
 }
 
 #[test]
-fn h4_a_client_that_comes_back_gets_what_it_missed_in_order_and_then_live_events() {
+fn h4_a_client_that_reconnects_receives_missed_events_in_order_and_then_live_events() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     for n in 1..=6 {
         w.publish(if n % 2 == 1 { a } else { b }, &n.to_string());
     }
-    let c = w.connect_after("e-2");
+    let c = w.reconnect("e-2");
     assert_eq!(w.subscribe(b, c), Resume::Replayed { events: 2 });
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
     w.publish(a, "7");
@@ -44,7 +45,7 @@ fn h4_a_client_that_comes_back_gets_what_it_missed_in_order_and_then_live_events
 }
 
 #[test]
-fn h4_an_id_of_this_epoch_is_its_position_whether_or_not_an_event_stands_there() {
+fn h4_an_id_of_this_epoch_is_its_position_whether_or_not_an_event_has_it() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish(a, "1");
@@ -52,44 +53,44 @@ fn h4_an_id_of_this_epoch_is_its_position_whether_or_not_an_event_stands_there()
     w.publish_event(a, Event::new().data("3").live_only());
     w.publish(a, "4");
     for (id, events) in [("e-0", 2), ("e-1", 1), ("e-2", 1), ("e-3", 1)] {
-        let c = w.connect_after(id);
+        let c = w.reconnect(id);
         assert_eq!(w.subscribe(a, c), Resume::Replayed { events }, "{id}");
     }
-    let c = w.connect_after("e-4");
+    let c = w.reconnect("e-4");
     assert_eq!(w.subscribe(a, c), Resume::UpToDate);
 }
 
 #[test]
-fn h4_an_applications_id_stands_for_one_position_in_all_channels() {
+fn h4_an_application_id_stands_for_one_position_in_all_channels() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     publish_ids(&mut w, b, &["b1"]);
     publish_ids(&mut w, a, &["a1"]);
     publish_ids(&mut w, b, &["b2"]);
     publish_ids(&mut w, a, &["a2"]);
-    let c = w.connect_after("a1");
+    let c = w.reconnect("a1");
     w.subscribe(b, c);
     w.subscribe(a, c);
     assert_eq!(w.data(c), ["b2", "a2"]);
 }
 
 #[test]
-fn h4_an_applications_id_is_never_looked_up_in_channels_that_are_not_followed() {
+fn h4_an_application_id_is_not_looked_up_in_channels_that_are_not_followed() {
     let mut w = World::new();
-    let (a, stranger) = (w.open_keeping("a", 2), w.open("stranger"));
+    let (a, stranger) = (w.open_with_history("a", 2), w.open("stranger"));
     publish_ids(&mut w, a, &["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     publish_ids(&mut w, stranger, &["1", "2", "3", "4", "5"]);
-    let c = w.connect_after("5");
+    let c = w.reconnect("5");
     assert_eq!(w.subscribe(a, c), Resume::Unknown);
     assert_eq!(w.take(c), "id: e-14\nevent: reset\ndata: \n\n");
 }
 
 #[test]
-fn h4_an_applications_id_is_not_looked_up_after_the_first_bytes() {
+fn h4_an_application_id_is_not_looked_up_after_the_first_byte() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     publish_ids(&mut w, b, &["x", "y"]);
-    let c = w.connect_after("x");
+    let c = w.reconnect("x");
     w.subscribe(a, c);
     assert_eq!(w.data(c), ["reset e-2"]);
     assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(2), events: 0 });
@@ -103,7 +104,7 @@ fn h4_the_smallest_position_of_an_id_counts() {
         let (a, b) = (w.open("a"), w.open("b"));
         publish_ids(&mut w, a, &["x", "a2"]);
         publish_ids(&mut w, b, &["b1", "x", "b3"]);
-        let c = w.connect_after("x");
+        let c = w.reconnect("x");
         for channel in if b_first { [b, a] } else { [a, b] } {
             w.subscribe(channel, c);
         }
@@ -112,56 +113,56 @@ fn h4_the_smallest_position_of_an_id_counts() {
 }
 
 #[test]
-fn h5_an_id_below_the_floor_is_a_gap_and_one_at_it_is_not() {
+fn h5_an_id_below_the_floor_is_a_gap_and_an_id_at_the_floor_is_not() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 2);
-    w.publish_all(a, 1..=4);
+    let a = w.open_with_history("a", 2);
+    w.publish_numbers(a, 1..=4);
     assert_eq!(w.hub.channel_stats(a).unwrap().floor, Position::new(2));
-    let c = w.connect_after("e-2");
+    let c = w.reconnect("e-2");
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
-    let c = w.connect_after("e-1");
+    let c = w.reconnect("e-1");
     assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(2), events: 2 });
 }
 
 #[test]
 fn h5_live_only_events_do_not_raise_the_floor() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 1);
+    let a = w.open_with_history("a", 1);
     w.publish(a, "1");
     w.publish_event(a, Event::new().data("2").live_only());
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
 }
 
 #[test]
-fn h5_a_channel_opens_with_the_hubs_position_as_floor() {
+fn h5_the_floor_of_a_new_channel_is_the_head() {
     let mut w = World::new();
     let a = w.open("a");
-    w.publish_all(a, 1..=3);
+    w.publish_numbers(a, 1..=3);
     let late = w.open("late");
     assert_eq!(w.hub.channel_stats(late).unwrap().floor, Position::new(3));
-    let c = w.connect_after("e-3");
+    let c = w.reconnect("e-3");
     assert_eq!(w.subscribe(late, c), Resume::UpToDate);
 }
 
 #[test]
-fn h5_a_reopened_channel_answers_gap() {
+fn h5_a_reopened_channel_reports_a_gap_for_older_ids() {
     let mut w = World::new();
     let a = w.open("a");
-    w.publish_all(a, 1..=5);
+    w.publish_numbers(a, 1..=5);
     w.hub.close_channel(w.now, a);
     let a = w.open("a");
-    let c = w.connect_after("e-2");
+    let c = w.reconnect("e-2");
     assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(5), events: 0 });
     w.publish(a, "6");
     assert_eq!(w.take(c), "id: e-5\nevent: reset\ndata: \n\nid: e-6\ndata: 6\n\n");
 }
 
 #[test]
-fn h6_what_happened_is_told() {
+fn h6_resume_reports_what_a_subscription_found() {
     let mut w = World::new();
-    let a = w.open_keeping("a", 2);
-    w.publish_all(a, 1..=4);
+    let a = w.open_with_history("a", 2);
+    w.publish_numbers(a, 1..=4);
     for (id, expected) in [
         (None, Resume::Fresh),
         (Some("e-4"), Resume::UpToDate),
@@ -177,27 +178,27 @@ fn h6_what_happened_is_told() {
 }
 
 #[test]
-fn h6_after_a_gap_the_policy_decides() {
+fn h6_the_gap_policy_decides_what_follows_a_gap() {
     for (policy, expected) in [
         (GapPolicy::Reset, &["reset e-3", "4", "5", "6"][..]),
         (GapPolicy::Kept, &["4", "5", "6"]),
         (GapPolicy::Live, &["6"]),
     ] {
         let mut w = World::new();
-        let a = with_policy(&mut w, "a", policy, StartFrom::Live);
-        w.publish_all(a, 1..=5);
-        let c = w.connect_after("e-1");
+        let a = open_with_policy(&mut w, "a", policy, StartFrom::Live);
+        w.publish_numbers(a, 1..=5);
+        let c = w.reconnect("e-1");
         let events = if policy == GapPolicy::Live { 0 } else { 2 };
         assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(3), events });
-        let mut seen = w.data(c);
+        let mut received = w.data(c);
         w.publish(a, "6");
-        seen.extend(w.data(c));
-        assert_eq!(seen, expected, "{policy:?}");
+        received.extend(w.data(c));
+        assert_eq!(received, expected, "{policy:?}");
     }
 }
 
 #[test]
-fn h6_an_unknown_id_never_means_more_than_a_new_connection_could_have_had() {
+fn h6_an_unknown_id_never_gives_more_than_a_new_connection_receives() {
     for (policy, start, expected) in [
         (GapPolicy::Reset, StartFrom::All, &["reset e-5"][..]),
         (GapPolicy::Live, StartFrom::All, &[]),
@@ -206,9 +207,9 @@ fn h6_an_unknown_id_never_means_more_than_a_new_connection_could_have_had() {
         (GapPolicy::Kept, StartFrom::All, &["4", "5"]),
     ] {
         let mut w = World::new();
-        let a = with_policy(&mut w, "a", policy, start);
-        w.publish_all(a, 1..=5);
-        let c = w.connect_after("?");
+        let a = open_with_policy(&mut w, "a", policy, start);
+        w.publish_numbers(a, 1..=5);
+        let c = w.reconnect("?");
         w.subscribe(a, c);
         assert_eq!(w.data(c), expected, "{policy:?} {start:?}");
     }
@@ -218,73 +219,73 @@ fn h6_an_unknown_id_never_means_more_than_a_new_connection_could_have_had() {
 fn h7_the_reset_stands_where_the_loss_ends() {
     let mut w = World::new();
     let (a, b) = odd_and_even(&mut w);
-    let c = w.connect_after("e-1");
+    let c = w.reconnect("e-1");
     assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(4), events: 1 });
     assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 2 });
     assert_eq!(w.data(c), ["3", "reset e-4", "5", "6"]);
 }
 
 #[test]
-fn h7_whoever_drops_around_a_reset_loses_nothing_and_is_asked_no_more() {
-    // The client leaves after each frame in turn and comes back with the id that it has then.
+fn h7_a_client_that_disconnects_around_a_reset_loses_nothing_and_gets_no_second_reset() {
+    // The client disconnects after each frame in turn and reconnects with its id at that point.
     for frames in 1..=4 {
         let mut w = World::new();
         let (a, b) = odd_and_even(&mut w);
-        let mut seen = Vec::new();
+        let mut received = Vec::new();
         let mut id = "e-1".to_owned();
         for take in [frames, 4] {
-            let c = w.connect_after(&id);
+            let c = w.reconnect(&id);
             w.subscribe(a, c);
             w.subscribe(b, c);
             for _ in 0..take {
                 let frame = w.take_frame(c);
-                seen.extend(common::data(&frame));
+                received.extend(common::data(&frame));
                 id = common::messages(&frame).pop().map_or(id, |message| message.id);
             }
             w.hub.disconnect(w.now, c);
         }
-        assert_eq!(seen, ["3", "reset e-4", "5", "6"], "left after {frames}");
+        assert_eq!(received, ["3", "reset e-4", "5", "6"], "disconnected after {frames} frames");
     }
 }
 
 #[test]
-fn h7_the_reset_stands_before_an_event_of_its_position() {
+fn h7_the_reset_comes_before_an_event_of_its_position() {
     let mut w = World::new();
-    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
+    let (a, b) = (w.open("a"), w.open_with_history("b", 1));
     w.publish(b, "1");
     w.publish_to(&[a, b], "2");
     w.publish(b, "3");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     assert_eq!(w.take(c), "id: e-2\nevent: reset\ndata: \n\nid: e-2\ndata: 2\n\nid: e-3\ndata: 3\n\n");
 }
 
 #[test]
-fn h7_two_losses_have_two_resets_and_one_loss_in_two_channels_has_one() {
+fn h7_losses_share_a_reset_only_if_they_end_at_one_position() {
     let mut w = World::new();
-    let (a, b) = (w.open_keeping("a", 1), w.open_keeping("b", 1));
+    let (a, b) = (w.open_with_history("a", 1), w.open_with_history("b", 1));
     for n in 1..=6 {
         w.publish(if n % 2 == 1 { a } else { b }, &n.to_string());
     }
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     assert_eq!(w.data(c), ["reset e-3", "reset e-4", "5", "6"]);
     w.publish_to(&[a, b], "7");
     w.publish_to(&[a, b], "8");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     assert_eq!(w.data(c), ["reset e-7", "8"]);
 }
 
 #[test]
-fn h7_for_an_unknown_id_there_is_one_reset_for_the_connection_before_everything() {
+fn h7_an_unknown_id_gives_one_reset_before_everything_else() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
-    w.publish_all(a, 1..=3);
-    let c = w.connect_after("?");
+    w.publish_numbers(a, 1..=3);
+    let c = w.reconnect("?");
     w.send(c, "direct");
     w.subscribe(a, c);
     w.publish(a, "4");
@@ -295,18 +296,18 @@ fn h7_for_an_unknown_id_there_is_one_reset_for_the_connection_before_everything(
 }
 
 #[test]
-fn h7_nothing_later_than_a_loss_is_sent_before_its_reset() {
+fn h7_nothing_above_a_loss_is_sent_before_its_reset_or_the_end() {
     let mut w = World::new();
-    let (a, b) = (w.open("a"), w.open_keeping("b", 1));
+    let (a, b) = (w.open("a"), w.open_with_history("b", 1));
     w.publish(a, "1");
     w.publish(b, "2");
-    let c = w.connect_after("e-0");
+    let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     assert_eq!(w.take_frame(c), "id: e-1\ndata: 1\n\n");
     w.publish(a, "3");
-    // What it is still owed of `b` leaves history now, and was never in its backlog.
+    // Event 2, which is pending, leaves history now. It was never in the backlog of this reader.
     w.publish(b, "4");
     assert_eq!(w.take(c), "");
-    assert_eq!(w.ends(), [(c, sse_core::CloseReason::Lagged)]);
+    assert_eq!(w.close_reasons(), [(c, sse_core::CloseReason::Lagged)]);
 }

@@ -1,4 +1,4 @@
-//! Publishing touches no member; sweeps find them all: D7.
+//! Sweeps find the members with pending bytes, and publishing touches no member: D7.
 mod common;
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ fn members(w: &mut World, channel: sse_core::ChannelId) -> Vec<ConnectionId> {
     members
 }
 
-fn named(actions: &[Action]) -> BTreeSet<ConnectionId> {
-    let name = |action: &Action| match action {
+fn reported(actions: &[Action]) -> BTreeSet<ConnectionId> {
+    let transmit = |action: &Action| match action {
         Action::Transmit(connection) => Some(*connection),
         _ => None,
     };
-    actions.iter().filter_map(name).collect()
+    actions.iter().filter_map(transmit).collect()
 }
 
-/// So many actions, however often it has to be asked.
-fn some(w: &mut World, count: usize) -> Vec<Action> {
+/// Polls until there are `count` actions.
+fn poll_actions(w: &mut World, count: usize) -> Vec<Action> {
     let mut actions = Vec::new();
     while actions.len() < count {
         actions.extend(w.hub.poll_action());
@@ -31,25 +31,25 @@ fn some(w: &mut World, count: usize) -> Vec<Action> {
 }
 
 #[test]
-fn d7_a_broadcast_names_every_member_once() {
+fn d7_a_sweep_reports_every_member_once() {
     let mut w = World::new();
     let a = w.open("a");
     let members = members(&mut w, a);
     assert_eq!(w.publish(a, "x").subscriptions, MANY);
     let actions = w.actions();
     assert_eq!(actions.len(), MANY);
-    assert_eq!(named(&actions), members.into_iter().collect());
+    assert_eq!(reported(&actions), members.into_iter().collect());
 }
 
 #[test]
-fn d7_a_poll_visits_a_bounded_number_and_the_rest_stays_visible() {
+fn d7_one_poll_visits_a_bounded_number_of_members_and_the_rest_stays_pending() {
     let mut w = World::new();
     let a = w.open("a");
     members(&mut w, a);
     w.publish(a, "x");
     w.actions();
     w.publish(a, "y");
-    // All of them are stalled: nothing is to be said, and it takes more than one call to find that out.
+    // All members are stalled, so there is nothing to report, and one call is not enough to find that out.
     let mut polls = 0;
     while w.hub.poll_timeout().is_some_and(|at| at <= w.now) {
         assert_eq!(w.hub.poll_action(), None);
@@ -59,13 +59,13 @@ fn d7_a_poll_visits_a_bounded_number_and_the_rest_stays_visible() {
 }
 
 #[test]
-fn d7_a_sweep_misses_nobody_who_stays_when_others_leave() {
+fn d7_a_sweep_misses_no_remaining_member_when_others_leave() {
     for first_to_leave in [0, 1, 500, 999, 1_000, 1_001, 4_000] {
         let mut w = World::new();
         let a = w.open("a");
         let members = members(&mut w, a);
         w.publish(a, "x");
-        let mut actions = some(&mut w, 1_000);
+        let mut actions = poll_actions(&mut w, 1_000);
         let leavers: BTreeSet<_> = members.iter().skip(first_to_leave).step_by(3).copied().collect();
         for (n, leaver) in leavers.iter().enumerate() {
             if n % 2 == 0 {
@@ -75,19 +75,19 @@ fn d7_a_sweep_misses_nobody_who_stays_when_others_leave() {
             };
         }
         actions.extend(w.actions());
-        let named = named(&actions);
-        assert_eq!(named.len(), actions.len(), "each once");
-        assert!(members.iter().all(|member| leavers.contains(member) || named.contains(member)));
+        let reported = reported(&actions);
+        assert_eq!(reported.len(), actions.len(), "each member once");
+        assert!(members.iter().all(|member| leavers.contains(member) || reported.contains(member)));
     }
 }
 
 #[test]
-fn d7_who_leaves_and_joins_during_a_sweep_is_found_by_the_next() {
+fn d7_members_that_join_or_rejoin_during_a_sweep_are_found_by_the_next() {
     let mut w = World::new();
     let a = w.open("a");
     let members = members(&mut w, a);
     w.publish(a, "x");
-    let mut actions = some(&mut w, 2_000);
+    let mut actions = poll_actions(&mut w, 2_000);
     for member in &members[..1_000] {
         w.take(*member);
         w.hub.unsubscribe(w.now, a, *member);
@@ -95,35 +95,35 @@ fn d7_who_leaves_and_joins_during_a_sweep_is_found_by_the_next() {
     }
     let joined: Vec<_> = (0..100).map(|_| w.follow(a)).collect();
     actions.extend(w.actions());
-    assert_eq!(named(&actions), members.iter().copied().collect(), "who joined has nothing due");
+    assert_eq!(reported(&actions), members.iter().copied().collect(), "new members have nothing pending");
     for member in &members {
         w.take(*member);
     }
     w.publish(a, "y");
-    assert_eq!(named(&w.actions()).len(), MANY + joined.len());
+    assert_eq!(reported(&w.actions()).len(), MANY + joined.len());
 }
 
 #[test]
-fn d7_an_event_published_during_a_sweep_is_swept_for_again() {
+fn d7_an_event_published_during_a_sweep_causes_another_sweep() {
     let mut w = World::new();
     let a = w.open("a");
     let members = members(&mut w, a);
     w.publish(a, "x");
-    for action in some(&mut w, 1_000) {
+    for action in poll_actions(&mut w, 1_000) {
         let Action::Transmit(connection) = action else { panic!("{action:?}") };
         w.take(connection);
     }
     let late = w.follow(a);
     w.publish(a, "y");
-    let named = named(&w.actions());
-    assert_eq!(named.len(), MANY + 1);
-    assert!(named.contains(&late));
+    let reported = reported(&w.actions());
+    assert_eq!(reported.len(), MANY + 1);
+    assert!(reported.contains(&late));
     assert!(members.iter().all(|member| w.data(*member).last().is_some_and(|data| data == "y")));
     assert_eq!(w.data(late), ["y"]);
 }
 
 #[test]
-fn d7_sweeps_of_several_channels_name_a_connection_once() {
+fn d7_sweeps_of_several_channels_report_a_connection_once() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), w.open("b"));
     let members = members(&mut w, a);
@@ -143,10 +143,10 @@ fn d7_a_channel_that_closes_during_its_sweep_still_delivers() {
     let a = w.open("a");
     let members = members(&mut w, a);
     w.publish(a, "x");
-    let mut actions = some(&mut w, 1_000);
+    let mut actions = poll_actions(&mut w, 1_000);
     w.hub.close_channel(w.now, a);
     actions.extend(w.actions());
-    assert_eq!(named(&actions).len(), MANY);
+    assert_eq!(reported(&actions).len(), MANY);
     assert!(members.iter().all(|member| w.data(*member) == ["x"]));
     assert_eq!(w.hub.stats().channels, 0);
 }

@@ -1,9 +1,9 @@
-//! Pings, timeouts and stalls: T1 to T3.
+//! Pings, lifetimes and stalls: T1 to T3. T4 is in timers.rs.
 mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{World, ends, keeping, secs, with_life, without_pings};
+use common::{World, close_reasons, connect_with_lifetime, connect_without_pings, history_of, secs};
 use sse_core::{
     Action, ChannelConfig, CloseReason, ConnectionConfig, ConnectionId, HistoryConfig, HubConfig, Instant,
     OnMaxLifetime, Resume, StartFrom,
@@ -11,10 +11,10 @@ use sse_core::{
 
 const NANO: Duration = Duration::from_nanos(1);
 
-/// A connection that had its first ping, after which the interval is exact.
+/// Returns a connection that has taken its first ping. The following intervals are exact.
 fn pinged(w: &mut World) -> ConnectionId {
     let c = w.connect();
-    w.sleep();
+    w.run_until_action();
     assert_eq!(w.take(c), ":\n\n");
     c
 }
@@ -24,7 +24,7 @@ fn t1_a_silent_connection_is_pinged_every_50_seconds() {
     let mut w = World::new();
     let c = pinged(&mut w);
     for _ in 0..3 {
-        assert_eq!(w.sleep(), (secs(50), vec![Action::Transmit(c)]));
+        assert_eq!(w.run_until_action(), (secs(50), vec![Action::Transmit(c)]));
         assert_eq!(w.take(c), ":\n\n");
     }
     assert_eq!(w.hub.stats().pings, 4);
@@ -37,7 +37,7 @@ fn t1_the_first_pings_are_spread_by_the_seed() {
         let all: Vec<_> = (0..500).map(|_| w.connect()).collect();
         let mut at = vec![Instant::ORIGIN; all.len()];
         while at.contains(&Instant::ORIGIN) {
-            for action in w.sleep().1 {
+            for action in w.run_until_action().1 {
                 let Action::Transmit(c) = action else { panic!("{action:?}") };
                 at[c.index()] = w.now;
                 assert_eq!(w.take(c), ":\n\n");
@@ -59,169 +59,177 @@ fn t1_a_ping_is_sent_only_when_nothing_else_was_written_in_the_interval() {
     let a = w.open("a");
     let c = pinged(&mut w);
     w.subscribe(a, c);
-    w.pass(secs(40));
+    w.run_for(secs(40));
     w.publish(a, "1");
     w.actions();
     assert_eq!(w.data(c), ["1"]);
-    assert_eq!(w.sleep(), (secs(50), vec![Action::Transmit(c)]));
+    assert_eq!(w.run_until_action(), (secs(50), vec![Action::Transmit(c)]));
 }
 
 #[test]
-fn t1_no_ping_joins_what_is_due_already() {
+fn t1_no_ping_is_sent_while_bytes_are_pending() {
     let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let a = w.open("a");
     let c = pinged(&mut w);
     w.subscribe(a, c);
     w.publish(a, "1");
-    assert_eq!(w.pass(secs(200)), [Action::Transmit(c)]);
+    assert_eq!(w.run_for(secs(200)), [Action::Transmit(c)]);
     assert_eq!(w.take(c), "id: e-1\ndata: 1\n\n");
 }
 
 #[test]
-fn t1_a_ping_that_is_not_taken_stays_one() {
+fn t1_a_ping_that_was_not_taken_stays_one_ping() {
     let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let c = pinged(&mut w);
-    assert_eq!(w.pass(secs(500)), [Action::Transmit(c)]);
+    assert_eq!(w.run_for(secs(500)), [Action::Transmit(c)]);
     assert_eq!(w.take(c), ":\n\n");
 }
 
 #[test]
-fn t1_the_ping_is_per_connection_and_settable_and_removable_while_it_runs() {
+fn t1_the_ping_interval_of_a_connection_can_be_changed_and_removed() {
     let mut w = World::new();
     let c = pinged(&mut w);
-    let other = without_pings(&mut w);
-    w.pass(secs(10));
+    let other = connect_without_pings(&mut w);
+    w.run_for(secs(10));
     assert!(w.hub.set_ping(w.now, c, Some(secs(15))));
-    assert_eq!(w.sleep(), (secs(15), vec![Action::Transmit(c)]), "counted from the call");
+    assert_eq!(
+        w.run_until_action(),
+        (secs(15), vec![Action::Transmit(c)]),
+        "the interval counts from the call"
+    );
     w.take(c);
     assert!(w.hub.set_ping(w.now, c, Some(secs(100))));
-    assert_eq!(w.sleep().0, secs(100));
+    assert_eq!(w.run_until_action().0, secs(100));
     w.take(c);
     assert!(w.hub.set_ping(w.now, c, None));
-    assert_eq!(w.pass(secs(10_000)), []);
+    assert_eq!(w.run_for(secs(10_000)), []);
     assert!(w.hub.set_ping(w.now, other, Some(secs(1))));
-    assert_eq!(w.pass(secs(1)), [Action::Transmit(other)]);
+    assert_eq!(w.run_for(secs(1)), [Action::Transmit(other)]);
 }
 
 #[test]
-fn t1_an_interval_of_nothing_is_one_of_a_millisecond() {
+fn t1_the_shortest_ping_interval_is_one_millisecond() {
     let mut w = World::new();
     let c = pinged(&mut w);
     w.hub.set_ping(w.now, c, Some(Duration::ZERO));
-    assert_eq!(w.sleep(), (Duration::from_millis(1), vec![Action::Transmit(c)]));
+    assert_eq!(w.run_until_action(), (Duration::from_millis(1), vec![Action::Transmit(c)]));
 }
 
 #[test]
-fn t2_a_connection_is_closed_when_its_longest_life_is_over() {
+fn t2_a_connection_is_closed_at_the_end_of_its_lifetime() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = with_life(&mut w, secs(20), OnMaxLifetime::Close);
+    let c = connect_with_lifetime(&mut w, secs(20), OnMaxLifetime::Close);
     w.subscribe(a, c);
-    assert_eq!(w.pass(secs(20) - NANO), []);
+    assert_eq!(w.run_for(secs(20) - NANO), []);
     w.publish(a, "1");
     w.actions();
     w.take_bytes(c, 3);
     let reason = CloseReason::TimedOut;
-    assert_eq!(w.pass(NANO), [Action::Close { connection: c, reason }], "at once, though it read");
-    assert_eq!(w.due(c), 0);
+    assert_eq!(
+        w.run_for(NANO),
+        [Action::Close { connection: c, reason }],
+        "at once, although the peer reads"
+    );
+    assert_eq!(w.pending_bytes(c), 0);
 }
 
 #[test]
-fn t2_a_life_may_only_be_reported_and_the_application_extends_or_closes() {
+fn t2_a_reported_end_of_lifetime_leaves_the_connection_open_to_extend_or_close() {
     let mut w = World::new();
-    let c = with_life(&mut w, secs(20), OnMaxLifetime::Report);
-    assert_eq!(w.sleep(), (secs(20), vec![Action::TimedOut(c)]));
-    assert_eq!(w.pass(secs(2)), [], "once");
+    let c = connect_with_lifetime(&mut w, secs(20), OnMaxLifetime::Report);
+    assert_eq!(w.run_until_action(), (secs(20), vec![Action::TimedOut(c)]));
+    assert_eq!(w.run_for(secs(2)), [], "once");
     assert!(w.hub.set_max_lifetime(w.now, c, Some(secs(3))));
-    assert_eq!(w.sleep(), (secs(3), vec![Action::TimedOut(c)]));
+    assert_eq!(w.run_until_action(), (secs(3), vec![Action::TimedOut(c)]));
     assert!(w.hub.close_connection(w.now, c));
-    assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::Requested)]);
 }
 
 #[test]
-fn t2_a_life_is_settable_and_removable_while_it_runs() {
+fn t2_the_lifetime_of_a_connection_can_be_changed_and_removed() {
     let mut w = World::new();
-    let c = without_pings(&mut w);
+    let c = connect_without_pings(&mut w);
     assert!(w.hub.set_max_lifetime(w.now, c, Some(secs(10))));
-    w.pass(secs(9));
+    w.run_for(secs(9));
     assert!(w.hub.set_max_lifetime(w.now, c, Some(secs(10))));
-    assert_eq!(w.pass(secs(9)), [], "it counts from the call");
+    assert_eq!(w.run_for(secs(9)), [], "the lifetime counts from the call");
     assert!(w.hub.set_max_lifetime(w.now, c, None));
-    assert_eq!(w.pass(secs(100_000)), []);
+    assert_eq!(w.run_for(secs(100_000)), []);
     w.hub.set_max_lifetime(w.now, c, Some(Duration::ZERO));
-    assert_eq!(w.ends(), [(c, CloseReason::TimedOut)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::TimedOut)]);
     assert!(!w.hub.set_max_lifetime(w.now, c, Some(secs(1))));
 }
 
 #[test]
-fn t3_a_connection_that_takes_none_of_its_due_bytes_is_closed_after_30_seconds() {
+fn t3_a_connection_that_takes_no_pending_byte_is_closed_after_30_seconds() {
     let mut w = World::new();
     let a = w.open("a");
-    let c = without_pings(&mut w);
+    let c = connect_without_pings(&mut w);
     w.subscribe(a, c);
-    w.pass(secs(1_007));
+    w.run_for(secs(1_007));
     w.publish(a, "1");
-    assert_eq!(w.pass(secs(30) - NANO), [Action::Transmit(c)], "counted from when its frame came");
+    assert_eq!(w.run_for(secs(30) - NANO), [Action::Transmit(c)], "the time counts from the publication");
     let reason = CloseReason::Stalled;
-    assert_eq!(w.pass(NANO), [Action::Close { connection: c, reason }]);
+    assert_eq!(w.run_for(NANO), [Action::Close { connection: c, reason }]);
 }
 
 #[test]
-fn t3_each_byte_taken_gives_it_the_time_again() {
+fn t3_each_byte_taken_restarts_the_stall_timeout() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
     w.publish(a, "1");
     for _ in 0..5 {
-        assert!(ends(&w.pass(secs(29))).is_empty());
+        assert!(close_reasons(&w.run_for(secs(29))).is_empty());
         w.take_bytes(c, 1);
     }
-    assert!(ends(&w.pass(secs(30) - NANO)).is_empty());
-    assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
+    assert!(close_reasons(&w.run_for(secs(30) - NANO)).is_empty());
+    assert_eq!(close_reasons(&w.run_for(NANO)), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_the_oldest_due_frame_counts_and_not_the_newest() {
+fn t3_the_oldest_pending_frame_counts_and_not_the_newest() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
     w.publish(a, "1");
-    w.pass(secs(20));
+    w.run_for(secs(20));
     w.publish(a, "2");
-    assert_eq!(ends(&w.pass(secs(10))), [(c, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(10))), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_what_is_replayed_came_when_it_was_subscribed_to() {
+fn t3_a_replayed_event_counts_from_its_report_after_the_subscription() {
     let mut w = World::with(HubConfig { stall_timeout: Some(secs(5)), ..HubConfig::default() });
     let a = w.open_with("a", ChannelConfig { start: StartFrom::All, ..ChannelConfig::default() });
     w.publish(a, "1");
-    let c = without_pings(&mut w);
-    w.pass(secs(12));
+    let c = connect_without_pings(&mut w);
+    w.run_for(secs(12));
     w.subscribe(a, c);
-    assert_eq!(w.pass(secs(5) - NANO), [Action::Transmit(c)]);
-    assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
+    assert_eq!(w.run_for(secs(5) - NANO), [Action::Transmit(c)]);
+    assert_eq!(close_reasons(&w.run_for(NANO)), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_the_start_direct_sends_and_pings_count_as_due() {
+fn t3_first_blocks_direct_sends_and_pings_count_as_pending() {
     let mut w = World::new();
     let a = w.open("a");
     let announced = w.connect_with(ConnectionConfig::default());
     let sent = w.follow(a);
-    w.pass(secs(1));
+    w.run_for(secs(1));
     w.send(sent, "x");
-    assert_eq!(ends(&w.pass(secs(29))), [(announced, CloseReason::Stalled)]);
-    assert_eq!(ends(&w.pass(secs(1))), [(sent, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(29))), [(announced, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(1))), [(sent, CloseReason::Stalled)]);
     let silent = pinged(&mut w);
-    assert_eq!(ends(&w.pass(secs(80) - NANO)), []);
-    assert_eq!(ends(&w.pass(NANO)), [(silent, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(80) - NANO)), []);
+    assert_eq!(close_reasons(&w.run_for(NANO)), [(silent, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_a_peer_whose_due_events_grew_too_old_has_still_stalled() {
+fn t3_a_peer_stalls_even_if_its_pending_events_expire() {
     let mut w = World::new();
-    let history = HistoryConfig { age: Some(secs(10)), ..keeping(9) };
+    let history = HistoryConfig { age: Some(secs(10)), ..history_of(9) };
     let a = w.open_with("a", ChannelConfig { history, ..ChannelConfig::default() });
     w.publish(a, "1");
     let c = w.connect_with(ConnectionConfig {
@@ -230,32 +238,32 @@ fn t3_a_peer_whose_due_events_grew_too_old_has_still_stalled() {
         ..ConnectionConfig::default()
     });
     w.subscribe(a, c);
-    assert_eq!(ends(&w.pass(secs(60))), [(c, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(60))), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_without_a_stall_time_a_connection_waits_for_ever() {
+fn t3_without_a_stall_timeout_a_connection_never_stalls() {
     let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let a = w.open("a");
     let c = w.follow(a);
     w.publish(a, "1");
-    assert_eq!(ends(&w.pass(secs(1_000_000))), []);
+    assert_eq!(close_reasons(&w.run_for(secs(1_000_000))), []);
     assert_eq!(w.data(c), ["1"]);
 }
 
 #[test]
-fn t3_a_stall_time_of_nothing_does_not_keep_the_driver_awake() {
+fn t3_a_stall_timeout_of_zero_does_not_keep_the_driver_awake() {
     let mut w = World::with(HubConfig { stall_timeout: Some(Duration::ZERO), ..HubConfig::default() });
     let a = w.open("a");
     let c = w.follow(a);
     assert_eq!(w.actions(), []);
     w.publish(a, "1");
     assert_eq!(w.hub.poll_action(), Some(Action::Transmit(c)));
-    assert_eq!(ends(&w.pass(secs(1))), [(c, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(1))), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_close_flushes_what_was_due_when_it_was_called() {
+fn t3_close_flushes_what_was_pending_at_the_call() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -266,12 +274,12 @@ fn t3_close_flushes_what_was_due_when_it_was_called() {
     w.publish(a, "later");
     assert_eq!(w.actions(), []);
     assert_eq!(w.data(c), ["1", "bye"]);
-    assert_eq!(w.ends(), [(c, CloseReason::Requested)]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::Requested)]);
     assert_eq!(w.backlog(a), (0, 0));
 }
 
 #[test]
-fn t3_close_flushes_within_the_stall_time_however_the_peer_dribbles() {
+fn t3_a_peer_that_takes_single_bytes_does_not_extend_the_flush_of_a_close() {
     for stall_timeout in [None, Some(secs(30))] {
         let mut w = World::with(HubConfig { stall_timeout, ..HubConfig::default() });
         let a = w.open("a");
@@ -279,16 +287,16 @@ fn t3_close_flushes_within_the_stall_time_however_the_peer_dribbles() {
         w.publish(a, "1");
         w.hub.close_connection(w.now, c);
         for _ in 0..3 {
-            assert_eq!(ends(&w.pass(secs(9))), []);
+            assert_eq!(close_reasons(&w.run_for(secs(9))), []);
             w.take_bytes(c, 1);
         }
-        assert_eq!(ends(&w.pass(secs(3) - NANO)), []);
-        assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
+        assert_eq!(close_reasons(&w.run_for(secs(3) - NANO)), []);
+        assert_eq!(close_reasons(&w.run_for(NANO)), [(c, CloseReason::Stalled)]);
     }
 }
 
 #[test]
-fn t3_close_ends_at_once_what_has_nothing_due() {
+fn t3_close_ends_a_connection_without_pending_bytes_at_once() {
     let mut w = World::new();
     let c = w.connect();
     assert!(w.hub.close_connection(w.now, c));
@@ -296,43 +304,43 @@ fn t3_close_ends_at_once_what_has_nothing_due() {
     assert!(!w.hub.close_connection(w.now, c));
 }
 
-/// Many more than one call looks at, due at any time between two rounds.
+/// Uses more connections than one call checks. They stall at different times between two checks of all connections.
 #[test]
-fn t3_whoever_stalls_among_thousands_is_found_at_the_instant() {
+fn t3_a_stall_among_thousands_of_connections_is_detected_at_its_instant() {
     let mut w = World::new();
-    let all: Vec<ConnectionId> = (0..5_000).map(|_| without_pings(&mut w)).collect();
+    let all: Vec<ConnectionId> = (0..5_000).map(|_| connect_without_pings(&mut w)).collect();
     let mut stalled = Vec::new();
     for second in 1..100 {
-        stalled.extend(w.pass(secs(1)));
+        stalled.extend(w.run_for(secs(1)));
         let c = all[second * 50];
         w.send(c, "x");
         assert_eq!(w.actions(), [Action::Transmit(c)]);
         let expected: Vec<_> =
             (31..=second).map(|second| (all[(second - 30) * 50], CloseReason::Stalled)).collect();
-        assert_eq!(ends(&stalled), expected, "after {second} seconds");
+        assert_eq!(close_reasons(&stalled), expected, "after {second} seconds");
     }
 }
 
 #[test]
-fn t3_a_connection_stalls_also_where_nobody_asked_for_actions() {
+fn t3_a_connection_stalls_even_if_no_actions_are_polled() {
     let mut w = World::new();
     let a = w.open("a");
-    w.pass(secs(7));
-    let c = without_pings(&mut w);
+    w.run_for(secs(7));
+    let c = connect_without_pings(&mut w);
     w.subscribe(a, c);
     w.actions();
-    w.pass(secs(40));
+    w.run_for(secs(40));
     w.publish(a, "1");
-    let due = w.now;
+    let published_at = w.now;
     for late in [30_000_000_000 - 1, 30_000_000_000] {
         assert!(w.hub.is_connection_open(c));
-        w.hub.handle_timeout(Instant::from_nanos(due.as_nanos() + late));
+        w.hub.handle_timeout(Instant::from_nanos(published_at.as_nanos() + late));
     }
     assert!(!w.hub.is_connection_open(c));
 }
 
 #[test]
-fn t3_a_connection_whose_life_is_over_too_is_closed_for_that() {
+fn t3_a_connection_that_stalls_at_the_end_of_its_lifetime_is_closed_as_timed_out() {
     let mut w = World::new();
     let c = w.connect_with(ConnectionConfig {
         max_lifetime: Some(secs(30)),
@@ -342,8 +350,8 @@ fn t3_a_connection_whose_life_is_over_too_is_closed_for_that() {
     let stalled = w.connect_with(ConnectionConfig { ping: None, ..ConnectionConfig::default() });
     w.actions();
     w.now = w.now.saturating_add(secs(30));
-    let mut closed = ends(&w.actions());
-    closed.extend(ends(&w.pass(secs(0))));
+    let mut closed = close_reasons(&w.actions());
+    closed.extend(close_reasons(&w.run_for(secs(0))));
     assert_eq!(closed, [(c, CloseReason::TimedOut), (stalled, CloseReason::Stalled)]);
 }
 
@@ -351,30 +359,30 @@ fn t3_a_connection_whose_life_is_over_too_is_closed_for_that() {
 fn t3_a_ping_that_was_given_up_does_not_count() {
     let mut w = World::new();
     let c = w.connect();
-    let (_, named) = w.sleep();
-    assert_eq!(named, [Action::Transmit(c)]);
+    let (_, actions) = w.run_until_action();
+    assert_eq!(actions, [Action::Transmit(c)]);
     assert!(w.hub.set_ping(w.now, c, None));
-    assert_eq!(ends(&w.pass(secs(60))), []);
+    assert_eq!(close_reasons(&w.run_for(secs(60))), []);
     w.send(c, "x");
-    assert_eq!(ends(&w.pass(secs(30) - NANO)), []);
-    assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(30) - NANO)), []);
+    assert_eq!(close_reasons(&w.run_for(NANO)), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
-fn t3_after_a_ping_was_given_up_the_oldest_of_what_is_left_counts() {
+fn t3_after_a_ping_was_given_up_the_oldest_remaining_frame_counts() {
     let mut w = World::new();
     let [a, b] = ["a", "b"].map(|name| w.open(name));
-    let c = w.connect_after("gone-1");
+    let c = w.reconnect("gone-1");
     w.subscribe(a, c);
     w.actions();
     assert_eq!(w.take(c).lines().count(), 4, "a reset");
-    let (_, named) = w.sleep();
-    assert_eq!(named, [Action::Transmit(c)], "for a ping");
+    let (_, actions) = w.run_until_action();
+    assert_eq!(actions, [Action::Transmit(c)], "for a ping");
     w.publish(a, "1");
-    assert_eq!(ends(&w.pass(secs(10))), []);
-    // Of a reset, which stands before the event.
+    assert_eq!(close_reasons(&w.run_for(secs(10))), []);
+    // This makes a reset pending, which comes before the event.
     assert!(matches!(w.subscribe(b, c), Resume::Gap { .. }));
     assert!(w.hub.set_ping(w.now, c, None));
-    assert_eq!(ends(&w.pass(secs(20) - NANO)), []);
-    assert_eq!(ends(&w.pass(NANO)), [(c, CloseReason::Stalled)]);
+    assert_eq!(close_reasons(&w.run_for(secs(20) - NANO)), []);
+    assert_eq!(close_reasons(&w.run_for(NANO)), [(c, CloseReason::Stalled)]);
 }

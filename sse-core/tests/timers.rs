@@ -1,11 +1,11 @@
-//! The one deadline of a hub, however many timers it has: T4.
+//! The hub has one deadline, however many timers it has: T4.
 
 mod common;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{World, secs, with_life, without_pings};
+use common::{World, connect_with_lifetime, connect_without_pings, secs};
 use sse_core::{Action, Instant, OnMaxLifetime};
 
 #[test]
@@ -25,32 +25,32 @@ fn t4_deliveries_move_no_timer() {
 }
 
 #[test]
-fn t4_there_is_one_deadline_and_it_is_the_earliest() {
+fn t4_the_hub_has_one_deadline_and_it_is_the_earliest() {
     let mut w = World::new();
     for life in [30, 10, 20] {
-        with_life(&mut w, secs(life), OnMaxLifetime::Close);
+        connect_with_lifetime(&mut w, secs(life), OnMaxLifetime::Close);
     }
     w.actions();
     assert_eq!(w.hub.poll_timeout(), Some(Instant::from_millis(10_000)));
-    w.pass(secs(10));
+    w.run_for(secs(10));
     assert_eq!(w.hub.poll_timeout(), Some(Instant::from_millis(20_000)));
 }
 
 #[test]
-fn t4_five_thousand_deadlines_at_one_instant_are_all_met() {
+fn t4_five_thousand_deadlines_at_one_instant_are_all_handled() {
     let mut w = World::new();
     for _ in 0..5_000 {
-        with_life(&mut w, secs(10), OnMaxLifetime::Close);
+        connect_with_lifetime(&mut w, secs(10), OnMaxLifetime::Close);
     }
-    assert_eq!(w.pass(secs(10)).len(), 5_000);
+    assert_eq!(w.run_for(secs(10)).len(), 5_000);
     assert_eq!(w.hub.poll_timeout(), None);
 }
 
 #[test]
-fn t4_quiet_connections_share_one_wake_up_in_each_stall_time() {
+fn t4_quiet_connections_share_one_wakeup_in_each_stall_timeout() {
     let mut w = World::new();
     for _ in 0..3_000 {
-        without_pings(&mut w);
+        connect_without_pings(&mut w);
         w.now = w.now.saturating_add(Duration::from_millis(1));
     }
     let end = w.now.saturating_add(secs(3_600));

@@ -1,4 +1,4 @@
-//! What a driver sees of the bytes that are due: D9, and the bounds of a window.
+//! Windows: D9, and the bounds of D3.
 mod common;
 use std::io::IoSlice;
 
@@ -12,14 +12,14 @@ fn d9_all_views_of_a_window_show_the_same_bytes() {
     let a = w.open("a");
     let c = w.connect_with(ConnectionConfig::default());
     w.subscribe(a, c);
-    w.publish_all(a, 1..=2);
+    w.publish_numbers(a, 1..=2);
     w.send(c, "x");
     w.take_bytes(c, 3);
     let whole = " e-0\n\nid: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\ndata: x\n\n";
     let mut window = w.hub.transmit(w.now, c);
     let mut slices = [IoSlice::new(b""); 16];
     let filled = window.chunks_vectored(&mut slices);
-    assert_eq!((window.remaining(), filled), (whole.len(), 4), "a slice is a frame");
+    assert_eq!((window.remaining(), filled), (whole.len(), 4), "one slice for each frame");
     let vectored: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
     assert_eq!(String::from_utf8(vectored).unwrap(), whole);
     let mut two = [IoSlice::new(b""); 2];
@@ -29,19 +29,19 @@ fn d9_all_views_of_a_window_show_the_same_bytes() {
 }
 
 #[test]
-fn d9_what_was_shown_and_not_taken_may_be_different_next_time() {
+fn d9_bytes_that_were_not_taken_may_be_missing_from_the_next_window() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
-    w.publish_all(a, 1..=2);
-    assert_eq!(w.due(c), 34);
+    w.publish_numbers(a, 1..=2);
+    assert_eq!(w.pending_bytes(c), 34);
     w.take_bytes(c, 5);
     w.hub.unsubscribe(w.now, a, c);
-    assert_eq!(w.take(c), "-1\ndata: 1\n\n", "but for the rest of a frame in progress");
+    assert_eq!(w.take(c), "-1\ndata: 1\n\n", "the rest of a frame in progress stays");
 }
 
 #[test]
-fn d9_a_driver_takes_frames_out_and_owns_them() {
+fn d9_taken_frames_belong_to_the_driver_and_are_not_copied() {
     let mut w = World::new();
     let a = w.open("a");
     let c = w.follow(a);
@@ -61,17 +61,17 @@ fn d3_a_window_is_bounded_by_frames_and_by_bytes() {
     for _ in 0..Transmit::MAX_FRAMES + 10 {
         w.send(many, "x");
     }
-    assert_eq!(w.due(many), Transmit::MAX_FRAMES * data_frame("x").len());
+    assert_eq!(w.pending_bytes(many), Transmit::MAX_FRAMES * data_frame("x").len());
     let half = "x".repeat(Transmit::MAX_BYTES / 2);
     for _ in 0..3 {
         w.publish(a, &half);
     }
     let whole_frames = w.publish(a, &"y".repeat(Transmit::MAX_BYTES)).frame.len();
-    assert!(w.due(large) <= Transmit::MAX_BYTES);
+    assert!(w.pending_bytes(large) <= Transmit::MAX_BYTES);
     for _ in 0..3 {
         assert_eq!(data_len(&w.take_frame(large)), half.len());
     }
-    assert_eq!(w.due(large), whole_frames, "at least one whole frame");
+    assert_eq!(w.pending_bytes(large), whole_frames, "at least one whole frame");
 }
 
 fn data_len(frame: &str) -> usize {
@@ -79,7 +79,7 @@ fn data_len(frame: &str) -> usize {
 }
 
 #[test]
-fn d3_a_vectored_window_has_the_same_bounds() {
+fn d3_chunks_vectored_has_the_bounds_of_the_window() {
     let mut w = World::new();
     let c = w.connect();
     for _ in 0..Transmit::MAX_FRAMES + 10 {

@@ -1,5 +1,5 @@
-//! What the rule tests share: a hub with a clock, and a client that keeps what it was sent.
-#![allow(dead_code, reason = "each test file uses its part")]
+//! Helpers of the rule tests: a hub with a clock, and clients that collect what they receive.
+#![allow(dead_code, reason = "each test file uses a part of them")]
 
 use std::time::Duration;
 
@@ -26,14 +26,14 @@ impl World {
         World { hub, now: Instant::ORIGIN }
     }
 
-    /// A hub that is fed its positions, all of them above `after`.
-    pub(crate) fn fed(after: u64) -> World {
+    /// Creates a hub that receives its positions, all of them above `after`.
+    pub(crate) fn external(after: u64) -> World {
         let positions = PositionSource::External { after: Position::new(after) };
         World::with(HubConfig { positions, ..HubConfig::default() })
     }
 
-    /// Lets time pass as a driver does that sleeps exactly until each deadline, and returns what it had to do.
-    pub(crate) fn pass(&mut self, time: Duration) -> Vec<Action> {
+    /// Runs a driver for a time and returns its actions. The driver sleeps exactly until each deadline.
+    pub(crate) fn run_for(&mut self, time: Duration) -> Vec<Action> {
         let end = self.now.saturating_add(time);
         let mut actions = self.actions();
         while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
@@ -45,15 +45,15 @@ impl World {
         actions
     }
 
-    /// Sleeps until there is something to do, and returns after how long, and what.
-    pub(crate) fn sleep(&mut self) -> (Duration, Vec<Action>) {
+    /// Runs a driver until there are actions, and returns the time that passed and the actions.
+    pub(crate) fn run_until_action(&mut self) -> (Duration, Vec<Action>) {
         let start = self.now;
         loop {
             let actions = self.actions();
             if !actions.is_empty() {
                 return (self.now.saturating_duration_since(start), actions);
             }
-            self.now = self.hub.poll_timeout().expect("it sleeps for ever");
+            self.now = self.hub.poll_timeout().expect("the driver would sleep for ever");
         }
     }
 
@@ -65,18 +65,18 @@ impl World {
         self.hub.open_channel(self.now, name, config).unwrap()
     }
 
-    /// A channel that keeps so many events.
-    pub(crate) fn open_keeping(&mut self, name: &str, events: usize) -> ChannelId {
-        self.open_with(name, ChannelConfig { history: keeping(events), ..ChannelConfig::default() })
+    /// Opens a channel that keeps this many events.
+    pub(crate) fn open_with_history(&mut self, name: &str, events: usize) -> ChannelId {
+        self.open_with(name, ChannelConfig { history: history_of(events), ..ChannelConfig::default() })
     }
 
-    /// A connection that sends no position at its start, so that tests see events alone.
+    /// Opens a connection without a position as first block, so that tests see events only.
     pub(crate) fn connect(&mut self) -> ConnectionId {
-        self.connect_with(quiet())
+        self.connect_with(without_position())
     }
 
-    /// A client that comes back.
-    pub(crate) fn connect_after(&mut self, last_event_id: &str) -> ConnectionId {
+    /// Opens a connection with a last event id.
+    pub(crate) fn reconnect(&mut self, last_event_id: &str) -> ConnectionId {
         let last_event_id = LastEventId::new(last_event_id.as_bytes());
         self.connect_with(ConnectionConfig { last_event_id, ..ConnectionConfig::default() })
     }
@@ -85,7 +85,7 @@ impl World {
         self.hub.connect(self.now, config).unwrap()
     }
 
-    /// A connection that follows one channel.
+    /// Opens a connection and subscribes it to a channel.
     pub(crate) fn follow(&mut self, channel: ChannelId) -> ConnectionId {
         let connection = self.connect();
         self.subscribe(channel, connection);
@@ -100,8 +100,8 @@ impl World {
         self.publish_event(channel, Event::new().data(data))
     }
 
-    /// Events whose data is their number.
-    pub(crate) fn publish_all(&mut self, channel: ChannelId, numbers: std::ops::RangeInclusive<u64>) {
+    /// Publishes events whose data is their number.
+    pub(crate) fn publish_numbers(&mut self, channel: ChannelId, numbers: std::ops::RangeInclusive<u64>) {
         for number in numbers {
             self.publish(channel, &number.to_string());
         }
@@ -111,7 +111,7 @@ impl World {
         self.hub.publish(self.now, channel, &event).unwrap()
     }
 
-    /// One event in several channels.
+    /// Publishes one event to several channels.
     pub(crate) fn publish_to(&mut self, channels: &[ChannelId], data: &str) -> Published {
         let event = Event::new().data(data);
         self.hub.publish_to(self.now, channels, &event, PublishOptions::default()).unwrap()
@@ -122,8 +122,8 @@ impl World {
         self.hub.publish_to(self.now, &[channel], &Event::new().data(data), options).unwrap();
     }
 
-    /// An event of a hub that is fed.
-    pub(crate) fn feed(&mut self, channel: ChannelId, position: u64) -> Published {
+    /// Publishes an event at a position, in a hub with external positions.
+    pub(crate) fn publish_at(&mut self, channel: ChannelId, position: u64) -> Published {
         let frame = data_frame(&position.to_string());
         self.hub.publish_at(self.now, &[channel], Position::new(position), &frame).unwrap()
     }
@@ -132,7 +132,7 @@ impl World {
         self.hub.send(self.now, connection, &data_frame(data)).unwrap();
     }
 
-    /// All actions that are pending.
+    /// Returns all pending actions, after handling the deadlines that have passed.
     pub(crate) fn actions(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         for _ in 0..1_000_000 {
@@ -147,7 +147,7 @@ impl World {
         panic!("actions without end");
     }
 
-    /// Everything that is due to a connection, taken whole.
+    /// Takes all pending bytes of a connection.
     pub(crate) fn take(&mut self, connection: ConnectionId) -> String {
         let mut taken = Vec::new();
         loop {
@@ -161,48 +161,48 @@ impl World {
         }
     }
 
-    /// As many bytes as that of what is due.
+    /// Takes at most this many of the pending bytes.
     pub(crate) fn take_bytes(&mut self, connection: ConnectionId, count: usize) -> String {
         let taken = self.hub.transmit(self.now, connection).copy_to_bytes(count);
         String::from_utf8(taken.to_vec()).unwrap()
     }
 
-    /// The first frame of what is due.
+    /// Takes the first pending frame.
     pub(crate) fn take_frame(&mut self, connection: ConnectionId) -> String {
         let frame = self.hub.transmit(self.now, connection).chunk().len();
         self.take_bytes(connection, frame)
     }
 
-    /// How many bytes the next window has.
-    pub(crate) fn due(&mut self, connection: ConnectionId) -> usize {
+    /// Returns the number of bytes in the next window.
+    pub(crate) fn pending_bytes(&mut self, connection: ConnectionId) -> usize {
         self.hub.transmit(self.now, connection).remaining()
     }
 
-    /// What a client makes of all that is due: the data of the events, `reset <id>` for a reset.
+    /// Takes all pending bytes and returns the data of the events, with `reset <id>` for a reset.
     pub(crate) fn data(&mut self, connection: ConnectionId) -> Vec<String> {
         data(&self.take(connection))
     }
 
-    /// Members, and frames that wait for one of them.
+    /// Returns the number of members and of frames in the backlog.
     pub(crate) fn backlog(&self, channel: ChannelId) -> (usize, usize) {
         let stats = self.hub.channel_stats(channel).unwrap();
         (stats.members, stats.backlog_frames)
     }
 
-    /// The ends among the actions that are pending.
-    pub(crate) fn ends(&mut self) -> Vec<(ConnectionId, CloseReason)> {
-        ends(&self.actions())
+    /// Polls all actions and returns the closed connections with their reasons.
+    pub(crate) fn close_reasons(&mut self) -> Vec<(ConnectionId, CloseReason)> {
+        close_reasons(&self.actions())
     }
 }
 
-/// What a client makes of a stream.
+/// Decodes a stream as a client does.
 pub(crate) fn messages(stream: &str) -> Vec<Message> {
     let mut decoder = Decoder::new();
     decoder.push(stream.as_bytes());
     std::iter::from_fn(|| decoder.next_message()).map(Result::unwrap).collect()
 }
 
-/// The data of the events of a stream, `reset <id>` for a reset.
+/// Returns the data of the events in a stream, with `reset <id>` for a reset.
 pub(crate) fn data(stream: &str) -> Vec<String> {
     let show = |message: Message| match message.event.as_str() {
         "reset" => format!("reset {}", message.id),
@@ -215,7 +215,7 @@ pub(crate) fn data_frame(data: &str) -> Frame {
     Event::new().data(data).encode().unwrap()
 }
 
-pub(crate) fn ends(actions: &[Action]) -> Vec<(ConnectionId, CloseReason)> {
+pub(crate) fn close_reasons(actions: &[Action]) -> Vec<(ConnectionId, CloseReason)> {
     let end = |action: &Action| match action {
         Action::Close { connection, reason } => Some((*connection, *reason)),
         _ => None,
@@ -223,12 +223,12 @@ pub(crate) fn ends(actions: &[Action]) -> Vec<(ConnectionId, CloseReason)> {
     actions.iter().filter_map(end).collect()
 }
 
-/// A connection that sends no position at its start.
-pub(crate) fn quiet() -> ConnectionConfig {
+/// Returns the configuration of a connection without a position as first block.
+pub(crate) fn without_position() -> ConnectionConfig {
     ConnectionConfig { announce_position: false, ..ConnectionConfig::default() }
 }
 
-pub(crate) fn keeping(events: usize) -> HistoryConfig {
+pub(crate) fn history_of(events: usize) -> HistoryConfig {
     HistoryConfig { events, ..HistoryConfig::default() }
 }
 
@@ -236,10 +236,14 @@ pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub(crate) fn without_pings(w: &mut World) -> ConnectionId {
-    w.connect_with(ConnectionConfig { ping: None, ..quiet() })
+pub(crate) fn connect_without_pings(w: &mut World) -> ConnectionId {
+    w.connect_with(ConnectionConfig { ping: None, ..without_position() })
 }
 
-pub(crate) fn with_life(w: &mut World, timeout: Duration, on_max_lifetime: OnMaxLifetime) -> ConnectionId {
-    w.connect_with(ConnectionConfig { max_lifetime: Some(timeout), on_max_lifetime, ..quiet() })
+pub(crate) fn connect_with_lifetime(
+    w: &mut World,
+    lifetime: Duration,
+    on_max_lifetime: OnMaxLifetime,
+) -> ConnectionId {
+    w.connect_with(ConnectionConfig { max_lifetime: Some(lifetime), on_max_lifetime, ..without_position() })
 }
