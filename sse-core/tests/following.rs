@@ -1,6 +1,6 @@
-//! Clients that follow a hub through a bad network, both as state machines: lines are cut or fall silent, what is on its
-//! way is lost, servers refuse and restart. In the end every client has every event exactly once and in order, or a reset
-//! told it where it lost some.
+//! Clients that follow a hub through a bad network, with both sides as state machines. Links are cut or fall silent,
+//! bytes in flight are lost, servers refuse and restart. At the end every client has every event exactly once and in
+//! order, or a reset that covers the loss.
 //!
 //! `SEED=7 cargo test --package sse-core --test following` repeats one seed.
 
@@ -15,7 +15,7 @@ use sse_core::{
 };
 
 const CLIENTS: usize = 3;
-/// Lines are bad until then, and events are published.
+/// Until this instant events are published and links fail.
 const HEALED: Instant = Instant::from_millis(600_000);
 const END: Instant = Instant::from_millis(1_200_000);
 
@@ -32,23 +32,23 @@ impl Random {
     }
 }
 
-/// What a line brings its client; `None` is the end.
+/// Bytes that arrive at a client, or `None` for the end of the stream.
 type Arrival = (Instant, Option<Vec<u8>>);
 
-/// Which run of the server, and the position in it.
+/// A run of the server, and a position in that run.
 type At = (u64, u64);
 
 struct Follower {
     client: Client,
-    /// The server's side of its connection.
+    /// The connection of the client at the server.
     connection: Option<ConnectionId>,
-    /// Whether nothing goes through any more, and neither side knows.
+    /// Nothing gets through any more, and neither side has detected it.
     is_silent: bool,
     in_flight: VecDeque<Arrival>,
     fails_at: Instant,
-    got: Vec<usize>,
-    /// Where it began, or was told last that events are lost.
-    told: At,
+    received: Vec<usize>,
+    /// The position at which the client began, or that of its newest reset.
+    lost_through: At,
 }
 
 struct World {
@@ -86,8 +86,8 @@ impl World {
                 is_silent: false,
                 in_flight: VecDeque::new(),
                 fails_at: random.after(Instant::ORIGIN, 60_000),
-                got: Vec::new(),
-                told: (0, 0),
+                received: Vec::new(),
+                lost_through: (0, 0),
             })
             .collect();
         let publishes_at = random.after(Instant::ORIGIN, 1000);
@@ -129,7 +129,7 @@ impl World {
         next.max(self.now)
     }
 
-    /// What nobody asked for: an event, a restart, a line that is cut or falls silent.
+    /// Causes publications, restarts, and links that are cut or fall silent.
     fn happen(&mut self) {
         if self.publishes_at <= self.now {
             let event = Event::new().data(self.published.len().to_string());
@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// What is on its way is lost, and both sides know.
+    /// Cuts a link. Bytes in flight are lost, and both sides detect it.
     fn cut(&mut self, number: usize) {
         let follower = &mut self.followers[number];
         if let Some(connection) = follower.connection.take() {
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// What comes to a client, and what it wants.
+    /// Delivers bytes to a client and handles its actions.
     fn follow(&mut self, number: usize) {
         let follower = &mut self.followers[number];
         follower.client.handle_timeout(self.now);
@@ -181,7 +181,7 @@ impl World {
                 None => follower.client.ended(self.now),
             }
         }
-        // An application that does not look each time.
+        // An application that does not read messages at every step.
         if self.now >= HEALED || self.random.below(3) > 0 {
             self.take(number);
         }
@@ -209,14 +209,14 @@ impl World {
             match self.random.below(8) {
                 0 => return follower.client.failed(self.now),
                 1 => return follower.client.opened(self.now, 503, None, Some(b"10")),
-                // Nothing ever comes of it.
+                // The attempt to connect is never answered.
                 2 => return follower.is_silent = true,
                 _ => {}
             }
         }
         if last_event_id.is_none() {
-            // Nothing told it where it stands: it is owed what comes from now on.
-            follower.told = (self.run, self.hub.head().get());
+            // Without an id the client begins at the head.
+            follower.lost_through = (self.run, self.hub.head().get());
         }
         let config = ConnectionConfig { last_event_id, ..ConnectionConfig::default() };
         let connection = self.hub.connect(self.now, config).unwrap();
@@ -227,7 +227,7 @@ impl World {
     }
 
     fn write(&mut self, connection: ConnectionId) {
-        // In pieces, so that lines are cut in the middle of events.
+        // Writes small pieces, so that links are cut within events.
         let mut window = self.hub.transmit(self.now, connection);
         let mut pieces = Vec::new();
         while window.has_remaining() {
@@ -256,29 +256,29 @@ impl World {
             let (run, position) = message.id[1..].split_once('-').unwrap();
             let at = (run.parse().unwrap(), position.parse().unwrap());
             if message.event == "reset" {
-                follower.told = follower.told.max(at);
+                follower.lost_through = follower.lost_through.max(at);
                 continue;
             }
             let event: usize = message.data.parse().unwrap();
             assert_eq!(self.published[event], at, "{message:?}");
             assert!(
-                follower.got.last() < Some(&event),
-                "client {number} got {event} after {:?}",
-                follower.got.last()
+                follower.received.last() < Some(&event),
+                "client {number} received {event} after {:?}",
+                follower.received.last()
             );
-            follower.got.push(event);
+            follower.received.push(event);
         }
     }
 
     fn check(&self) {
         for (number, follower) in self.followers.iter().enumerate() {
-            assert_eq!(follower.client.state(), ClientState::Open, "client {number} is back");
+            assert_eq!(follower.client.state(), ClientState::Open, "client {number} has reconnected");
             for (event, at) in self.published.iter().enumerate() {
-                let has = follower.got.binary_search(&event).is_ok();
+                let has = follower.received.binary_search(&event).is_ok();
                 assert!(
-                    has || *at <= follower.told,
-                    "client {number} lost {event} at {at:?}, told {:?}",
-                    follower.told
+                    has || *at <= follower.lost_through,
+                    "client {number} lost {event} at {at:?}, last reset {:?}",
+                    follower.lost_through
                 );
             }
         }
@@ -286,12 +286,12 @@ impl World {
 }
 
 #[test]
-fn every_event_arrives_once_or_a_reset_says_where_not() {
+fn every_event_arrives_once_or_is_covered_by_a_reset() {
     let seeds = match std::env::var("SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..40).collect::<Vec<u64>>(),
     };
-    let (mut got, mut replayed, mut gaps) = (0, 0, 0);
+    let (mut received, mut replayed, mut gaps) = (0, 0, 0);
     for seed in seeds {
         let mut world = World::new(seed);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -299,9 +299,12 @@ fn every_event_arrives_once_or_a_reset_says_where_not() {
             world.check();
         }));
         assert!(result.is_ok(), "repeat with: SEED={seed} cargo test --package sse-core --test following");
-        got += world.followers.iter().map(|follower| follower.got.len()).sum::<usize>();
+        received += world.followers.iter().map(|follower| follower.received.len()).sum::<usize>();
         replayed += world.hub.stats().replayed;
         gaps += world.hub.stats().gaps;
     }
-    assert!(got > 1000 && replayed > 10 && gaps > 10, "{got} received, {replayed} replayed, {gaps} gaps");
+    assert!(
+        received > 1000 && replayed > 10 && gaps > 10,
+        "{received} received, {replayed} replayed, {gaps} gaps"
+    );
 }

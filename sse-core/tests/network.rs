@@ -1,6 +1,6 @@
-//! Clients behind a bad network: bytes take their time, are lost on the way when a line is cut, and a line may be dead
-//! long before the server finds out. Servers restart under a new epoch. In the end every client has every event that was
-//! published to its channels exactly once and in order, or a reset told it where it lost some.
+//! Clients behind a bad network: bytes are delayed and get lost when a link is cut, and the server may detect a dead
+//! link much later. Servers restart with a new epoch. At the end every client has every event of its channels exactly
+//! once and in order, or a reset that covers the loss.
 //!
 //! `SEED=7 cargo test --package sse-core --test network` repeats one seed.
 
@@ -15,7 +15,7 @@ use sse_core::{
 
 const CLIENTS: usize = 4;
 const CHANNELS: usize = 3;
-/// What a socket takes before the other side has acknowledged anything, in bytes.
+/// Bytes that a socket accepts without an acknowledgement.
 const SOCKET: usize = 300;
 const END: Instant = Instant::from_millis(600_000);
 
@@ -35,7 +35,7 @@ impl Random {
     }
 }
 
-/// Which run of the server, and where in it.
+/// A run of the server, and a position in that run.
 type At = (u64, u64);
 
 struct Published {
@@ -43,11 +43,11 @@ struct Published {
     channel: usize,
 }
 
-/// The line of one connection, as the server's socket has it.
+/// The transport of one connection.
 struct Link {
     connection: ConnectionId,
     in_flight: VecDeque<(Instant, Vec<u8>)>,
-    /// The server has more than the socket takes.
+    /// More bytes are pending than the socket accepts.
     is_blocked: bool,
 }
 
@@ -55,13 +55,13 @@ struct Client {
     follows: Vec<usize>,
     last_event_id: String,
     decoder: Decoder,
-    line: Option<Link>,
+    link: Option<Link>,
     back_at: Instant,
     cut_at: Instant,
-    got: BTreeSet<usize>,
+    received: BTreeSet<usize>,
     newest: At,
-    /// Where it began, or was told last that events are lost.
-    told: At,
+    /// The position at which the client began, or that of its newest reset.
+    lost_through: At,
 }
 
 struct World {
@@ -71,13 +71,13 @@ struct World {
     hub: Hub,
     channels: Vec<ChannelId>,
     clients: Vec<Client>,
-    /// Connections whose client has gone without a word, and when the server's socket finds out.
+    /// Connections whose client disconnected without notice, and when the server detects that.
     dead: Vec<(Instant, ConnectionId)>,
-    truth: Vec<Published>,
+    published: Vec<Published>,
     publish_at: Instant,
     restart_at: Instant,
-    /// Whether lines are still cut.
-    is_bad: bool,
+    /// Whether links are still cut.
+    is_faulty: bool,
 }
 
 fn hub(run: u64, random: &mut Random) -> (Hub, Vec<ChannelId>) {
@@ -103,12 +103,12 @@ impl World {
                 follows: (0..CHANNELS).filter(|_| random.below(2) == 0).collect(),
                 last_event_id: String::new(),
                 decoder: Decoder::new(),
-                line: None,
+                link: None,
                 back_at: random.after(Instant::ORIGIN, 5000),
                 cut_at: random.after(Instant::ORIGIN, 60_000),
-                got: BTreeSet::new(),
+                received: BTreeSet::new(),
                 newest: (0, 0),
-                told: (0, 0),
+                lost_through: (0, 0),
             })
             .collect();
         let (publish_at, restart_at) =
@@ -121,14 +121,14 @@ impl World {
             channels,
             clients,
             dead: Vec::new(),
-            truth: Vec::new(),
+            published: Vec::new(),
             publish_at,
             restart_at,
-            is_bad: true,
+            is_faulty: true,
         }
     }
 
-    /// Everything that happens at this instant.
+    /// Handles everything that happens at the current instant.
     fn step(&mut self) {
         self.hub.handle_timeout(self.now);
         if self.publish_at <= self.now {
@@ -143,11 +143,11 @@ impl World {
             self.hub.disconnect(self.now, connection);
         }
         for client in 0..CLIENTS {
-            if self.is_bad && self.clients[client].cut_at <= self.now {
+            if self.is_faulty && self.clients[client].cut_at <= self.now {
                 self.cut(client);
             }
             self.arrive(client);
-            if self.clients[client].line.is_none() && self.clients[client].back_at <= self.now {
+            if self.clients[client].link.is_none() && self.clients[client].back_at <= self.now {
                 self.connect(client);
             }
         }
@@ -161,9 +161,9 @@ impl World {
     }
 
     fn next(&self) -> Instant {
-        let arrivals = self.clients.iter().filter_map(|client| client.line.as_ref()?.in_flight.front());
-        let backs = self.clients.iter().filter(|client| client.line.is_none()).map(|client| client.back_at);
-        let cuts = self.clients.iter().filter(|_| self.is_bad).map(|client| client.cut_at);
+        let arrivals = self.clients.iter().filter_map(|client| client.link.as_ref()?.in_flight.front());
+        let backs = self.clients.iter().filter(|client| client.link.is_none()).map(|client| client.back_at);
+        let cuts = self.clients.iter().filter(|_| self.is_faulty).map(|client| client.cut_at);
         let next =
             arrivals.map(|(at, _)| *at).chain(backs).chain(cuts).chain(self.dead.iter().map(|dead| dead.0));
         let next = next.chain([self.publish_at, self.restart_at]).chain(self.hub.poll_timeout());
@@ -173,15 +173,15 @@ impl World {
     fn publish(&mut self) {
         for _ in 0..=self.random.below(3) {
             let channel = self.random.below(CHANNELS as u64) as usize;
-            let data = format!("{}{}", self.truth.len(), "\n.".repeat(self.random.below(60) as usize));
+            let data = format!("{}{}", self.published.len(), "\n.".repeat(self.random.below(60) as usize));
             let event = Event::new().data(data);
             let published = self.hub.publish(self.now, self.channels[channel], &event).unwrap();
-            self.truth.push(Published { at: (self.run, published.position.get()), channel });
+            self.published.push(Published { at: (self.run, published.position.get()), channel });
         }
         self.publish_at = self.random.after(self.now, 2000);
     }
 
-    /// The server dies, and one that knows nothing takes its place.
+    /// Replaces the server by a new one without its state.
     fn restart(&mut self) {
         self.run += 1;
         (self.hub, self.channels) = hub(self.run, &mut self.random);
@@ -192,11 +192,11 @@ impl World {
         self.restart_at = self.random.after(self.now, 900_000);
     }
 
-    /// What is on its way is lost. Mostly the server learns of it late.
+    /// Cuts a link. Bytes in flight are lost, and the server mostly detects the cut later.
     fn cut(&mut self, client: usize) {
         self.clients[client].cut_at = self.random.after(self.now, 60_000);
-        let Some(line) = &self.clients[client].line else { return };
-        let connection = line.connection;
+        let Some(link) = &self.clients[client].link else { return };
+        let connection = link.connection;
         match self.random.below(3) {
             0 => drop(self.hub.disconnect(self.now, connection)),
             _ => self.dead.push((self.random.after(self.now, 120_000), connection)),
@@ -206,15 +206,15 @@ impl World {
 
     fn lose(&mut self, client: usize) {
         let retry = self.clients[client].decoder.retry().unwrap_or(Duration::from_secs(3));
-        self.clients[client].line = None;
+        self.clients[client].link = None;
         self.clients[client].back_at = self.now.saturating_add(retry);
     }
 
-    /// The server ended it: what is on its way still arrives, and then the end.
+    /// Handles a close by the server. Bytes in flight still arrive before the end.
     fn closed(&mut self, connection: ConnectionId) {
         self.dead.retain(|(_, dead)| *dead != connection);
         if let Some(client) = self.client_of(connection) {
-            for (_, bytes) in self.clients[client].line.take().unwrap().in_flight {
+            for (_, bytes) in self.clients[client].link.take().unwrap().in_flight {
                 self.receive(client, &bytes);
             }
             self.lose(client);
@@ -231,40 +231,40 @@ impl World {
             self.hub.subscribe(self.now, self.channels[*channel], connection).unwrap();
         }
         if is_fresh {
-            // Nothing told it where it stands: it is owed what comes from now on.
-            state.told = (self.run, self.hub.head().get());
+            // Without an id the client begins at the head.
+            state.lost_through = (self.run, self.hub.head().get());
         }
         state.decoder = Decoder::new().with_last_event_id(&state.last_event_id);
-        state.line = Some(Link { connection, in_flight: VecDeque::new(), is_blocked: false });
+        state.link = Some(Link { connection, in_flight: VecDeque::new(), is_blocked: false });
     }
 
     fn client_of(&self, connection: ConnectionId) -> Option<usize> {
-        self.clients.iter().position(|c| c.line.as_ref().is_some_and(|line| line.connection == connection))
+        self.clients.iter().position(|c| c.link.as_ref().is_some_and(|link| link.connection == connection))
     }
 
-    /// The socket takes what it has room for; that is on its way then.
+    /// Writes as many pending bytes as the socket accepts.
     fn write(&mut self, connection: ConnectionId) {
-        // A line that is dead acknowledges nothing: its socket is full, and the hub finds out by itself.
+        // A dead link acknowledges nothing, so its socket stays full and the connection stalls.
         let Some(client) = self.client_of(connection) else { return };
-        let line = self.clients[client].line.as_mut().unwrap();
-        let waiting: usize = line.in_flight.iter().map(|(_, bytes)| bytes.len()).sum();
+        let link = self.clients[client].link.as_mut().unwrap();
+        let unacknowledged: usize = link.in_flight.iter().map(|(_, bytes)| bytes.len()).sum();
         let mut window = self.hub.transmit(self.now, connection);
-        let due = window.remaining();
-        let taken = window.copy_to_bytes(due.min(SOCKET.saturating_sub(waiting)));
-        line.is_blocked = taken.len() < due;
+        let pending = window.remaining();
+        let taken = window.copy_to_bytes(pending.min(SOCKET.saturating_sub(unacknowledged)));
+        link.is_blocked = taken.len() < pending;
         if !taken.is_empty() {
-            let behind = line.in_flight.back().map_or(self.now, |(at, _)| *at);
+            let behind = link.in_flight.back().map_or(self.now, |(at, _)| *at);
             let arrives = self.random.after(self.now, 400).max(behind);
-            line.in_flight.push_back((arrives, taken.to_vec()));
+            link.in_flight.push_back((arrives, taken.to_vec()));
         }
     }
 
     fn arrive(&mut self, client: usize) {
-        while let Some(line) = self.clients[client].line.as_mut()
-            && line.in_flight.front().is_some_and(|(at, _)| *at <= self.now)
-            && let Some((_, bytes)) = line.in_flight.pop_front()
+        while let Some(link) = self.clients[client].link.as_mut()
+            && link.in_flight.front().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, bytes)) = link.in_flight.pop_front()
         {
-            let (connection, was_blocked) = (line.connection, line.is_blocked);
+            let (connection, was_blocked) = (link.connection, link.is_blocked);
             self.receive(client, &bytes);
             if was_blocked {
                 self.write(connection);
@@ -279,15 +279,15 @@ impl World {
         while let Some(message) = state.decoder.next_message() {
             let message = message.unwrap();
             let position = message.id.rsplit('-').next().and_then(|position| position.parse().ok());
-            let at = (run, position.expect("each has an id of the hub"));
+            let at = (run, position.expect("each message has an id of the hub"));
             if message.event == "reset" {
-                state.told = state.told.max(at);
+                state.lost_through = state.lost_through.max(at);
                 continue;
             }
             let number: usize = message.data.split('\n').next().unwrap().parse().unwrap();
-            assert_eq!(self.truth[number].at, at, "{message:?}");
-            assert!(state.follows.contains(&self.truth[number].channel), "client {client}: {message:?}");
-            assert!(state.got.insert(number), "client {client} got event {number} twice");
+            assert_eq!(self.published[number].at, at, "{message:?}");
+            assert!(state.follows.contains(&self.published[number].channel), "client {client}: {message:?}");
+            assert!(state.received.insert(number), "client {client} received event {number} twice");
             assert!(at > state.newest, "client {client}: {at:?} after {:?}", state.newest);
             state.newest = at;
         }
@@ -295,11 +295,12 @@ impl World {
     }
 
     fn check(&self) {
-        for (number, published) in self.truth.iter().enumerate() {
+        for (number, published) in self.published.iter().enumerate() {
             for (name, client) in self.clients.iter().enumerate() {
-                let is_owed = client.follows.contains(&published.channel) && published.at > client.told;
+                let is_expected =
+                    client.follows.contains(&published.channel) && published.at > client.lost_through;
                 assert!(
-                    !is_owed || client.got.contains(&number),
+                    !is_expected || client.received.contains(&number),
                     "client {name} lost {number} at {:?}",
                     published.at
                 );
@@ -314,8 +315,8 @@ fn simulate(seed: u64) -> (usize, usize) {
         world.step();
         world.now = world.next();
     }
-    // The network heals, nobody publishes any more, and there is time for everything to arrive.
-    world.is_bad = false;
+    // The network recovers, publishing ends, and the time is enough for everything to arrive.
+    world.is_faulty = false;
     let never = Instant::from_nanos(u64::MAX);
     (world.publish_at, world.restart_at) = (never, never);
     let healed = END.saturating_add(Duration::from_secs(600));
@@ -324,24 +325,24 @@ fn simulate(seed: u64) -> (usize, usize) {
         world.now = world.next();
     }
     world.check();
-    let got = world.clients.iter().map(|client| client.got.len()).sum();
-    (got, world.hub.stats().replayed as usize)
+    let received = world.clients.iter().map(|client| client.received.len()).sum();
+    (received, world.hub.stats().replayed as usize)
 }
 
 #[test]
-fn every_event_arrives_once_or_a_reset_says_where_not() {
+fn every_event_arrives_once_or_is_covered_by_a_reset() {
     let seeds = match std::env::var("SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..std::env::var("SEEDS").map_or(60, |seeds| seeds.parse().unwrap())).collect(),
     };
-    let (mut got, mut replayed) = (0, 0);
+    let (mut received, mut replayed) = (0, 0);
     for seed in seeds {
         let result = std::panic::catch_unwind(|| simulate(seed));
         let Ok(result) = result else {
             panic!("repeat with: SEED={seed} cargo test --package sse-core --test network");
         };
-        got += result.0;
+        received += result.0;
         replayed += result.1;
     }
-    assert!(got > 1000 && replayed > 10, "{got} received, {replayed} replayed");
+    assert!(received > 1000 && replayed > 10, "{received} received, {replayed} replayed");
 }
