@@ -1,4 +1,4 @@
-//! What the wire format costs in memory (E5, C2), counted by the allocator.
+//! Memory of the wire format (E5, C2), counted by the allocator.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn e5_an_event_takes_one_allocation_of_its_exact_size() {
 }
 
 #[test]
-fn e5_building_and_refusing_an_event_takes_none() {
+fn e5_building_or_refusing_an_event_allocates_nothing() {
     assert_none(&measure(|| {
         black_box(Event::new().id("a\n").event("e").data("d").encode()).unwrap_err();
     }));
@@ -34,14 +34,14 @@ fn e5_building_and_refusing_an_event_takes_none() {
 #[test]
 fn e5_a_clone_copies_no_bytes() {
     let frame = Event::new().data("x".repeat(10_000)).encode().unwrap();
-    // The first clone makes the count of references.
+    // The first clone allocates the reference count.
     let info = measure(|| drop(black_box(frame.clone())));
     assert!(info.count_total <= 1 && info.bytes_total <= 32, "{info:?}");
     assert_none(&measure(|| drop(black_box(frame.clone()))));
 }
 
 #[test]
-fn e5_another_id_takes_one_allocation_of_its_exact_size() {
+fn e5_replacing_an_id_takes_one_allocation_of_the_exact_size() {
     let frame = Frame::parse("data: x\r\nid: 7\r\ndata: y\r\n\r\n").unwrap();
     let mut other = None;
     let info = measure(|| other = Some(frame.with_id("8")));
@@ -49,15 +49,16 @@ fn e5_another_id_takes_one_allocation_of_its_exact_size() {
 }
 
 #[test]
-fn e6_a_pre_encoded_frame_is_not_copied() {
+fn e6_parsing_a_frame_does_not_copy_it() {
     let raw = Bytes::from_static(b"id: 7\ndata: x\n\n");
     let mut frame = None;
     assert_none(&measure(|| frame = Frame::parse(raw.clone()).ok()));
     assert_eq!(frame.unwrap().as_bytes().as_ptr(), raw.as_ptr());
 }
 
-/// Pushes `chunk` a hundred times, taking what there is each time, and says how much was held at most and at the end.
-fn feed(limit: usize, start: &[u8], chunk: &[u8]) -> (u64, i64) {
+/// Pushes `chunk` a hundred times and takes all messages after each. Returns the largest number of bytes held, and
+/// the number at the end.
+fn decode_chunks(limit: usize, start: &[u8], chunk: &[u8]) -> (u64, i64) {
     let mut decoder = Decoder::with_limit(limit);
     let info = measure(|| {
         decoder.push(start);
@@ -79,8 +80,8 @@ fn c2_memory_is_bounded_by_the_limit() {
     let starts = ["data: ", "id: ", "event: ", "retry: ", ":", "unknown", "unknown:", ""];
     for start in starts {
         for chunk in [&chunk, &lines, &blocks, &vec![b'\n'; 10_000], &vec![0xff; 10_000]] {
-            let (most, end) = feed(LIMIT, start.as_bytes(), chunk);
-            // The buffers double, so each may be twice as large, and three times while it moves.
+            let (most, end) = decode_chunks(LIMIT, start.as_bytes(), chunk);
+            // A buffer doubles when it grows. It can have twice the limit, and three times while its content moves.
             assert!(most < 6 * LIMIT as u64, "{start:?}: {most} bytes at most");
             assert!(end < 4 * LIMIT as i64, "{start:?}: {end} bytes at the end");
         }
@@ -88,19 +89,19 @@ fn c2_memory_is_bounded_by_the_limit() {
 }
 
 #[test]
-fn c2_what_is_ignored_is_not_kept() {
+fn c2_ignored_bytes_are_not_stored() {
     let chunk = vec![b'x'; 10_000];
     for start in [":", "unknown", "unknown:", "datax: "] {
-        let (most, _) = feed(usize::MAX, start.as_bytes(), &chunk);
+        let (most, _) = decode_chunks(usize::MAX, start.as_bytes(), &chunk);
         assert!(most < 50_000, "{start:?}: {most} bytes at most");
     }
-    // So is the rest of an event that is too large.
-    let (most, _) = feed(10, b"data: ", &chunk);
+    // The rest of an event that is too large is not stored either.
+    let (most, _) = decode_chunks(10, b"data: ", &chunk);
     assert!(most < 50_000, "{most} bytes at most");
 }
 
 #[test]
-fn c2_what_was_pushed_at_once_is_given_back() {
+fn c2_the_memory_of_a_large_push_is_released() {
     let mut decoder = Decoder::new();
     let info = measure(|| {
         decoder.push(&b"data: 0123456789\n\n".repeat(100_000));
@@ -110,7 +111,7 @@ fn c2_what_was_pushed_at_once_is_given_back() {
 }
 
 #[test]
-fn c2_a_caller_that_is_always_behind_keeps_only_what_it_is_behind() {
+fn c2_a_caller_that_stays_behind_holds_only_the_undecoded_bytes() {
     let mut decoder = Decoder::new();
     decoder.push(&b"data: 0123456789\n\n".repeat(100));
     let info = measure(|| {
@@ -123,7 +124,7 @@ fn c2_a_caller_that_is_always_behind_keeps_only_what_it_is_behind() {
 }
 
 #[test]
-fn c2_a_long_line_in_network_pieces_costs_in_proportion_to_its_length() {
+fn c2_the_cost_of_a_long_line_in_small_chunks_is_linear() {
     let mut cost = Vec::new();
     for mebibytes in [1, 2, 4, 8] {
         let mut line = b"data: ".to_vec();
@@ -143,6 +144,6 @@ fn c2_a_long_line_in_network_pieces_costs_in_proportion_to_its_length() {
         cost.push((info.bytes_total >> 20) / mebibytes as u64);
         assert!(info.count_total < 64, "{info:?}");
     }
-    // Bytes that were ever allocated, for each byte of the line: buffers that double come to a few times its length.
+    // Bytes allocated in total, per byte of the line. Buffers that double add up to a few times its length.
     assert!(cost.iter().all(|times| *times <= 6), "{cost:?}");
 }

@@ -1,5 +1,5 @@
-//! What the hub costs in memory, counted by the allocator: nothing for each delivery, nothing for who has gone, and
-//! never more than the bounds.
+//! Memory of the hub, counted by the allocator: nothing for each delivery, nothing for ended connections and
+//! channels, and never more than the bounds.
 
 mod common;
 
@@ -10,7 +10,7 @@ use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, ConnectionConfig, Event, HubConfig, Limits, OpenError,
 };
 
-/// Takes everything that connections are named for; returns how many deliveries that was.
+/// Takes all bytes that the hub reports, and returns the number of deliveries.
 fn deliver(world: &mut World) -> usize {
     let mut deliveries = 0;
     loop {
@@ -32,18 +32,18 @@ fn deliver(world: &mut World) -> usize {
     }
 }
 
-fn members(world: &mut World, channel: ChannelId, count: usize) {
+fn add_members(world: &mut World, channel: ChannelId, count: usize) {
     for _ in 0..count {
         world.follow(channel);
     }
 }
 
 #[test]
-fn a_delivery_allocates_nothing_and_an_event_one_buffer() {
+fn a_delivery_allocates_nothing_and_an_event_allocates_one_buffer() {
     let mut w = World::new();
     let a = w.open("a");
-    members(&mut w, a, 1000);
-    // Once around, so that queues have their room.
+    add_members(&mut w, a, 1000);
+    // Warm up, so that the queues have reached their size.
     for _ in 0..600 {
         w.publish(a, "warm");
         deliver(&mut w);
@@ -59,10 +59,10 @@ fn a_delivery_allocates_nothing_and_an_event_one_buffer() {
 }
 
 #[test]
-fn pings_leave_nothing_behind() {
+fn pings_leave_no_memory_behind() {
     let mut w = World::new();
     let a = w.open("a");
-    members(&mut w, a, 100);
+    add_members(&mut w, a, 100);
     let mut ping_all = |times: u64| {
         let enough = w.hub.stats().pings + times * 100;
         while w.hub.stats().pings < enough {
@@ -72,13 +72,13 @@ fn pings_leave_nothing_behind() {
         }
     };
     ping_all(1);
-    // The timers are a sorted set whose nodes come and go; what is left is none the more.
+    // The nodes of the timer queue come and go. What is left does not grow.
     let pinged = measure(|| ping_all(10));
     assert!(pinged.bytes_current.abs() < 4096, "{pinged:?}");
 }
 
 #[test]
-fn d8_a_million_joins_and_leaves_leave_memory_flat() {
+fn d8_a_million_ended_connections_leave_no_memory_behind() {
     let mut w = World::new();
     let a = w.open("a");
     let stays = w.follow(a);
@@ -103,7 +103,7 @@ fn d8_a_million_joins_and_leaves_leave_memory_flat() {
 }
 
 #[test]
-fn a1_a_million_channels_against_a_limit_are_refused_and_leave_nothing() {
+fn a1_a_million_refused_channels_leave_no_memory_behind() {
     let limits = Limits { channels: 10_000, ..Limits::default() };
     let mut w = World::with(HubConfig { limits, ..HubConfig::default() });
     for number in 0..10_000 {
@@ -123,17 +123,17 @@ fn a1_a_million_channels_against_a_limit_are_refused_and_leave_nothing() {
 }
 
 #[test]
-fn s1_one_stalled_reader_among_a_thousand_and_a_million_events() {
+fn s1_one_stalled_reader_among_a_thousand_costs_no_more_than_the_bounds() {
     let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let backlog = BacklogConfig { bytes: 1 << 16, ..BacklogConfig::default() };
     let a = w.open_with("a", ChannelConfig { backlog, ..ChannelConfig::default() });
     let stalled = w.follow(a);
-    members(&mut w, a, 999);
+    add_members(&mut w, a, 999);
     deliver(&mut w);
     w.publish(a, "x");
     for action in w.actions() {
         let Action::Transmit(connection) = action else { continue };
-        // The stalled one begins the frame, and then takes nothing any more.
+        // The stalled reader begins the frame and takes nothing afterwards.
         if connection == stalled {
             w.take_bytes(stalled, 3)
         } else {
@@ -146,16 +146,16 @@ fn s1_one_stalled_reader_among_a_thousand_and_a_million_events() {
     let info = measure(|| {
         for number in 0..events {
             w.hub.publish(w.now, a, &Event::new().data("0123456789")).unwrap();
-            // The others read now and then, together.
+            // The other readers catch up together from time to time.
             if number % 500 == 499 {
                 deliver(&mut w);
             }
         }
     });
-    // History's 500 frames, the backlog's frames and what each costs beside its bytes.
+    // 500 frames of history, the frames of the backlog, and the overhead of each.
     assert!(info.bytes_max < 1 << 20, "{info:?}");
     assert!(w.backlog(a).1 <= 1 << 16);
     let delivered = w.hub.stats().delivered - before.delivered;
     assert!(delivered >= events * 998, "{delivered} of {}", events * 999);
-    assert_eq!(w.hub.stats().lagged, 0, "it is noticed when the stalled one reads");
+    assert_eq!(w.hub.stats().lagged, 0, "the lag is detected when the stalled reader reads");
 }

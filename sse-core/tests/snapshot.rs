@@ -1,21 +1,21 @@
-//! How things stand with one connection (A3).
+//! The statistics of one connection (A3).
 
 use std::time::Duration;
 
 use bytes::Buf;
 use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, PublishOptions, Transmit};
 
-fn quiet() -> ConnectionConfig {
+fn without_position() -> ConnectionConfig {
     ConnectionConfig { announce_position: false, ..ConnectionConfig::default() }
 }
 
 #[test]
-fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
+fn a3_connection_stats_show_pending_frames_and_how_far_behind_a_connection_is() {
     let mut hub = Hub::new(HubConfig::default()).unwrap();
     let at = Instant::from_millis;
     let [news, other] =
         ["news", "other"].map(|name| hub.open_channel(at(0), name, ChannelConfig::default()).unwrap());
-    let id = hub.connect(at(1_000), quiet()).unwrap();
+    let id = hub.connect(at(1_000), without_position()).unwrap();
     hub.subscribe(at(1_000), news, id).unwrap();
 
     let stats = hub.connection_stats(at(3_000), id).unwrap();
@@ -24,13 +24,13 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     assert_eq!((stats.stalled_since, stats.is_closing), (None, false));
     assert_eq!(stats.channels, [news]);
 
-    let but_it = PublishOptions { except: Some(id) };
-    hub.publish_to(at(3_000), &[news], &Event::new().data("for all others"), but_it).unwrap();
+    let except = PublishOptions { except: Some(id) };
+    hub.publish_to(at(3_000), &[news], &Event::new().data("for all others"), except).unwrap();
     let stats = hub.connection_stats(at(3_000), id).unwrap();
     assert_eq!(
         (stats.pending_frames, stats.behind, stats.stalled_since),
         (0, 0, None),
-        "nothing of it is for this one"
+        "an excluded event is not pending"
     );
     while hub.poll_action().is_some() {}
 
@@ -38,11 +38,7 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     for _ in 0..3 {
         hub.publish(at(5_000), other, &Event::new().data("for others")).unwrap();
     }
-    assert_eq!(
-        hub.connection_stats(at(5_000), id).unwrap().behind,
-        1,
-        "what it does not follow does not count"
-    );
+    assert_eq!(hub.connection_stats(at(5_000), id).unwrap().behind, 1, "only followed channels count");
     let last = hub.publish(at(6_000), news, &Event::new().data("2")).unwrap().frame;
     let stats = hub.connection_stats(at(6_000), id).unwrap();
     assert_eq!((stats.pending_bytes, stats.pending_frames), (first.len() + last.len(), 2));
@@ -60,13 +56,13 @@ fn a3_a_snapshot_says_what_is_due_and_how_far_behind_a_connection_is() {
     assert_eq!(hub.connection_stats(at(7_000), id), None);
 }
 
-/// However much is due, a look at it is bounded.
+/// The cost of the statistics is bounded, however much is pending.
 #[test]
-fn a3_a_snapshot_counts_up_to_one_window() {
+fn a3_connection_stats_count_at_most_one_window() {
     let mut hub = Hub::new(HubConfig::default()).unwrap();
     let now = Instant::ORIGIN;
     let news = hub.open_channel(now, "news", ChannelConfig::default()).unwrap();
-    let id = hub.connect(now, quiet()).unwrap();
+    let id = hub.connect(now, without_position()).unwrap();
     hub.subscribe(now, news, id).unwrap();
     for _ in 0..2 * Transmit::MAX_FRAMES {
         hub.publish(now, news, &Event::new().data("x")).unwrap();
@@ -78,7 +74,7 @@ fn a3_a_snapshot_counts_up_to_one_window() {
     );
     assert_eq!(stats.behind, 2 * Transmit::MAX_FRAMES as u64);
 
-    let large = hub.connect(now, quiet()).unwrap();
+    let large = hub.connect(now, without_position()).unwrap();
     hub.subscribe(now, news, large).unwrap();
     for _ in 0..5 {
         hub.publish(now, news, &Event::new().data("x".repeat(20_000))).unwrap();

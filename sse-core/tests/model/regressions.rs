@@ -35,7 +35,7 @@ fn s1_losing_a_live_only_event_is_no_lag_when_history_is_empty() {
 
 /// A loss beyond the end of a closing connection removed frames that were still pending for it.
 #[test]
-fn s1_a_loss_beyond_the_end_of_a_closing_connection_does_not_count() {
+fn s1_a_loss_beyond_the_end_of_a_closing_connection_removes_no_pending_frame() {
     let setup = HubSetup { history_bytes: Some(0), ..HubSetup::default() };
     let channel = ChannelSetup { backlog_frames: Some(0), ..ChannelSetup::default() };
     run(&[
