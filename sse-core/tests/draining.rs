@@ -13,8 +13,8 @@ fn drain_config() -> DrainConfig {
     DrainConfig { over: SECOND * 10, within: SECOND * 30, retry: Some((SECOND * 2, SECOND * 5)) }
 }
 
-/// Drives a hub until nothing is left to do. Returns each closed connection with its instant, its reason and the
-/// bytes taken. `reads` says whether peers take bytes.
+/// Drives a hub until nothing is left to do. Peers take bytes only if `reads` is set. Returns each closed connection with
+/// its instant, its reason and the bytes taken.
 fn run_drain(world: &mut World, reads: bool) -> Vec<(ConnectionId, Instant, CloseReason, String)> {
     let mut read = std::collections::HashMap::<ConnectionId, String>::new();
     let mut ended = Vec::new();

@@ -100,7 +100,7 @@ impl World {
         while self.now < END {
             self.hub.handle_timeout(self.now);
             if self.now < HEALED {
-                self.happen();
+                self.publish_and_fail();
             }
             for number in 0..CLIENTS {
                 self.follow(number);
@@ -130,7 +130,7 @@ impl World {
     }
 
     /// Causes publications, restarts, and links that are cut or fall silent.
-    fn happen(&mut self) {
+    fn publish_and_fail(&mut self) {
         if self.publishes_at <= self.now {
             let event = Event::new().data(self.published.len().to_string());
             let published = self.hub.publish(self.now, self.channel, &event).unwrap();

@@ -119,9 +119,9 @@ fn s3_a_frame_is_completed_when_the_connection_is_closed() {
 fn s3_only_an_abrupt_end_abandons_a_frame() {
     let mut w = World::new();
     let a = w.open("a");
-    let gone = reader_in_progress(&mut w, a, 4);
-    w.hub.disconnect(w.now, gone);
-    assert_eq!(w.take(gone), "");
+    let disconnected = reader_in_progress(&mut w, a, 4);
+    w.hub.disconnect(w.now, disconnected);
+    assert_eq!(w.take(disconnected), "");
     let on_max_lifetime = OnMaxLifetime::Close;
     let late =
         ConnectionConfig { max_lifetime: Some(secs(1)), on_max_lifetime, ..common::without_position() };

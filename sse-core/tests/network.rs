@@ -16,7 +16,7 @@ use sse_core::{
 const CLIENTS: usize = 4;
 const CHANNELS: usize = 3;
 /// Bytes that a socket accepts without an acknowledgement.
-const SOCKET: usize = 300;
+const SOCKET_BUFFER: usize = 300;
 const END: Instant = Instant::from_millis(600_000);
 
 struct Random(u64);
@@ -56,7 +56,7 @@ struct Client {
     last_event_id: String,
     decoder: Decoder,
     link: Option<Link>,
-    back_at: Instant,
+    reconnects_at: Instant,
     cut_at: Instant,
     received: BTreeSet<usize>,
     newest: At,
@@ -72,7 +72,7 @@ struct World {
     channels: Vec<ChannelId>,
     clients: Vec<Client>,
     /// Connections whose client disconnected without notice, and when the server detects that.
-    dead: Vec<(Instant, ConnectionId)>,
+    undetected: Vec<(Instant, ConnectionId)>,
     published: Vec<Published>,
     publish_at: Instant,
     restart_at: Instant,
@@ -104,7 +104,7 @@ impl World {
                 last_event_id: String::new(),
                 decoder: Decoder::new(),
                 link: None,
-                back_at: random.after(Instant::ORIGIN, 5000),
+                reconnects_at: random.after(Instant::ORIGIN, 5000),
                 cut_at: random.after(Instant::ORIGIN, 60_000),
                 received: BTreeSet::new(),
                 newest: (0, 0),
@@ -120,7 +120,7 @@ impl World {
             hub,
             channels,
             clients,
-            dead: Vec::new(),
+            undetected: Vec::new(),
             published: Vec::new(),
             publish_at,
             restart_at,
@@ -137,9 +137,9 @@ impl World {
         if self.restart_at <= self.now {
             self.restart();
         }
-        let (found, dead) = self.dead.drain(..).partition(|(at, _)| *at <= self.now);
-        self.dead = dead;
-        for (_, connection) in found as Vec<_> {
+        let (detected, undetected) = self.undetected.drain(..).partition(|(at, _)| *at <= self.now);
+        self.undetected = undetected;
+        for (_, connection) in detected as Vec<_> {
             self.hub.disconnect(self.now, connection);
         }
         for client in 0..CLIENTS {
@@ -147,14 +147,14 @@ impl World {
                 self.cut(client);
             }
             self.arrive(client);
-            if self.clients[client].link.is_none() && self.clients[client].back_at <= self.now {
+            if self.clients[client].link.is_none() && self.clients[client].reconnects_at <= self.now {
                 self.connect(client);
             }
         }
         while let Some(action) = self.hub.poll_action() {
             match action {
                 Action::Transmit(connection) => self.write(connection),
-                Action::Close { connection, .. } => self.closed(connection),
+                Action::Close { connection, .. } => self.handle_close(connection),
                 _ => {}
             }
         }
@@ -162,10 +162,14 @@ impl World {
 
     fn next(&self) -> Instant {
         let arrivals = self.clients.iter().filter_map(|client| client.link.as_ref()?.in_flight.front());
-        let backs = self.clients.iter().filter(|client| client.link.is_none()).map(|client| client.back_at);
+        let reconnects =
+            self.clients.iter().filter(|client| client.link.is_none()).map(|client| client.reconnects_at);
         let cuts = self.clients.iter().filter(|_| self.is_faulty).map(|client| client.cut_at);
-        let next =
-            arrivals.map(|(at, _)| *at).chain(backs).chain(cuts).chain(self.dead.iter().map(|dead| dead.0));
+        let next = arrivals
+            .map(|(at, _)| *at)
+            .chain(reconnects)
+            .chain(cuts)
+            .chain(self.undetected.iter().map(|dead| dead.0));
         let next = next.chain([self.publish_at, self.restart_at]).chain(self.hub.poll_timeout());
         next.min().unwrap_or(END).max(self.now)
     }
@@ -185,9 +189,9 @@ impl World {
     fn restart(&mut self) {
         self.run += 1;
         (self.hub, self.channels) = hub(self.run, &mut self.random);
-        self.dead.clear();
+        self.undetected.clear();
         for client in 0..CLIENTS {
-            self.lose(client);
+            self.drop_link(client);
         }
         self.restart_at = self.random.after(self.now, 900_000);
     }
@@ -199,38 +203,38 @@ impl World {
         let connection = link.connection;
         match self.random.below(3) {
             0 => drop(self.hub.disconnect(self.now, connection)),
-            _ => self.dead.push((self.random.after(self.now, 120_000), connection)),
+            _ => self.undetected.push((self.random.after(self.now, 120_000), connection)),
         }
-        self.lose(client);
+        self.drop_link(client);
     }
 
-    fn lose(&mut self, client: usize) {
+    fn drop_link(&mut self, client: usize) {
         let retry = self.clients[client].decoder.retry().unwrap_or(Duration::from_secs(3));
         self.clients[client].link = None;
-        self.clients[client].back_at = self.now.saturating_add(retry);
+        self.clients[client].reconnects_at = self.now.saturating_add(retry);
     }
 
     /// Handles a close by the server. Bytes in flight still arrive before the end.
-    fn closed(&mut self, connection: ConnectionId) {
-        self.dead.retain(|(_, dead)| *dead != connection);
+    fn handle_close(&mut self, connection: ConnectionId) {
+        self.undetected.retain(|(_, dead)| *dead != connection);
         if let Some(client) = self.client_of(connection) {
             for (_, bytes) in self.clients[client].link.take().unwrap().in_flight {
                 self.receive(client, &bytes);
             }
-            self.lose(client);
+            self.drop_link(client);
         }
     }
 
     fn connect(&mut self, client: usize) {
         let state = &mut self.clients[client];
         let last_event_id = LastEventId::new(state.last_event_id.as_bytes());
-        let is_fresh = last_event_id.is_none();
+        let is_new = last_event_id.is_none();
         let config = ConnectionConfig { last_event_id, ..ConnectionConfig::default() };
         let connection = self.hub.connect(self.now, config).unwrap();
         for channel in &state.follows {
             self.hub.subscribe(self.now, self.channels[*channel], connection).unwrap();
         }
-        if is_fresh {
+        if is_new {
             // Without an id the client begins at the head.
             state.lost_through = (self.run, self.hub.head().get());
         }
@@ -250,7 +254,7 @@ impl World {
         let unacknowledged: usize = link.in_flight.iter().map(|(_, bytes)| bytes.len()).sum();
         let mut window = self.hub.transmit(self.now, connection);
         let pending = window.remaining();
-        let taken = window.copy_to_bytes(pending.min(SOCKET.saturating_sub(unacknowledged)));
+        let taken = window.copy_to_bytes(pending.min(SOCKET_BUFFER.saturating_sub(unacknowledged)));
         link.is_blocked = taken.len() < pending;
         if !taken.is_empty() {
             let behind = link.in_flight.back().map_or(self.now, |(at, _)| *at);

@@ -56,7 +56,7 @@ fn t3_a_reader_that_fell_out_of_the_backlog_still_stalls() {
 }
 
 #[test]
-fn t3_an_event_older_than_its_subscription_counts_from_the_subscription() {
+fn t3_an_event_older_than_its_subscription_does_not_count_from_its_publication() {
     let mut w = with_short_stall();
     let a = w.open("a");
     w.publish(a, "old");

@@ -200,7 +200,7 @@ fn t3_the_oldest_pending_frame_counts_and_not_the_newest() {
 }
 
 #[test]
-fn t3_a_replayed_event_counts_from_its_report_after_the_subscription() {
+fn t3_a_replayed_event_does_not_count_before_its_subscription() {
     let mut w = World::with(HubConfig { stall_timeout: Some(secs(5)), ..HubConfig::default() });
     let a = w.open_with("a", ChannelConfig { start: StartFrom::All, ..ChannelConfig::default() });
     w.publish(a, "1");

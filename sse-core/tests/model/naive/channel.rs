@@ -38,8 +38,8 @@ impl Chan {
 
     /// Returns the newest position of an event with an id that cannot be replayed (H5).
     pub(crate) fn floor(&self) -> u64 {
-        let gone = self.pubs.iter().filter(|event| event.is_replayable() && !event.is_kept);
-        gone.map(|event| event.position).max().unwrap_or(0).max(self.opened)
+        let evicted = self.pubs.iter().filter(|event| event.is_replayable() && !event.is_kept);
+        evicted.map(|event| event.position).max().unwrap_or(0).max(self.opened)
     }
 
     /// Evicts the oldest event of the history. Returns `false` if history is empty.

@@ -49,8 +49,8 @@ impl Model {
             _ if chans.is_empty() => return Err(PublishError::NoChannel),
             _ => {}
         }
-        if let Some(gone) = chans.iter().find(|chan| self.chans[**chan].state != State::Open) {
-            return Err(PublishError::UnknownChannel(self.chans[*gone].id));
+        if let Some(unknown) = chans.iter().find(|chan| self.chans[**chan].state != State::Open) {
+            return Err(PublishError::UnknownChannel(self.chans[*unknown].id));
         }
         let position = match at {
             Some(position) => position,
