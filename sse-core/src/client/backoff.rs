@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::BackoffConfig;
+use super::config::BackoffConfig;
 use crate::mix::splitmix64;
 
 /// Waits without a length are a busy loop for the driver.

@@ -6,7 +6,7 @@ use core::mem;
 
 use memchr::memchr;
 
-use super::Message;
+use super::message::Message;
 use crate::wire::syntax::Line;
 
 /// Room that is kept for ids, in bytes. Theirs are short.

@@ -2,6 +2,7 @@
 
 mod block;
 mod input;
+mod message;
 
 use alloc::string::String;
 use core::time::Duration;
@@ -11,17 +12,7 @@ use super::syntax::{Line, milliseconds};
 
 use block::Block;
 use input::Input;
-
-/// A message as a client's listener gets it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Message {
-    /// The event's name; `message` if the stream gave none, or an empty one.
-    pub event: String,
-    /// The event's text, its lines separated by LF.
-    pub data: String,
-    /// The last event id as of this message, which may have come with an earlier one; empty if there is none.
-    pub id: String,
-}
+pub use message::Message;
 
 /// The event stream interpreter of WHATWG HTML 9.2.6, to the letter and incremental (C1).
 ///
