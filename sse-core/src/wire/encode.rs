@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use memchr::memchr2;
 
-use super::error::{EncodeError, EncodeField, check_frame_len};
-use super::frame::Frame;
+use super::error::{EncodeError, EncodeField};
+use super::frame::{Frame, check_frame_len};
 #[cfg(feature = "serde")]
 use super::json::{self, Json};
 use super::syntax::{COMMENT, DATA, EVENT, ID, Lines, RETRY, check_id, check_one_line, line_len, write_line};
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn sizes_saturate() {
         assert_eq!(line_len(DATA, usize::MAX), u64::MAX);
-        let max = crate::wire::error::MAX_FRAME_BYTES;
+        let max = crate::wire::frame::MAX_FRAME_BYTES;
         assert_eq!(check_frame_len(max + 1), Err(EncodeError::TooLong { len: max + 1, max }));
         assert_eq!(check_frame_len(max).map(|len| len as u64), Ok(max));
     }

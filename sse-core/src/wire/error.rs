@@ -6,13 +6,6 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
-/// The longest frame in bytes: where the id stands has to fit into 32 bits, and the whole into one allocation.
-pub(super) const MAX_FRAME_BYTES: u64 =
-    if (isize::MAX as u64) < u32::MAX as u64 { isize::MAX as u64 } else { u32::MAX as u64 };
-
-/// The longest id in bytes: `LastEventId::MAX_BYTES` says why.
-pub(crate) const MAX_ID_BYTES: usize = 1024;
-
 /// A field of an event that has to stay on one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EncodeField {
@@ -173,11 +166,3 @@ impl fmt::Display for DecodeError {
 }
 
 impl Error for DecodeError {}
-
-/// The error for an encoding of `len` bytes, if that is more than a frame can be.
-pub(super) fn check_frame_len(len: u64) -> Result<usize, EncodeError> {
-    match usize::try_from(len) {
-        Ok(fits) if len <= MAX_FRAME_BYTES => Ok(fits),
-        _ => Err(EncodeError::TooLong { len, max: MAX_FRAME_BYTES }),
-    }
-}

@@ -218,7 +218,8 @@ impl<'a> Event<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::error::{EncodeField, MAX_ID_BYTES};
+    use crate::wire::error::EncodeField;
+    use crate::wire::syntax::MAX_ID_BYTES;
     use alloc::string::String;
 
     #[test]

@@ -5,8 +5,12 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::error::{EncodeError, FrameError, MAX_FRAME_BYTES, check_frame_len};
+use super::error::{EncodeError, FrameError};
 use super::syntax::{BYTE_ORDER_MARK, ID, Line, Lines, check_id, line_len, write_line};
+
+/// The longest frame in bytes: where the id stands has to fit into 32 bits, and the whole into one allocation.
+pub(super) const MAX_FRAME_BYTES: u64 =
+    if (isize::MAX as u64) < u32::MAX as u64 { isize::MAX as u64 } else { u32::MAX as u64 };
 
 /// One block of an event stream as it goes on the wire, up to and including its blank line.
 ///
@@ -186,6 +190,14 @@ impl AsRef<[u8]> for Frame {
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame").field("bytes", &self.bytes).field("live_only", &self.live_only).finish()
+    }
+}
+
+/// The error for an encoding of `len` bytes, if that is more than a frame can be.
+pub(super) fn check_frame_len(len: u64) -> Result<usize, EncodeError> {
+    match usize::try_from(len) {
+        Ok(fits) if len <= MAX_FRAME_BYTES => Ok(fits),
+        _ => Err(EncodeError::TooLong { len, max: MAX_FRAME_BYTES }),
     }
 }
 

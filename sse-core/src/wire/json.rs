@@ -8,7 +8,8 @@ use memchr::memchr2;
 use serde::Serialize;
 use serde_json::Error;
 
-use super::error::{EncodeError, check_frame_len};
+use super::error::EncodeError;
+use super::frame::check_frame_len;
 use super::syntax::DATA;
 
 /// A value that is written as JSON.

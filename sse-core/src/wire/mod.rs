@@ -13,8 +13,7 @@ mod json;
 mod syntax;
 
 pub use decode::{Decoder, Message};
-pub(crate) use error::MAX_ID_BYTES;
 pub use error::{DecodeError, EncodeError, EncodeField, FrameError};
 pub use event::Event;
 pub use frame::Frame;
-pub(crate) use syntax::{check_id, digits};
+pub(crate) use syntax::{MAX_ID_BYTES, check_id, digits};

@@ -5,7 +5,10 @@ use core::time::Duration;
 
 use memchr::{Memchr2, memchr2_iter};
 
-use super::error::{EncodeError, EncodeField, MAX_ID_BYTES};
+use super::error::{EncodeError, EncodeField};
+
+/// The longest id in bytes: `LastEventId::MAX_BYTES` says why.
+pub(crate) const MAX_ID_BYTES: usize = 1024;
 
 // E1: a name, a colon and always one space. A decoder takes one space away (9.2.6), so that without it a value that
 // begins with a space would lose its own.
