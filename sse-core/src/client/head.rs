@@ -31,7 +31,7 @@ pub(super) const fn is_temporary(status: u16) -> bool {
 
 /// The seconds of a `Retry-After` (RFC 9110, 10.2.3). A date is no number of seconds without a calendar: it is ignored.
 pub(super) fn retry_after(value: &[u8]) -> Option<Duration> {
-    crate::wire::digits(value.trim_ascii()).map(Duration::from_secs)
+    crate::wire::parse_digits(value.trim_ascii()).map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::syntax::{COMMENT, DATA, EVENT, ID, Lines, RETRY, check_id, check_one_
 
 /// The fields of an event, borrowed.
 pub(super) struct Fields<'a> {
-    pub(super) id: Option<Id<'a>>,
+    pub(super) id: Option<EventId<'a>>,
     pub(super) event: Option<&'a str>,
     pub(super) data: Option<&'a str>,
     /// The data instead, if it is a value.
@@ -26,25 +26,25 @@ pub(super) struct Fields<'a> {
 
 /// The id that goes in front of an event.
 #[derive(Clone, Copy)]
-pub(super) enum Id<'a> {
+pub(super) enum EventId<'a> {
     /// The application's own.
-    Given(&'a str),
+    Application(&'a str),
     /// The hub's, `<epoch>-<position>` (H2).
-    Position { epoch: &'a str, position: u64 },
+    Hub { epoch: &'a str, position: u64 },
 }
 
 /// Encodes the fields as one frame, in the order of E1.
 #[inline]
 pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
-    let id = fields.id.map(IdText::new).transpose()?;
+    let id = fields.id.map(CheckedId::new).transpose()?;
     let name = fields.event;
     if let Some(name) = name {
         check_one_line(EncodeField::Event, name)?;
     }
-    let retry = fields.retry.map(whole_millis).transpose()?.map(Decimal::new);
-    let (mut data_ends, mut comment_ends) = (None, None);
-    let data = fields.data.map(|text| Block::new(DATA, text, &mut data_ends));
-    let comment = fields.comment.map(|text| Block::new(COMMENT, text, &mut comment_ends));
+    let retry = fields.retry.map(retry_millis).transpose()?.map(Decimal::new);
+    let (mut data_line_ends, mut comment_line_ends) = (None, None);
+    let data = fields.data.map(|text| MultilineField::new(DATA, text, &mut data_line_ends));
+    let comment = fields.comment.map(|text| MultilineField::new(COMMENT, text, &mut comment_line_ends));
 
     let len = [
         id.as_ref().map_or(0, |id| line_len(ID, id.len())),
@@ -58,7 +58,7 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
     let len = check_frame_len(len.into_iter().fold(0, u64::saturating_add))?;
 
     #[cfg(feature = "serde")]
-    let len = len.saturating_add(fields.json.map_or(0, |_| Json::GUESS));
+    let len = len.saturating_add(fields.json.map_or(0, |_| Json::INITIAL_CAPACITY));
     let mut wire = Vec::with_capacity(len);
     if let Some(id) = &id {
         id.write(&mut wire);
@@ -81,74 +81,74 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
     }
     wire.push(b'\n');
     #[cfg(feature = "serde")]
-    let len = if fields.json.is_some() { json::cut_to_size(&mut wire)? } else { len };
+    let len = if fields.json.is_some() { json::shrink_to_len(&mut wire)? } else { len };
     debug_assert_eq!(wire.len(), len, "E5: measured exactly");
     Ok(Frame::encoded(wire, id.map(|id| id.len()), fields.live_only))
 }
 
 /// Where the first lines of a text end. It is found out when they are measured, and known when they are written: each
 /// line is searched once.
-struct Ends {
-    known: [u32; Ends::MOST],
+struct LineEnds {
+    offsets: [u32; LineEnds::CAPACITY],
     len: usize,
 }
 
-impl Ends {
+impl LineEnds {
     /// Of later lines the ends are searched again.
-    const MOST: usize = 1024;
+    const CAPACITY: usize = 1024;
 
-    const NONE: Ends = Ends { known: [0; Ends::MOST], len: 0 };
+    const EMPTY: LineEnds = LineEnds { offsets: [0; LineEnds::CAPACITY], len: 0 };
 
     fn push(&mut self, end: usize) {
         // A text with lines beyond 4 GiB is refused before they would be written.
-        if let (Some(known), Ok(end)) = (self.known.get_mut(self.len), u32::try_from(end)) {
-            *known = end;
+        if let (Some(slot), Ok(end)) = (self.offsets.get_mut(self.len), u32::try_from(end)) {
+            *slot = end;
             self.len = self.len.saturating_add(1);
         }
     }
 
-    fn known(&self) -> &[u32] {
-        self.known.get(..self.len).unwrap_or_default()
+    fn as_slice(&self) -> &[u32] {
+        self.offsets.get(..self.len).unwrap_or_default()
     }
 }
 
 /// A text of which every line gets the same prefix, and how long it is then (E2).
-struct Block<'a, const N: usize> {
+struct MultilineField<'a, const N: usize> {
     prefix: &'static [u8; N],
     text: &'a [u8],
     /// Of the first lines of a text that has several.
-    ends: &'a [u32],
+    line_ends: &'a [u32],
     len: u64,
 }
 
-impl<'a, const N: usize> Block<'a, N> {
+impl<'a, const N: usize> MultilineField<'a, N> {
     /// Measures `text`; `ends` is room for what is found out by that.
-    fn new(prefix: &'static [u8; N], text: &'a str, ends: &'a mut Option<Ends>) -> Self {
+    fn new(prefix: &'static [u8; N], text: &'a str, line_ends: &'a mut Option<LineEnds>) -> Self {
         let text = text.as_bytes();
         if memchr2(b'\r', b'\n', text).is_none() {
-            return Self { prefix, text, ends: &[], len: line_len(prefix, text.len()) };
+            return Self { prefix, text, line_ends: &[], len: line_len(prefix, text.len()) };
         }
-        let ends = ends.insert(Ends::NONE);
+        let line_ends = line_ends.insert(LineEnds::EMPTY);
         let mut lines = Lines::new(text);
         let (mut start, mut len) = (0_usize, 0_u64);
         while let Some(line) = lines.next() {
             len = len.saturating_add(line_len(prefix, line.len()));
-            ends.push(start.saturating_add(line.len()));
+            line_ends.push(start.saturating_add(line.len()));
             start = lines.start();
         }
         // What follows the last line break is a line, too, an empty one included: that keeps a trailing line break.
         len = len.saturating_add(line_len(prefix, lines.rest().len()));
-        Self { prefix, text, ends: ends.known(), len }
+        Self { prefix, text, line_ends: line_ends.as_slice(), len }
     }
 
     fn write(&self, wire: &mut Vec<u8>) {
-        let known = self.ends.iter().map(|end| *end as usize);
-        let mut lines = Lines { text: self.text, breaks: known, start: 0 };
+        let breaks = self.line_ends.iter().map(|end| *end as usize);
+        let mut lines = Lines::with_breaks(self.text, breaks);
         for line in &mut lines {
             write_line(wire, self.prefix, line);
         }
         let mut rest = lines.rest();
-        if self.ends.len() >= Ends::MOST {
+        if self.line_ends.len() >= LineEnds::CAPACITY {
             let mut lines = Lines::new(rest);
             for line in &mut lines {
                 write_line(wire, self.prefix, line);
@@ -160,33 +160,33 @@ impl<'a, const N: usize> Block<'a, N> {
 }
 
 /// A checked id in one or two pieces, so that the hub's never becomes a string of its own.
-struct IdText<'a> {
-    head: &'a str,
+struct CheckedId<'a> {
+    text: &'a str,
     position: Option<Decimal>,
 }
 
-impl<'a> IdText<'a> {
-    fn new(id: Id<'a>) -> Result<Self, EncodeError> {
-        let (head, position) = match id {
-            Id::Given(id) => (id, None),
-            Id::Position { epoch, position } => (epoch, Some(Decimal::new(position))),
+impl<'a> CheckedId<'a> {
+    fn new(id: EventId<'a>) -> Result<Self, EncodeError> {
+        let (text, position) = match id {
+            EventId::Application(id) => (id, None),
+            EventId::Hub { epoch, position } => (epoch, Some(Decimal::new(position))),
         };
-        let id = Self { head, position };
-        check_id(head, id.tail_len())?;
+        let id = Self { text, position };
+        check_id(text, id.suffix_len())?;
         Ok(id)
     }
 
     fn len(&self) -> usize {
-        self.head.len().saturating_add(self.tail_len())
+        self.text.len().saturating_add(self.suffix_len())
     }
 
-    fn tail_len(&self) -> usize {
+    fn suffix_len(&self) -> usize {
         self.position.as_ref().map_or(0, |position| position.as_bytes().len().saturating_add(1))
     }
 
     fn write(&self, wire: &mut Vec<u8>) {
         wire.extend_from_slice(ID);
-        wire.extend_from_slice(self.head.as_bytes());
+        wire.extend_from_slice(self.text.as_bytes());
         if let Some(position) = &self.position {
             wire.push(b'-');
             wire.extend_from_slice(position.as_bytes());
@@ -223,7 +223,7 @@ impl Decimal {
 }
 
 /// E3: `retry` is whole milliseconds; what is left over is cut off.
-fn whole_millis(retry: Duration) -> Result<u64, EncodeError> {
+fn retry_millis(retry: Duration) -> Result<u64, EncodeError> {
     u64::try_from(retry.as_millis()).map_err(|_| EncodeError::RetryTooLong { retry })
 }
 

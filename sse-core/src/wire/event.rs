@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use core::time::Duration;
 
-use super::encode::{self, Fields, Id};
+use super::encode::{self, EventId, Fields};
 use super::error::EncodeError;
 use super::frame::Frame;
 #[cfg(feature = "serde")]
@@ -173,7 +173,7 @@ impl<'a> Event<'a> {
     /// takes 6 bytes more than its text, so data of nothing but line breaks grows sevenfold.
     #[inline]
     pub fn encode(&self) -> Result<Frame, EncodeError> {
-        encode::encode(&self.fields(self.id.as_deref().map(Id::Given)))
+        encode::encode(&self.fields(self.id.as_deref().map(EventId::Application)))
     }
 
     /// Encodes the event with the id `<epoch>-<position>`, unless it has one of its own.
@@ -186,12 +186,12 @@ impl<'a> Event<'a> {
     ///
     /// As [`Event::encode`]: the id is written in place and is never a string of its own.
     pub(crate) fn encode_as(&self, epoch: &str, position: u64) -> Result<Frame, EncodeError> {
-        let id = self.id.as_deref().map_or(Id::Position { epoch, position }, Id::Given);
+        let id = self.id.as_deref().map_or(EventId::Hub { epoch, position }, EventId::Application);
         encode::encode(&self.fields(Some(id)))
     }
 
     #[inline]
-    fn fields<'b>(&'b self, id: Option<Id<'b>>) -> Fields<'b> {
+    fn fields<'b>(&'b self, id: Option<EventId<'b>>) -> Fields<'b> {
         Fields {
             id,
             event: self.event.as_deref(),

@@ -62,7 +62,7 @@ impl Frame {
     /// a part of a larger buffer, the frame keeps all of that alive.
     pub fn parse(raw: impl Into<Bytes>) -> Result<Self, FrameError> {
         let bytes = raw.into();
-        let span = one_block(&bytes)?;
+        let span = parse_block(&bytes)?;
         Ok(Self::new(bytes, span, false))
     }
 
@@ -209,7 +209,7 @@ struct Span {
 }
 
 /// Checks that `bytes` are one block, and finds its id.
-fn one_block(bytes: &[u8]) -> Result<Option<Span>, FrameError> {
+fn parse_block(bytes: &[u8]) -> Result<Option<Span>, FrameError> {
     let len = bytes.len() as u64;
     if len > MAX_FRAME_BYTES {
         return Err(FrameError::TooLong { len, max: MAX_FRAME_BYTES });
@@ -230,14 +230,14 @@ fn one_block(bytes: &[u8]) -> Result<Option<Span>, FrameError> {
         match Line::parse(line) {
             Line::Blank if lines.rest().is_empty() => return Ok(id),
             Line::Blank => return Err(FrameError::SeveralBlocks { offset: lines.start() }),
-            Line::Id(value) => id = Some(checked_id(start, line, value)?),
+            Line::Id(value) => id = Some(id_span(start, line, value)?),
             _ => {}
         }
     }
 }
 
 /// Where `value` stands that ends `line`, which begins at `start`.
-fn checked_id(start: usize, line: &[u8], value: &[u8]) -> Result<Span, FrameError> {
+fn id_span(start: usize, line: &[u8], value: &[u8]) -> Result<Span, FrameError> {
     // A value lies between ASCII characters of a text that is UTF-8, so it is UTF-8 as well.
     let text = core::str::from_utf8(value).map_err(|_| FrameError::InvalidUtf8 { offset: start })?;
     check_id(text, 0).map_err(FrameError::Id)?;

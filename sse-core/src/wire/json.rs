@@ -18,7 +18,7 @@ pub(super) struct Json<'a>(&'a (dyn WriteJson + Sync));
 
 impl<'a> Json<'a> {
     /// Room for a value of which nothing is known, with the name of its line: most are small.
-    pub(super) const GUESS: usize = 128;
+    pub(super) const INITIAL_CAPACITY: usize = 128;
 
     pub(super) fn new<T: Serialize + Sync>(value: &'a T) -> Self {
         Self(value)
@@ -49,7 +49,7 @@ impl<'a> Json<'a> {
 }
 
 /// Gives back the room that was reserved in vain: frames are kept for long.
-pub(super) fn cut_to_size(wire: &mut Vec<u8>) -> Result<usize, EncodeError> {
+pub(super) fn shrink_to_len(wire: &mut Vec<u8>) -> Result<usize, EncodeError> {
     wire.shrink_to_fit();
     check_frame_len(wire.len() as u64)
 }

@@ -16,4 +16,4 @@ pub use decode::{Decoder, Message};
 pub use error::{DecodeError, EncodeError, EncodeField, FrameError};
 pub use event::Event;
 pub use frame::Frame;
-pub(crate) use syntax::{MAX_ID_BYTES, check_id, digits};
+pub(crate) use syntax::{MAX_ID_BYTES, check_id, parse_digits};

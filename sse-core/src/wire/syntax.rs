@@ -36,12 +36,12 @@ pub(super) enum Line<'a> {
 
 impl<'a> Line<'a> {
     /// The longest names are `event` and `retry`.
-    const LONGEST_NAME: usize = 5;
+    const MAX_NAME_LEN: usize = 5;
 
     /// Reads a line that is given without its end.
     #[inline(always)]
     pub(super) fn parse(line: &'a [u8]) -> Self {
-        let value_of = |name: &[u8]| line.strip_prefix(name).and_then(value);
+        let value_of = |name: &[u8]| line.strip_prefix(name).and_then(field_value);
         if line.is_empty() {
             Self::Blank
         } else if let Some(value) = value_of(b"data") {
@@ -58,14 +58,14 @@ impl<'a> Line<'a> {
     }
 
     /// Reads a line whose end has not come, if there is enough of it to tell its field.
-    pub(super) fn parse_unfinished(line: &'a [u8]) -> Option<Self> {
-        let is_named = line.len() > Self::LONGEST_NAME || line.contains(&b':');
+    pub(super) fn parse_partial(line: &'a [u8]) -> Option<Self> {
+        let is_named = line.len() > Self::MAX_NAME_LEN || line.contains(&b':');
         is_named.then(|| Self::parse(line))
     }
 }
 
 /// What follows a field's name, if the name ends there; without a colon the whole line is the name.
-fn value(after_name: &[u8]) -> Option<&[u8]> {
+fn field_value(after_name: &[u8]) -> Option<&[u8]> {
     match after_name {
         [] => Some(b""),
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
@@ -74,12 +74,12 @@ fn value(after_name: &[u8]) -> Option<&[u8]> {
 }
 
 /// 9.2.6: a `retry` of anything but ASCII digits, or of none, is ignored.
-pub(super) fn milliseconds(value: &[u8]) -> Option<Duration> {
-    digits(value).map(Duration::from_millis)
+pub(super) fn parse_retry(value: &[u8]) -> Option<Duration> {
+    parse_digits(value).map(Duration::from_millis)
 }
 
 /// The number that ASCII digits, and nothing else, write; [`u64::MAX`] for a larger one.
-pub(crate) fn digits(value: &[u8]) -> Option<u64> {
+pub(crate) fn parse_digits(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -87,22 +87,22 @@ pub(crate) fn digits(value: &[u8]) -> Option<u64> {
     Some(digits.fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(digit)))
 }
 
-/// Checks E3 and E4 for the id that is `head` and then `tail` more bytes, which are known to be printable.
-pub(crate) fn check_id(head: &str, tail: usize) -> Result<(), EncodeError> {
-    let len = head.len().saturating_add(tail);
-    if len <= MAX_ID_BYTES && head.bytes().all(|byte| byte.is_ascii_graphic()) {
+/// Checks E3 and E4 for the id that is `text` and then `suffix_len` more bytes, which are known to be printable.
+pub(crate) fn check_id(text: &str, suffix_len: usize) -> Result<(), EncodeError> {
+    let len = text.len().saturating_add(suffix_len);
+    if len <= MAX_ID_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         // What most ids are: nothing of the below can be wrong with them.
         return Ok(());
     }
-    check_one_line(EncodeField::Id, head)?;
+    check_one_line(EncodeField::Id, text)?;
     if len > MAX_ID_BYTES {
         return Err(EncodeError::IdTooLong { len, max: MAX_ID_BYTES });
     }
-    if let Some((offset, _)) = head.char_indices().find(|(_, char)| char.is_control()) {
+    if let Some((offset, _)) = text.char_indices().find(|(_, char)| char.is_control()) {
         return Err(EncodeError::IdControl { offset });
     }
-    let ends_in_white_space = tail == 0 && head.ends_with(char::is_whitespace);
-    if ends_in_white_space || head.starts_with(char::is_whitespace) {
+    let ends_in_white_space = suffix_len == 0 && text.ends_with(char::is_whitespace);
+    if ends_in_white_space || text.starts_with(char::is_whitespace) {
         return Err(EncodeError::IdWhiteSpace);
     }
     Ok(())
@@ -131,19 +131,23 @@ pub(super) const fn line_len<const N: usize>(_name: &[u8; N], value: usize) -> u
 
 /// The lines of `text` that an end of line ends: CRLF, LF and CR are one each (9.2.5), nothing else is.
 pub(super) struct Lines<'a, B = Memchr2<'a>> {
-    pub(super) text: &'a [u8],
+    text: &'a [u8],
     /// Where each CR and LF stands; the LF of a CRLF may be left out.
-    pub(super) breaks: B,
-    pub(super) start: usize,
+    breaks: B,
+    start: usize,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, breaks: memchr2_iter(b'\r', b'\n', text), start: 0 }
+        Self::with_breaks(text, memchr2_iter(b'\r', b'\n', text))
     }
 }
 
 impl<'a, B> Lines<'a, B> {
+    pub(super) const fn with_breaks(text: &'a [u8], breaks: B) -> Self {
+        Self { text, breaks, start: 0 }
+    }
+
     /// Where the next line begins, in bytes.
     pub(super) const fn start(&self) -> usize {
         self.start

@@ -10,7 +10,7 @@ use super::message::Message;
 use crate::wire::syntax::Line;
 
 /// Room that is kept for ids, in bytes. Theirs are short.
-const KEPT_ID_BYTES: usize = 1024;
+const RETAINED_ID_BYTES: usize = 1024;
 
 /// The event that is being read: the buffers of 9.2.6.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Block {
     id: String,
     has_id: bool,
     /// Whether the event went above the limit; up to its blank line only `retry` is read.
-    pub(super) given_up: bool,
+    pub(super) is_too_large: bool,
 }
 
 impl Block {
@@ -35,57 +35,57 @@ impl Block {
             event: String::new(),
             id: String::new(),
             has_id: false,
-            given_up: false,
+            is_too_large: false,
         }
     }
 
     /// A block whose event went above the limit: its end is waited for.
-    pub(super) fn given_up() -> Self {
-        Self { given_up: true, ..Self::new() }
+    pub(super) fn too_large() -> Self {
+        Self { is_too_large: true, ..Self::new() }
     }
 
     /// Takes a field; `None` if the event is larger than the limit with it.
-    pub(super) fn add(&mut self, line: &Line<'_>, limit: usize) -> Option<()> {
-        if self.given_up {
+    pub(super) fn add_field(&mut self, line: &Line<'_>, limit: usize) -> Option<()> {
+        if self.is_too_large {
             return Some(());
         }
-        let room = self.room(line, limit)?;
+        let max_len = self.max_value_len(line, limit)?;
         match *line {
             Line::Data(value) => {
-                let value = text(value, room)?;
+                let value = decode_utf8(value, max_len)?;
                 if mem::replace(&mut self.has_data, true) {
                     self.data.push('\n');
                 }
                 self.data.push_str(&value);
             }
-            Line::Event(value) => self.event = text(value, room)?.into_owned(),
+            Line::Event(value) => self.event = decode_utf8(value, max_len)?.into_owned(),
             Line::Id(value) => {
-                let id = text(value, room)?;
+                let id = decode_utf8(value, max_len)?;
                 if memchr(0, id.as_bytes()).is_none() {
                     self.id.clear();
                     self.id.push_str(&id);
                     self.has_id = true;
                 }
             }
-            Line::Retry(value) if value.len() > room => return None,
+            Line::Retry(value) if value.len() > max_len => return None,
             Line::Retry(_) | Line::Blank | Line::Ignored => {}
         }
         Some(())
     }
 
     /// Whether the end of a line that has begun like this has to be waited for.
-    pub(super) fn wants(&self, line: &Line<'_>, limit: usize) -> bool {
+    pub(super) fn may_fit(&self, line: &Line<'_>, limit: usize) -> bool {
         let (Line::Data(value) | Line::Event(value) | Line::Id(value) | Line::Retry(value)) = *line else {
             return false;
         };
         // A text is never shorter than its bytes, since U+FFFD is as long as the longest part it stands for.
-        self.room(line, limit).is_some_and(|room| value.len() <= room)
+        self.max_value_len(line, limit).is_some_and(|max_len| value.len() <= max_len)
     }
 
     /// How long the value of that line may be; `None` if not even an empty one fits.
-    fn room(&self, line: &Line<'_>, limit: usize) -> Option<usize> {
+    fn max_value_len(&self, line: &Line<'_>, limit: usize) -> Option<usize> {
         let id_len = if self.has_id { self.id.len() } else { 0 };
-        let others = match line {
+        let used = match line {
             Line::Data(_) => {
                 let line_feed = usize::from(self.has_data);
                 [self.data.len(), line_feed, self.event.len(), id_len]
@@ -94,20 +94,20 @@ impl Block {
             Line::Id(_) => [self.data.len(), 0, self.event.len(), 0],
             Line::Retry(_) | Line::Blank | Line::Ignored => [0; 4],
         };
-        others.into_iter().try_fold(limit, usize::checked_sub)
+        used.into_iter().try_fold(limit, usize::checked_sub)
     }
 
     /// Ends the block at its blank line (9.2.6, "dispatch the event").
     #[inline]
-    pub(super) fn finish(&mut self, last_event_id: &mut String) -> Option<Message> {
-        self.given_up = false;
+    pub(super) fn dispatch(&mut self, last_event_id: &mut String) -> Option<Message> {
+        self.is_too_large = false;
         if mem::take(&mut self.has_id) {
             // The room of the id before is for the next one.
             mem::swap(last_event_id, &mut self.id);
             self.id.clear();
-            self.id.shrink_to(KEPT_ID_BYTES);
+            self.id.shrink_to(RETAINED_ID_BYTES);
             // A longer one may have stood there before in the same block.
-            last_event_id.shrink_to(KEPT_ID_BYTES);
+            last_event_id.shrink_to(RETAINED_ID_BYTES);
         }
         let event = mem::take(&mut self.event);
         if !mem::take(&mut self.has_data) {
@@ -120,9 +120,9 @@ impl Block {
     }
 }
 
-/// Decodes the value of a whole line, if it is no longer than `room` bytes before and after.
-fn text(value: &[u8], room: usize) -> Option<Cow<'_, str>> {
-    if value.len() > room {
+/// Decodes the value of a whole line, if it is no longer than `max_len` bytes before and after.
+fn decode_utf8(value: &[u8], max_len: usize) -> Option<Cow<'_, str>> {
+    if value.len() > max_len {
         return None;
     }
     // The strict check first: it is several times faster than the lossy one on what is well-formed.
@@ -130,7 +130,7 @@ fn text(value: &[u8], room: usize) -> Option<Cow<'_, str>> {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(value),
     };
-    (text.len() <= room).then_some(text)
+    (text.len() <= max_len).then_some(text)
 }
 
 #[cfg(test)]
@@ -144,6 +144,6 @@ mod tests {
         decoder.push(&[b'x'; 1 << 20]);
         decoder.push(b"\nid: 1\ndata: a\n\n");
         assert_eq!(decoder.next_message().unwrap().unwrap().id, "1");
-        assert!(decoder.last_event_id.capacity() <= super::KEPT_ID_BYTES);
+        assert!(decoder.last_event_id.capacity() <= super::RETAINED_ID_BYTES);
     }
 }

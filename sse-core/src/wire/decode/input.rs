@@ -8,7 +8,7 @@ use memchr::memchr2;
 use crate::wire::syntax::BYTE_ORDER_MARK;
 
 /// How much room the input buffer keeps when it is not needed, in bytes: a usual read's worth.
-const KEPT_BYTES: usize = 64 * 1024;
+const RETAINED_BYTES: usize = 64 * 1024;
 
 /// The bytes that were pushed and not yet taken as lines.
 #[derive(Clone, Debug)]
@@ -19,11 +19,11 @@ pub(super) struct Input {
     /// Between `start` and here there is no end of line; never less than `start`, never more than there are bytes.
     searched: usize,
     /// Whether the stream's first bytes were checked for a byte order mark.
-    begun: bool,
+    bom_checked: bool,
     /// Whether the last line ended in CR, so that an LF right after it belongs to it.
     after_cr: bool,
     /// Whether the bytes up to the next end of line are of no interest.
-    skipping: bool,
+    skipping_line: bool,
     /// How many bytes were searched or moved.
     #[cfg(test)]
     work: usize,
@@ -35,9 +35,9 @@ impl Input {
             bytes: Vec::new(),
             start: 0,
             searched: 0,
-            begun: false,
+            bom_checked: false,
             after_cr: false,
-            skipping: false,
+            skipping_line: false,
             #[cfg(test)]
             work: 0,
         }
@@ -45,18 +45,18 @@ impl Input {
 
     pub(super) fn push(&mut self, chunk: &[u8]) {
         // Here, too, for a caller that never takes everything.
-        self.recycle();
+        self.compact();
         self.bytes.extend_from_slice(chunk);
     }
 
     /// Takes the next line, without its end. A CR ends a line at once; an LF after it is swallowed when it comes.
     pub(super) fn next_line(&mut self) -> Option<&[u8]> {
-        if !self.begun {
-            self.begin()?;
+        if !self.bom_checked {
+            self.skip_byte_order_mark()?;
         }
         loop {
             if self.after_cr {
-                self.take_lf()?;
+                self.skip_lf_of_crlf()?;
             }
             let unsearched = self.bytes.get(self.searched..)?;
             let found = memchr2(b'\r', b'\n', unsearched);
@@ -66,7 +66,7 @@ impl Input {
             }
             let Some(found) = found else {
                 self.searched = self.bytes.len();
-                if self.skipping {
+                if self.skipping_line {
                     self.start = self.searched;
                 }
                 return None;
@@ -76,26 +76,26 @@ impl Input {
             self.after_cr = self.bytes.get(end) == Some(&b'\r');
             self.start = end.saturating_add(1);
             self.searched = self.start;
-            if !mem::take(&mut self.skipping) {
+            if !mem::take(&mut self.skipping_line) {
                 return self.bytes.get(line..end);
             }
         }
     }
 
     /// Takes the byte order mark at the beginning of the stream, or returns `None` while it may still become one.
-    fn begin(&mut self) -> Option<()> {
+    fn skip_byte_order_mark(&mut self) -> Option<()> {
         if self.bytes.starts_with(BYTE_ORDER_MARK) {
             self.start = BYTE_ORDER_MARK.len();
             self.searched = self.start;
         } else if BYTE_ORDER_MARK.starts_with(&self.bytes) {
             return None;
         }
-        self.begun = true;
+        self.bom_checked = true;
         Some(())
     }
 
     /// Takes the LF of a CRLF, or returns `None` while there is no byte to tell.
-    fn take_lf(&mut self) -> Option<()> {
+    fn skip_lf_of_crlf(&mut self) -> Option<()> {
         if *self.bytes.get(self.start)? == b'\n' {
             self.start = self.start.saturating_add(1);
             self.searched = self.searched.max(self.start);
@@ -105,7 +105,7 @@ impl Input {
     }
 
     /// What there is of the line that has not ended.
-    pub(super) fn unfinished(&self) -> &[u8] {
+    pub(super) fn partial_line(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
@@ -113,13 +113,13 @@ impl Input {
     pub(super) fn skip_line(&mut self) {
         self.start = self.bytes.len();
         self.searched = self.start;
-        self.skipping = true;
+        self.skipping_line = true;
     }
 
     /// Gives back the room of what was taken.
     ///
     /// What is moved is never more than what was taken since the last time, so the whole stays linear (C2).
-    pub(super) fn recycle(&mut self) {
+    pub(super) fn compact(&mut self) {
         let rest = self.bytes.len().saturating_sub(self.start);
         if self.start == 0 || self.start < rest {
             return;
@@ -131,7 +131,7 @@ impl Input {
         self.bytes.drain(..self.start);
         self.searched = self.searched.saturating_sub(self.start);
         self.start = 0;
-        let needed = rest.max(KEPT_BYTES);
+        let needed = rest.max(RETAINED_BYTES);
         if self.bytes.capacity() / 4 > needed {
             self.bytes.shrink_to(needed);
         }

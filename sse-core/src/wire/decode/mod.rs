@@ -8,7 +8,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::error::DecodeError;
-use super::syntax::{Line, milliseconds};
+use super::syntax::{Line, parse_retry};
 
 use block::Block;
 use input::Input;
@@ -121,25 +121,25 @@ impl Decoder {
             match &line {
                 Line::Ignored => {}
                 Line::Blank => {
-                    if let Some(message) = self.block.finish(&mut self.last_event_id) {
+                    if let Some(message) = self.block.dispatch(&mut self.last_event_id) {
                         return Some(Ok(message));
                     }
                 }
                 Line::Data(_) | Line::Event(_) | Line::Id(_) | Line::Retry(_) => {
-                    if self.block.add(&line, self.limit).is_none() {
-                        return Some(Err(self.give_up()));
+                    if self.block.add_field(&line, self.limit).is_none() {
+                        return Some(Err(self.reject_event()));
                     }
                     // 9.2.6: the reconnection time is set as its line is processed, before any blank line.
                     if let Line::Retry(value) = line
                         && value.len() <= self.limit
                     {
-                        self.retry = milliseconds(value).or(self.retry);
+                        self.retry = parse_retry(value).or(self.retry);
                     }
                 }
             }
         }
-        let result = self.check_unfinished();
-        self.input.recycle();
+        let result = self.check_partial_line();
+        self.input.compact();
         result.err().map(Err)
     }
 
@@ -161,18 +161,18 @@ impl Decoder {
     }
 
     /// C2: decides what becomes of a line before its end has come, so that it is not kept for nothing.
-    fn check_unfinished(&mut self) -> Result<(), DecodeError> {
-        let Some(line) = Line::parse_unfinished(self.input.unfinished()) else { return Ok(()) };
-        if self.block.wants(&line, self.limit) {
+    fn check_partial_line(&mut self) -> Result<(), DecodeError> {
+        let Some(line) = Line::parse_partial(self.input.partial_line()) else { return Ok(()) };
+        if self.block.may_fit(&line, self.limit) {
             return Ok(());
         }
-        let is_too_large = !(self.block.given_up || matches!(line, Line::Ignored));
+        let exceeds_limit = !(self.block.is_too_large || matches!(line, Line::Ignored));
         self.input.skip_line();
-        if is_too_large { Err(self.give_up()) } else { Ok(()) }
+        if exceeds_limit { Err(self.reject_event()) } else { Ok(()) }
     }
 
-    fn give_up(&mut self) -> DecodeError {
-        self.block = Block::given_up();
+    fn reject_event(&mut self) -> DecodeError {
+        self.block = Block::too_large();
         DecodeError::EventTooLarge { limit: self.limit }
     }
 }
