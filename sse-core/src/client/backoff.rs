@@ -17,21 +17,21 @@ pub(super) struct Backoff {
     /// Attempts in a row that opened no stream.
     failures: u32,
     /// All waits so far: each has a jitter of its own.
-    waits: u64,
+    wait_count: u64,
 }
 
 impl Backoff {
     pub(super) const fn new(config: BackoffConfig, seed: u64) -> Self {
-        Self { config, seed, retry: None, failures: 0, waits: 0 }
+        Self { config, seed, retry: None, failures: 0, wait_count: 0 }
     }
 
     /// A stream opened.
-    pub(super) const fn succeeded(&mut self) {
+    pub(super) const fn record_success(&mut self) {
         self.failures = 0;
     }
 
     /// An attempt opened no stream.
-    pub(super) const fn failed(&mut self) {
+    pub(super) const fn record_failure(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -45,19 +45,19 @@ impl Backoff {
     }
 
     /// The next wait, and no less than the server asked for.
-    pub(super) fn wait(&mut self, at_least: Duration) -> Duration {
+    pub(super) fn next_wait(&mut self, min_wait: Duration) -> Duration {
         let base = self.reconnection_time();
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
-        let wait = base.saturating_mul(factor).min(self.config.longest).max(base).max(at_least);
+        let wait = base.saturating_mul(factor).min(self.config.longest).max(base).max(min_wait);
         wait.saturating_add(self.jitter(wait))
     }
 
     fn jitter(&mut self, wait: Duration) -> Duration {
-        let random = splitmix64(self.seed, self.waits);
-        self.waits = self.waits.wrapping_add(1);
-        let most = wait.as_nanos().saturating_mul(u128::from(self.config.jitter_percent)) / 100;
-        let most = u64::try_from(most).unwrap_or(u64::MAX);
-        Duration::from_nanos(random.checked_rem(most.saturating_add(1)).unwrap_or(random))
+        let random = splitmix64(self.seed, self.wait_count);
+        self.wait_count = self.wait_count.wrapping_add(1);
+        let max_jitter = wait.as_nanos().saturating_mul(u128::from(self.config.jitter_percent)) / 100;
+        let max_jitter = u64::try_from(max_jitter).unwrap_or(u64::MAX);
+        Duration::from_nanos(random.checked_rem(max_jitter.saturating_add(1)).unwrap_or(random))
     }
 }
 
@@ -70,25 +70,25 @@ mod tests {
         let config = BackoffConfig { jitter_percent: 0, ..BackoffConfig::default() };
         let mut backoff = Backoff::new(config, 7);
         let mut waits = [0; 8].map(|_| {
-            let wait = backoff.wait(Duration::ZERO).as_secs();
-            backoff.failed();
+            let wait = backoff.next_wait(Duration::ZERO).as_secs();
+            backoff.record_failure();
             wait
         });
         assert_eq!(waits, [3, 6, 12, 24, 48, 60, 60, 60]);
         backoff.failures = u32::MAX;
-        waits[0] = backoff.wait(Duration::ZERO).as_secs();
+        waits[0] = backoff.next_wait(Duration::ZERO).as_secs();
         assert_eq!(waits[0], 60);
         backoff.set_retry(Duration::MAX);
-        assert_eq!(backoff.wait(Duration::ZERO), Duration::MAX);
+        assert_eq!(backoff.next_wait(Duration::ZERO), Duration::MAX);
         backoff.config.jitter_percent = u32::MAX;
-        assert_eq!(backoff.wait(Duration::MAX), Duration::MAX);
+        assert_eq!(backoff.next_wait(Duration::MAX), Duration::MAX);
     }
 
     #[test]
     fn jitter_is_spread_over_its_range_and_comes_from_the_seed() {
         let waits = |seed| {
             let mut backoff = Backoff::new(BackoffConfig::default(), seed);
-            (0..1000).map(|_| backoff.wait(Duration::ZERO).as_millis()).collect::<alloc::vec::Vec<_>>()
+            (0..1000).map(|_| backoff.next_wait(Duration::ZERO).as_millis()).collect::<alloc::vec::Vec<_>>()
         };
         assert_eq!(waits(1), waits(1));
         assert_ne!(waits(1), waits(2));

@@ -25,12 +25,12 @@ pub(super) fn is_event_stream(content_type: &[u8]) -> bool {
 }
 
 /// Whether a status says that the server may answer otherwise a little later.
-pub(super) const fn is_temporary(status: u16) -> bool {
+pub(super) const fn is_retryable(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
 /// The seconds of a `Retry-After` (RFC 9110, 10.2.3). A date is no number of seconds without a calendar: it is ignored.
-pub(super) fn retry_after(value: &[u8]) -> Option<Duration> {
+pub(super) fn parse_retry_after(value: &[u8]) -> Option<Duration> {
     crate::wire::parse_digits(value.trim_ascii()).map(Duration::from_secs)
 }
 

@@ -78,10 +78,10 @@ use crate::wire::{DecodeError, Decoder, Message};
 pub use action::{ClientAction, ClientState, StopReason};
 use backoff::Backoff;
 pub use config::{BackoffConfig, ClientConfig};
-use head::{is_event_stream, is_sendable, is_temporary};
+use head::{is_event_stream, is_retryable, is_sendable};
 
 /// The shortest idle timeout; a shorter one is taken as this.
-const MIN_IDLE: Duration = Duration::from_millis(1);
+const MIN_IDLE_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// One stream that is followed, over as many connections as it takes: see the [module](self).
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ pub struct Client {
     retry_refusals: bool,
     max_event_bytes: usize,
     backoff: Backoff,
-    stage: Stage,
+    phase: Phase,
     /// The latest instant seen (D5).
     now: Instant,
     /// Of the connection that is open, or a new one that only holds the last event id.
@@ -98,23 +98,23 @@ pub struct Client {
     /// The newest id that a header can carry.
     sendable_id: String,
     /// What earlier connections brought and nobody has taken.
-    untaken: VecDeque<Result<Message, DecodeError>>,
+    buffered_messages: VecDeque<Result<Message, DecodeError>>,
     /// Whether the driver has a connection that it is to drop.
     close_pending: bool,
     stop_pending: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum Phase {
     Waiting {
         until: Instant,
     },
     Connecting {
-        since: Instant,
+        requested_at: Instant,
     },
     Open {
         /// When the head or the last byte came.
-        heard: Instant,
+        last_received: Instant,
     },
     Stopped(StopReason),
 }
@@ -134,19 +134,19 @@ impl Client {
         let ClientConfig { last_event_id, backoff, idle_timeout, retry_refusals, max_event_bytes, seed } =
             config;
         let mut client = Self {
-            idle_timeout: idle_timeout.map(|idle| idle.max(MIN_IDLE)),
+            idle_timeout: idle_timeout.map(|idle| idle.max(MIN_IDLE_TIMEOUT)),
             retry_refusals,
             max_event_bytes,
             backoff: Backoff::new(backoff, seed),
-            stage: Stage::Waiting { until: Instant::ORIGIN },
+            phase: Phase::Waiting { until: Instant::ORIGIN },
             now: Instant::ORIGIN,
             decoder: Decoder::with_limit(max_event_bytes).with_last_event_id(&last_event_id),
             sendable_id: String::new(),
-            untaken: VecDeque::new(),
+            buffered_messages: VecDeque::new(),
             close_pending: false,
             stop_pending: false,
         };
-        client.note_id();
+        client.update_sendable_id();
         client
     }
 
@@ -179,19 +179,19 @@ impl Client {
         retry_after: Option<&[u8]>,
     ) {
         self.observe(now);
-        if !matches!(self.stage, Stage::Connecting { .. }) {
+        if !matches!(self.phase, Phase::Connecting { .. }) {
             return;
         }
         match status {
             200 if content_type.is_some_and(is_event_stream) => {
-                self.backoff.succeeded();
-                self.stage = Stage::Open { heard: self.now };
+                self.backoff.record_success();
+                self.phase = Phase::Open { last_received: self.now };
             }
             200 => self.stop(StopReason::ContentType),
             204 => self.stop(StopReason::NoContent),
-            status if self.retry_refusals && is_temporary(status) => {
+            status if self.retry_refusals && is_retryable(status) => {
                 self.close_pending = true;
-                self.come_back(retry_after.and_then(head::retry_after).unwrap_or_default());
+                self.schedule_reconnect(retry_after.and_then(head::parse_retry_after).unwrap_or_default());
             }
             status => self.stop(StopReason::Status(status)),
         }
@@ -204,10 +204,10 @@ impl Client {
     /// O(bytes): they are copied, and not looked at before [`next_message`](Client::next_message).
     pub fn bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.observe(now);
-        if let Stage::Open { heard } = &mut self.stage
+        if let Phase::Open { last_received } = &mut self.phase
             && !bytes.is_empty()
         {
-            *heard = self.now;
+            *last_received = self.now;
             self.decoder.push(bytes);
         }
     }
@@ -221,8 +221,8 @@ impl Client {
     /// O(bytes that no message was asked of).
     pub fn ended(&mut self, now: Instant) {
         self.observe(now);
-        if matches!(self.stage, Stage::Connecting { .. } | Stage::Open { .. }) {
-            self.come_back(Duration::ZERO);
+        if matches!(self.phase, Phase::Connecting { .. } | Phase::Open { .. }) {
+            self.schedule_reconnect(Duration::ZERO);
         }
     }
 
@@ -254,7 +254,7 @@ impl Client {
         self.observe(now);
         if self.idle_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.close_pending = true;
-            self.come_back(Duration::ZERO);
+            self.schedule_reconnect(Duration::ZERO);
         }
     }
 
@@ -265,10 +265,10 @@ impl Client {
         if self.close_pending || self.stop_pending {
             return Some(self.now);
         }
-        match self.stage {
-            Stage::Waiting { until } => Some(until),
-            Stage::Connecting { .. } | Stage::Open { .. } => self.idle_deadline(),
-            Stage::Stopped(_) => None,
+        match self.phase {
+            Phase::Waiting { until } => Some(until),
+            Phase::Connecting { .. } | Phase::Open { .. } => self.idle_deadline(),
+            Phase::Stopped(_) => None,
         }
     }
 
@@ -277,13 +277,13 @@ impl Client {
         if core::mem::take(&mut self.close_pending) {
             return Some(ClientAction::Close);
         }
-        match self.stage {
-            Stage::Waiting { until } if until <= self.now => {
-                self.stage = Stage::Connecting { since: self.now };
+        match self.phase {
+            Phase::Waiting { until } if until <= self.now => {
+                self.phase = Phase::Connecting { requested_at: self.now };
                 let id = Some(self.sendable_id.as_str()).filter(|id| !id.is_empty());
                 Some(ClientAction::Connect { last_event_id: id.map(String::from) })
             }
-            Stage::Stopped(reason) if core::mem::take(&mut self.stop_pending) => {
+            Phase::Stopped(reason) if core::mem::take(&mut self.stop_pending) => {
                 Some(ClientAction::Stop(reason))
             }
             _ => None,
@@ -301,17 +301,17 @@ impl Client {
     ///
     /// As [`Decoder::next_message`].
     pub fn next_message(&mut self) -> Option<Result<Message, DecodeError>> {
-        self.untaken.pop_front().or_else(|| self.decode())
+        self.buffered_messages.pop_front().or_else(|| self.decode())
     }
 
     /// How it stands, as the `readyState` of an `EventSource`.
     #[must_use]
     pub const fn state(&self) -> ClientState {
-        match self.stage {
-            Stage::Waiting { .. } => ClientState::Waiting,
-            Stage::Connecting { .. } => ClientState::Connecting,
-            Stage::Open { .. } => ClientState::Open,
-            Stage::Stopped(reason) => ClientState::Stopped(reason),
+        match self.phase {
+            Phase::Waiting { .. } => ClientState::Waiting,
+            Phase::Connecting { .. } => ClientState::Connecting,
+            Phase::Open { .. } => ClientState::Open,
+            Phase::Stopped(reason) => ClientState::Stopped(reason),
         }
     }
 
@@ -328,37 +328,37 @@ impl Client {
 
     /// When the connection is given up, if nothing comes.
     fn idle_deadline(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Connecting { since: heard } | Stage::Open { heard } => {
-                heard.checked_add(self.idle_timeout?)
+        match self.phase {
+            Phase::Connecting { requested_at: since } | Phase::Open { last_received: since } => {
+                since.checked_add(self.idle_timeout?)
             }
-            Stage::Waiting { .. } | Stage::Stopped(_) => None,
+            Phase::Waiting { .. } | Phase::Stopped(_) => None,
         }
     }
 
     /// The connection is over, and another one is wanted in a while (9.2.3).
-    fn come_back(&mut self, at_least: Duration) {
-        if !matches!(self.stage, Stage::Open { .. }) {
-            self.backoff.failed();
+    fn schedule_reconnect(&mut self, min_wait: Duration) {
+        if !matches!(self.phase, Phase::Open { .. }) {
+            self.backoff.record_failure();
         }
-        self.keep_untaken();
-        self.stage = Stage::Waiting { until: self.now.saturating_add(self.backoff.wait(at_least)) };
+        self.drain_decoder();
+        self.phase = Phase::Waiting { until: self.now.saturating_add(self.backoff.next_wait(min_wait)) };
     }
 
     fn stop(&mut self, reason: StopReason) {
-        if matches!(self.stage, Stage::Stopped(_)) {
+        if matches!(self.phase, Phase::Stopped(_)) {
             return;
         }
-        self.close_pending |= matches!(self.stage, Stage::Connecting { .. } | Stage::Open { .. });
+        self.close_pending |= matches!(self.phase, Phase::Connecting { .. } | Phase::Open { .. });
         self.stop_pending = true;
-        self.keep_untaken();
-        self.stage = Stage::Stopped(reason);
+        self.drain_decoder();
+        self.phase = Phase::Stopped(reason);
     }
 
     /// Takes what the connection brought out of its decoder, and makes a new one: an unfinished event ends here.
-    fn keep_untaken(&mut self) {
+    fn drain_decoder(&mut self) {
         while let Some(message) = self.decode() {
-            self.untaken.push_back(message);
+            self.buffered_messages.push_back(message);
         }
         let next = Decoder::with_limit(self.max_event_bytes);
         self.decoder = next.with_last_event_id(self.decoder.last_event_id());
@@ -366,14 +366,14 @@ impl Client {
 
     fn decode(&mut self) -> Option<Result<Message, DecodeError>> {
         let message = self.decoder.next_message();
-        self.note_id();
+        self.update_sendable_id();
         if let Some(retry) = self.decoder.retry() {
             self.backoff.set_retry(retry);
         }
         message
     }
 
-    fn note_id(&mut self) {
+    fn update_sendable_id(&mut self) {
         let id = self.decoder.last_event_id();
         if id != self.sendable_id && is_sendable(id) {
             self.sendable_id.clear();
