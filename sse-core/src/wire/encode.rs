@@ -1,4 +1,4 @@
-//! Encodes an event (WHATWG HTML 9.2.5): its length is measured first, then its bytes are written once.
+//! The encoder (WHATWG HTML 9.2.5): it measures an event first and then writes its bytes once.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -11,12 +11,12 @@ use super::frame::{Frame, check_frame_len};
 use super::json::{self, Json};
 use super::syntax::{COMMENT, DATA, EVENT, ID, Lines, RETRY, check_id, check_one_line, line_len, write_line};
 
-/// The fields of an event, borrowed.
+/// The borrowed fields of an event.
 pub(super) struct Fields<'a> {
     pub(super) id: Option<EventId<'a>>,
     pub(super) event: Option<&'a str>,
     pub(super) data: Option<&'a str>,
-    /// The data instead, if it is a value.
+    /// A value that is serialized as the data, in place of `data`.
     #[cfg(feature = "serde")]
     pub(super) json: Option<Json<'a>>,
     pub(super) retry: Option<Duration>,
@@ -24,12 +24,12 @@ pub(super) struct Fields<'a> {
     pub(super) live_only: bool,
 }
 
-/// The id that goes in front of an event.
+/// The id of an event, by its source.
 #[derive(Clone, Copy)]
 pub(super) enum EventId<'a> {
-    /// The application's own.
+    /// An id that the application set.
     Application(&'a str),
-    /// The hub's, `<epoch>-<position>` (H2).
+    /// An id that the hub assigns, `<epoch>-<position>` (H2).
     Hub { epoch: &'a str, position: u64 },
 }
 
@@ -54,7 +54,7 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
         comment.as_ref().map_or(0, |comment| comment.len),
         1,
     ];
-    // Sizes saturate: what does not fit into 64 bits does not fit into a frame either.
+    // Sizes saturate: a length above 64 bits exceeds the maximum size of a frame as well.
     let len = check_frame_len(len.into_iter().fold(0, u64::saturating_add))?;
 
     #[cfg(feature = "serde")]
@@ -86,21 +86,21 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
     Ok(Frame::encoded(wire, id.map(|id| id.len()), fields.live_only))
 }
 
-/// Where the first lines of a text end. It is found out when they are measured, and known when they are written: each
-/// line is searched once.
+/// The offsets at which the first lines of a text end. Measuring records them for writing, so each line is searched
+/// once.
 struct LineEnds {
     offsets: [u32; LineEnds::CAPACITY],
     len: usize,
 }
 
 impl LineEnds {
-    /// Of later lines the ends are searched again.
+    /// The number of recorded lines. The ends of further lines are searched again.
     const CAPACITY: usize = 1024;
 
     const EMPTY: LineEnds = LineEnds { offsets: [0; LineEnds::CAPACITY], len: 0 };
 
     fn push(&mut self, end: usize) {
-        // A text with lines beyond 4 GiB is refused before they would be written.
+        // An offset above 4 GiB is dropped: a text of that size is refused before it is written.
         if let (Some(slot), Ok(end)) = (self.offsets.get_mut(self.len), u32::try_from(end)) {
             *slot = end;
             self.len = self.len.saturating_add(1);
@@ -112,17 +112,17 @@ impl LineEnds {
     }
 }
 
-/// A text of which every line gets the same prefix, and how long it is then (E2).
+/// A text with its encoded length, written with the same prefix before each of its lines (E2).
 struct MultilineField<'a, const N: usize> {
     prefix: &'static [u8; N],
     text: &'a [u8],
-    /// Of the first lines of a text that has several.
+    /// The ends of the first lines; empty for a single line.
     line_ends: &'a [u32],
     len: u64,
 }
 
 impl<'a, const N: usize> MultilineField<'a, N> {
-    /// Measures `text`; `ends` is room for what is found out by that.
+    /// Measures `text`. A text of several lines records its line ends in `line_ends`.
     fn new(prefix: &'static [u8; N], text: &'a str, line_ends: &'a mut Option<LineEnds>) -> Self {
         let text = text.as_bytes();
         if memchr2(b'\r', b'\n', text).is_none() {
@@ -136,7 +136,7 @@ impl<'a, const N: usize> MultilineField<'a, N> {
             line_ends.push(start.saturating_add(line.len()));
             start = lines.start();
         }
-        // What follows the last line break is a line, too, an empty one included: that keeps a trailing line break.
+        // The text after the last line break is a line even if it is empty, which preserves a trailing line break.
         len = len.saturating_add(line_len(prefix, lines.rest().len()));
         Self { prefix, text, line_ends: line_ends.as_slice(), len }
     }
@@ -159,7 +159,7 @@ impl<'a, const N: usize> MultilineField<'a, N> {
     }
 }
 
-/// A checked id in one or two pieces, so that the hub's never becomes a string of its own.
+/// A valid id in one or two parts, so that an assigned id needs no intermediate string.
 struct CheckedId<'a> {
     text: &'a str,
     position: Option<Decimal>,
@@ -195,9 +195,9 @@ impl<'a> CheckedId<'a> {
     }
 }
 
-/// A number in decimal digits, on the stack.
+/// The decimal digits of a number, on the stack.
 struct Decimal {
-    // u64::MAX has 20 digits; they stand at the end.
+    // `u64::MAX` has 20 digits. Shorter numbers are aligned to the end.
     digits: [u8; 20],
     start: usize,
 }
@@ -206,7 +206,7 @@ impl Decimal {
     fn new(mut number: u64) -> Self {
         let mut decimal = Self { digits: [b'0'; 20], start: 20 };
         for digit in decimal.digits.iter_mut().rev() {
-            // An ASCII digit is its value in the low four bits of b'0'.
+            // The low four bits of an ASCII digit are its value, and those of b'0' are zero.
             *digit |= (number % 10) as u8;
             number /= 10;
             decimal.start = decimal.start.saturating_sub(1);
@@ -222,7 +222,7 @@ impl Decimal {
     }
 }
 
-/// E3: `retry` is whole milliseconds; what is left over is cut off.
+/// Returns the retry time in whole milliseconds. Fractions are cut off (E3).
 fn retry_millis(retry: Duration) -> Result<u64, EncodeError> {
     u64::try_from(retry.as_millis()).map_err(|_| EncodeError::RetryTooLong { retry })
 }

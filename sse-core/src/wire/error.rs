@@ -1,4 +1,4 @@
-//! Why the wire format refused something.
+//! The errors of the wire format.
 
 #[cfg(feature = "serde")]
 use alloc::boxed::Box;
@@ -6,12 +6,12 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
-/// A field of an event that has to stay on one line.
+/// A field of an event that must not contain a line break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EncodeField {
-    /// The event's id.
+    /// The field `id`.
     Id,
-    /// The event's name, the field `event`.
+    /// The field `event`, the name of the event.
     Event,
 }
 
@@ -24,49 +24,49 @@ impl fmt::Display for EncodeField {
     }
 }
 
-/// Why an event could not be encoded, or an id not be put on a frame.
+/// The error of encoding an event, or of replacing the id of a frame.
 ///
-/// Nothing is stripped or replaced to make an event fit (E3): two ids that differ stay different, or are refused.
+/// The encoder never strips or replaces characters silently (E3), so two different ids never become the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The field holds CR or LF, which would end its line and begin another field (E3).
+    /// The field contains CR or LF, which would end its line and begin another field (E3).
     LineBreak {
-        /// Which field it is.
+        /// The field.
         field: EncodeField,
-        /// Where the first CR or LF stands in it, in bytes.
+        /// The byte offset of the first CR or LF in the field.
         offset: usize,
     },
-    /// The id holds a control character, which no request header can carry (E4).
+    /// The id contains a control character, which a request header cannot carry (E4).
     IdControl {
-        /// Where the first control character stands in the id, in bytes.
+        /// The byte offset of the first control character in the id.
         offset: usize,
     },
-    /// The id begins or ends with white space, which is lost in a request header (E4).
+    /// The id begins or ends with white space, which request headers do not preserve (E4).
     IdWhiteSpace,
     /// The id is longer than [`LastEventId::MAX_BYTES`](crate::LastEventId::MAX_BYTES) (E4).
     IdTooLong {
-        /// The id's length in bytes.
+        /// The length of the id in bytes.
         len: usize,
-        /// The longest id in bytes.
+        /// The maximum length in bytes.
         max: usize,
     },
     /// The reconnection time has more than [`u64::MAX`] milliseconds.
     RetryTooLong {
-        /// The reconnection time that was given.
+        /// The reconnection time that was set.
         retry: Duration,
     },
-    /// The encoded event would be longer than a frame can be.
+    /// The encoded event would exceed the maximum length of a frame.
     TooLong {
-        /// The length of the encoding in bytes; [`u64::MAX`] stands for more than that.
+        /// The length of the encoded event in bytes, saturated at [`u64::MAX`].
         len: u64,
-        /// The longest frame in bytes.
+        /// The maximum length of a frame in bytes.
         max: u64,
     },
-    /// The data is a value that could not be written as JSON.
+    /// The data is a value that cannot be serialized as JSON.
     #[cfg(feature = "serde")]
     Json {
-        /// What `serde_json` says about it.
+        /// The error message of `serde_json`.
         message: Box<str>,
     },
 }
@@ -96,34 +96,34 @@ impl fmt::Display for EncodeError {
 
 impl Error for EncodeError {}
 
-/// Why bytes are not one frame (E6).
+/// The error of creating a frame from bytes that are not exactly one block (E6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// No blank line ends the block; no bytes at all are such a block too.
+    /// The block does not end with a blank line, or is empty.
     Unterminated {
-        /// How many bytes there are.
+        /// The number of bytes.
         len: usize,
     },
-    /// Something follows the first blank line.
+    /// Bytes follow the first blank line.
     SeveralBlocks {
-        /// Where the second block begins, in bytes.
+        /// The byte offset of the second block.
         offset: usize,
     },
-    /// The bytes begin with a byte order mark, which is a mark only at the start of a stream.
+    /// The bytes begin with a byte order mark, which has a meaning only at the start of a stream.
     ByteOrderMark,
     /// The bytes are not UTF-8.
     InvalidUtf8 {
-        /// Where the first malformed sequence begins, in bytes.
+        /// The byte offset of the first malformed sequence.
         offset: usize,
     },
-    /// A line of the field `id` holds what no id may be; offsets in the error count from the id's first byte.
+    /// The value of an `id` line is not a valid id. Offsets in the error count from the first byte of that value.
     Id(EncodeError),
-    /// The bytes are more than a frame can be.
+    /// The block exceeds the maximum length of a frame.
     TooLong {
-        /// How many bytes there are.
+        /// The number of bytes.
         len: u64,
-        /// The longest frame in bytes.
+        /// The maximum length of a frame in bytes.
         max: u64,
     },
 }
@@ -143,14 +143,14 @@ impl fmt::Display for FrameError {
     }
 }
 
-// The text of `Id` is the inner error's own already; as a source it would be printed twice.
+// `Id` displays the inner error. Returning it as the source as well would print it twice in error reports.
 impl Error for FrameError {}
 
-/// Why a part of a stream could not be decoded; the decoder goes on after it.
+/// The error of decoding one event of a stream. The decoder continues with the next event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// An event is larger than the decoder's limit and was dropped (C2).
+    /// An event exceeded the limit of the decoder and was dropped (C2).
     EventTooLarge {
         /// The limit in bytes.
         limit: usize,

@@ -1,4 +1,4 @@
-//! What the application means.
+//! An event before it is encoded.
 
 use alloc::borrow::Cow;
 use core::time::Duration;
@@ -9,11 +9,11 @@ use super::frame::Frame;
 #[cfg(feature = "serde")]
 use super::json::Json;
 
-/// An event as the application means it, before it is bytes.
+/// The content of one event, before it is encoded.
 ///
-/// It is built by value and borrows its strings where it can, so that building one allocates nothing. A field that was
-/// not given is not written; a field that was given as an empty string is written as an empty string. Setting a field
-/// twice keeps the second value. Nothing is checked before [`encode`](Event::encode).
+/// An `Event` is a builder that borrows its strings where possible, so building one allocates nothing. Fields that are
+/// not set are not written; an empty string is written as an empty value. Setting a field twice keeps the second value.
+/// Values are checked in [`encode`](Event::encode) and not earlier.
 ///
 /// ```
 /// use sse_core::Event;
@@ -27,7 +27,7 @@ pub struct Event<'a> {
     id: Option<Cow<'a, str>>,
     event: Option<Cow<'a, str>>,
     data: Option<Cow<'a, str>>,
-    /// The data instead, if it is a value.
+    /// A value that is serialized as the data, in place of `data`.
     #[cfg(feature = "serde")]
     json: Option<Json<'a>>,
     retry: Option<Duration>,
@@ -36,7 +36,7 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Makes an event with no fields.
+    /// Creates an event without fields.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -51,29 +51,29 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Gives the event an id, which the client keeps and sends back as `Last-Event-ID` when it reconnects.
+    /// Sets the id, which the client stores and sends back as `Last-Event-ID` when it reconnects.
     ///
-    /// What an id may be is said at [`Event::encode`]. An empty id is allowed and makes the client forget the one it has.
+    /// [`Event::encode`] lists the rules for ids. An empty id is allowed and clears the id that the client has stored.
     #[must_use]
     pub fn id(mut self, id: impl Into<Cow<'a, str>>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Gives the event a name, which selects the client's listener; without one, or with an empty one, it is `message`.
+    /// Sets the name, which selects the listener in the client.
     ///
-    /// A browser's `EventSource` hands its own `open` and `error` to the same listeners, so an application does better
-    /// without these two names.
+    /// Clients treat an event without a name, or with an empty name, as a `message` event. Avoid the names `open` and
+    /// `error`: a browser's `EventSource` dispatches its own events to the same listeners.
     #[must_use]
     pub fn event(mut self, event: impl Into<Cow<'a, str>>) -> Self {
         self.event = Some(event.into());
         self
     }
 
-    /// Gives the event its text, of any number of lines.
+    /// Sets the data, a text of any number of lines.
     ///
-    /// CRLF and CR are line breaks as LF is, and the client reads all three as LF (E2). An event without data is never
-    /// dispatched by a client, though its id and retry time count; an empty string is dispatched.
+    /// LF, CRLF and CR are line breaks; the client receives each of them as LF (E2). Clients do not dispatch an event
+    /// without data, but its id and retry time take effect. An event with empty data is dispatched.
     #[must_use]
     pub fn data(mut self, data: impl Into<Cow<'a, str>>) -> Self {
         self.data = Some(data.into());
@@ -84,11 +84,11 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// Gives the event a value as its data, which is written as one line of JSON when the event is encoded: straight
-    /// into the frame, with no string in between.
+    /// Sets the data to a value that is serialized as one line of JSON.
     ///
-    /// It takes the place of [`data`](Event::data). Line breaks between the tokens, of which only a value that is JSON
-    /// already can have any, are written as spaces: that is the same JSON, and it stays one line.
+    /// The JSON is written directly into the frame when the event is encoded, without an intermediate string. It
+    /// replaces [`data`](Event::data). Line breaks between JSON tokens are written as spaces, which keeps the JSON on
+    /// one line; only values that contain raw JSON can have such line breaks.
     ///
     /// ```
     /// use sse_core::Event;
@@ -104,16 +104,16 @@ impl<'a> Event<'a> {
     ///
     /// # Errors
     ///
-    /// [`encode`](Event::encode), and what publishes the event, fails with [`EncodeError::Json`] if the value cannot be
-    /// JSON: if its `Serialize` fails, or a map has keys that are no strings.
+    /// [`encode`](Event::encode) and publishing fail with [`EncodeError::Json`] if the value cannot be serialized as
+    /// JSON: its `Serialize` implementation fails, or a map has keys that are not strings.
     ///
     /// # Cost
     ///
-    /// The length is not known before it is written. The frame's buffer begins with 128 bytes for the JSON, doubles when
-    /// they are used up and is cut to its exact size in the end: one or two allocations for a small value, and
-    /// log<sub>2</sub>(length / 128) more for a large one. Without the feature `std` the JSON is written to a buffer of its
-    /// own and copied, since `serde_json` offers nothing else there. Each encoding calls the value's `Serialize` once; comparing
-    /// two events and printing one with `{:?}` do so, too.
+    /// The length of the JSON is unknown before it is written. The buffer of the frame starts with 128 bytes for the
+    /// JSON, doubles when it is full, and is shrunk to its exact size at the end. This takes one or two allocations for
+    /// a small value, and log<sub>2</sub>(length / 128) more for a large one. Without the feature `std`, `serde_json`
+    /// writes only to its own buffer, so the JSON is written there and copied. Each encoding calls `Serialize` once.
+    /// Comparing two events and formatting one with `{:?}` call it as well.
     #[cfg(feature = "serde")]
     #[must_use]
     pub fn json<T: serde::Serialize + Sync>(mut self, value: &'a T) -> Self {
@@ -122,22 +122,21 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// Tells the client how long to wait before it reconnects, in whole milliseconds; what is left over is cut off.
+    /// Sets the reconnection time of the client in whole milliseconds. Fractions of a millisecond are cut off.
     #[must_use]
     pub const fn retry(mut self, retry: Duration) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// Adds a comment of any number of lines, which clients skip.
+    /// Sets a comment of any number of lines. Clients ignore comments.
     #[must_use]
     pub fn comment(mut self, comment: impl Into<Cow<'a, str>>) -> Self {
         self.comment = Some(comment.into());
         self
     }
 
-    /// Marks the event as one that only those who are connected get: it is given no id, kept in no history and never
-    /// replayed.
+    /// Marks the event as live-only: it is assigned no id, kept in no history and never replayed.
     #[must_use]
     pub const fn live_only(mut self) -> Self {
         self.live_only = true;
@@ -146,8 +145,8 @@ impl<'a> Event<'a> {
 
     /// Encodes the event as one block of the event stream format (WHATWG HTML 9.2.5).
     ///
-    /// Fields stand in the order `id`, `event`, `data`, `retry`, comment (E1). An event with no fields is a single blank
-    /// line, of which a client notices nothing.
+    /// Fields are written in the order `id`, `event`, `data`, `retry`, comment (E1). An event without fields is a
+    /// single blank line, which clients ignore.
     ///
     /// ```
     /// use sse_core::{EncodeError, Event, EncodeField};
@@ -160,31 +159,31 @@ impl<'a> Event<'a> {
     ///
     /// # Errors
     ///
-    /// - [`EncodeError::LineBreak`] if the id or the name holds CR or LF (E3);
-    /// - [`EncodeError::IdControl`], [`EncodeError::IdWhiteSpace`] or [`EncodeError::IdTooLong`] if the id would not
-    ///   survive the way back in a request header (E4);
+    /// - [`EncodeError::LineBreak`] if the id or the name contains CR or LF (E3);
+    /// - [`EncodeError::IdControl`], [`EncodeError::IdWhiteSpace`] or [`EncodeError::IdTooLong`] if a request header
+    ///   cannot carry the id unchanged (E4);
     /// - [`EncodeError::RetryTooLong`] if the retry time has more than [`u64::MAX`] milliseconds;
-    /// - [`EncodeError::TooLong`] if the result were longer than a frame can be, about 4 GiB;
-    /// - `EncodeError::Json`, with the feature `serde`, if the data is a value that cannot be JSON.
+    /// - [`EncodeError::TooLong`] if the encoded event would exceed the maximum size of a frame, about 4 GiB;
+    /// - `EncodeError::Json`, with the feature `serde`, if the data is a value that cannot be serialized as JSON.
     ///
     /// # Cost
     ///
-    /// O(bytes), near the speed of copying them, and one allocation of the frame's exact size (E5). Each line of data
-    /// takes 6 bytes more than its text, so data of nothing but line breaks grows sevenfold.
+    /// O(bytes), near the speed of copying them, and one allocation with the exact size of the frame (E5). Each line of
+    /// data takes 6 bytes more than its text, so data that consists of line breaks grows sevenfold.
     #[inline]
     pub fn encode(&self) -> Result<Frame, EncodeError> {
         encode::encode(&self.fields(self.id.as_deref().map(EventId::Application)))
     }
 
-    /// Encodes the event with the id `<epoch>-<position>`, unless it has one of its own.
+    /// Encodes the event with the id `<epoch>-<position>`, unless the application set an id.
     ///
     /// # Errors
     ///
-    /// As [`Event::encode`], of which the rules for ids hold for the one that is put together, too.
+    /// Those of [`Event::encode`]. The rules for ids apply to the assigned id as well.
     ///
     /// # Cost
     ///
-    /// As [`Event::encode`]: the id is written in place and is never a string of its own.
+    /// That of [`Event::encode`]: the id is written in place, without an intermediate string.
     pub(crate) fn encode_as(&self, epoch: &str, position: u64) -> Result<Frame, EncodeError> {
         let id = self.id.as_deref().map_or(EventId::Hub { epoch, position }, EventId::Application);
         encode::encode(&self.fields(Some(id)))
@@ -204,12 +203,12 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Whether the application gave the event an id; an empty one is one.
+    /// Returns whether the application set an id. An empty id counts.
     pub(crate) const fn has_id(&self) -> bool {
         self.id.is_some()
     }
 
-    /// Whether the event was marked with [`Event::live_only`].
+    /// Returns whether the event was marked with [`Event::live_only`].
     pub(crate) const fn is_live_only(&self) -> bool {
         self.live_only
     }
@@ -253,7 +252,7 @@ mod tests {
         assert_eq!(encode("a\nb"), Err(EncodeError::LineBreak { field: EncodeField::Id, offset: 1 }));
         assert_eq!(encode("a\u{85}"), Err(EncodeError::IdControl { offset: 1 }));
         assert_eq!(encode(" a"), Err(EncodeError::IdWhiteSpace));
-        // White space in front of the hyphen is inside the id.
+        // White space before the hyphen is inside the id and therefore allowed.
         assert_eq!(encode("a "), Ok("id: a -10\n\n".len()));
         let longest: String = core::iter::repeat_n('e', MAX_ID_BYTES - 3).collect();
         assert!(encode(&longest).is_ok());

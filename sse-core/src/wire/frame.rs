@@ -1,4 +1,4 @@
-//! Encoded bytes, cheap to clone.
+//! Frames: encoded events that are cheap to clone.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,22 +8,22 @@ use bytes::Bytes;
 use super::error::{EncodeError, FrameError};
 use super::syntax::{BYTE_ORDER_MARK, ID, Line, Lines, check_id, line_len, write_line};
 
-/// The longest frame in bytes: where the id stands has to fit into 32 bits, and the whole into one allocation.
+/// The largest frame in bytes: the offset of the id has to fit into 32 bits, and the frame into one allocation.
 pub(super) const MAX_FRAME_BYTES: u64 =
     if (isize::MAX as u64) < u32::MAX as u64 { isize::MAX as u64 } else { u32::MAX as u64 };
 
-/// One block of an event stream as it goes on the wire, up to and including its blank line.
+/// The encoded bytes of one event: one block of an event stream, up to and including its blank line.
 ///
-/// A frame is made once, by [`Event::encode`](crate::Event::encode) or from bytes that are encoded already by
-/// [`Frame::parse`], and is then shared by everyone it is sent to: a clone counts a reference and copies no bytes. (The
-/// first clone of an encoded frame allocates that count, some 24 bytes; no later one allocates anything.)
-/// Frames can be written one after another in any order and each is read as it was meant (E6).
-// That is so also if one ends in CR and the next begins with LF, which decoders take for one line end: only a block that
-// is nothing but a blank line begins with LF, and nobody misses it.
+/// [`Event::encode`](crate::Event::encode) creates a frame from an event, and [`Frame::parse`] from encoded bytes. All
+/// connections share the bytes of a frame: a clone increments a reference count and copies nothing. The first clone of
+/// an encoded frame allocates the reference count, about 24 bytes; later clones allocate nothing. Frames can be written
+/// in any sequence, and each is decoded as it was encoded (E6).
+// This includes a frame that ends in CR before one that begins with LF, although decoders read both as one line end:
+// only a block that consists of a blank line begins with LF, and losing that block changes nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     bytes: Bytes,
-    // Where the id stands in the bytes; zero and zero without one, so that equal bytes are equal frames.
+    // The span of the id in `bytes`; both are zero without an id, so that equal bytes make equal frames.
     id_start: u32,
     id_len: u16,
     has_id: bool,
@@ -32,10 +32,10 @@ pub struct Frame {
 
 #[expect(clippy::len_without_is_empty, reason = "a frame has at least its blank line")]
 impl Frame {
-    /// Takes bytes that are encoded already, if they are exactly one block.
+    /// Creates a frame from encoded bytes that are exactly one block.
     ///
-    /// The lines may end in LF, CR or CRLF. Fields that no decoder knows are left as they are. The last `id` line is the
-    /// frame's id, as it is for a decoder.
+    /// Lines may end in LF, CR or CRLF. Fields that the standard does not define are kept. The last `id` line is the id
+    /// of the frame, as it is for a decoder.
     ///
     /// ```
     /// use sse_core::{Frame, FrameError};
@@ -48,36 +48,39 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// E6 asks that a frame stays one block wherever it is written, so these are refused:
+    /// A frame has to remain one block wherever it is written (E6). The errors are:
     ///
-    /// - [`FrameError::Unterminated`] without a blank line at the end, and for no bytes at all;
-    /// - [`FrameError::SeveralBlocks`] if anything follows the first blank line;
-    /// - [`FrameError::ByteOrderMark`] and [`FrameError::InvalidUtf8`], for decoders read UTF-8 (WHATWG HTML 9.2.5);
-    /// - [`FrameError::Id`] if any `id` line has a value that [`Event::encode`](crate::Event::encode) would refuse (E4);
-    /// - [`FrameError::TooLong`] from about 4 GiB.
+    /// - [`FrameError::Unterminated`] if `raw` does not end with a blank line, or is empty;
+    /// - [`FrameError::SeveralBlocks`] if bytes follow the first blank line;
+    /// - [`FrameError::ByteOrderMark`] if `raw` begins with a byte order mark;
+    /// - [`FrameError::InvalidUtf8`] if `raw` is not UTF-8, the encoding of event streams (WHATWG HTML 9.2.5);
+    /// - [`FrameError::Id`] if the value of an `id` line would be refused by [`Event::encode`](crate::Event::encode)
+    ///   (E4);
+    /// - [`FrameError::TooLong`] if `raw` has about 4 GiB or more.
     ///
     /// # Cost
     ///
-    /// O(bytes). Nothing is copied, and nothing is allocated beyond what the conversion into [`Bytes`] takes. If `raw` is
-    /// a part of a larger buffer, the frame keeps all of that alive.
+    /// O(bytes). Nothing is copied, and only the conversion into [`Bytes`] can allocate. If `raw` is a part of a larger
+    /// buffer, the frame keeps the whole buffer alive.
     pub fn parse(raw: impl Into<Bytes>) -> Result<Self, FrameError> {
         let bytes = raw.into();
         let span = parse_block(&bytes)?;
         Ok(Self::new(bytes, span, false))
     }
 
-    /// Marks the frame as one that is kept in no history and never replayed, as
-    /// [`Event::live_only`](crate::Event::live_only) does.
+    /// Marks the frame as live-only: it is kept in no history and never replayed.
+    ///
+    /// [`Event::live_only`](crate::Event::live_only) does the same before an event is encoded.
     #[must_use]
     pub const fn live_only(mut self) -> Self {
         self.live_only = true;
         self
     }
 
-    /// Makes a frame of the same block with another id, which stands in front.
+    /// Creates a frame with the same content and another id in front.
     ///
-    /// The block's own `id` lines, if it has any, are left out: the last of them would win over the new one. What else
-    /// the block holds stays, with every line end written as LF.
+    /// The `id` lines of the original are removed, since the last one would override the new id. All other lines are
+    /// kept, and each line end is written as LF.
     ///
     /// ```
     /// use sse_core::{EncodeError, Event};
@@ -89,11 +92,11 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Those of [`Event::encode`](crate::Event::encode) for the id, and [`EncodeError::TooLong`].
+    /// The errors of [`Event::encode`](crate::Event::encode) for the id, and [`EncodeError::TooLong`].
     ///
     /// # Cost
     ///
-    /// O(bytes) and one allocation of the new frame's exact size.
+    /// O(bytes), and one allocation with the exact size of the new frame.
     pub fn with_id(&self, id: &str) -> Result<Self, EncodeError> {
         check_id(id, 0)?;
         let mut len = line_len(ID, id.len());
@@ -103,30 +106,30 @@ impl Frame {
         let mut wire = Vec::with_capacity(check_frame_len(len)?);
         write_line(&mut wire, ID, id.as_bytes());
         for line in self.lines_without_id() {
-            // As LF: without the line between them, a CR that ends a line and the LF of a blank one would become one line
-            // end, and the block would lose its end.
+            // With the original line ends, removing an `id` line could join a CR and the LF of the blank line into one
+            // line end, and the block would have no end.
             write_line(&mut wire, b"", line);
         }
         Ok(Self::encoded(wire, Some(id.len()), self.live_only))
     }
 
-    /// Returns what goes on the wire.
+    /// Returns the encoded bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Returns what goes on the wire, without copying it.
+    /// Returns the encoded bytes without copying them.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
 
-    /// Returns the id in the frame, if it has one; an empty one is one.
+    /// Returns the id of the frame, or `None` if it has none. An empty id is an id.
     ///
     /// # Cost
     ///
-    /// O(bytes of the id), of which there are at most [`LastEventId::MAX_BYTES`](crate::LastEventId::MAX_BYTES).
+    /// O(bytes of the id), at most [`LastEventId::MAX_BYTES`](crate::LastEventId::MAX_BYTES).
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         if !self.has_id {
@@ -134,42 +137,40 @@ impl Frame {
         }
         let start = usize::try_from(self.id_start).ok()?;
         let end = start.checked_add(usize::from(self.id_len))?;
-        // Always there and always UTF-8, since both ways to make a frame checked it; checked again because the type
-        // system does not know.
+        // Both constructors checked the span and its UTF-8. The types cannot express this, so it is checked again.
         core::str::from_utf8(self.bytes.get(start..end)?).ok()
     }
 
-    /// Returns the length in bytes of what goes on the wire; at least one.
+    /// Returns the number of encoded bytes, at least one.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Returns whether the frame was marked as never to be replayed.
+    /// Returns whether the frame was marked as live-only.
     #[must_use]
     pub const fn is_live_only(&self) -> bool {
         self.live_only
     }
 
-    /// The ping of T1, an empty comment: the shortest block that clients take no notice of.
+    /// Returns the ping of T1, an empty comment: the shortest block that clients ignore.
     pub(crate) const fn ping() -> Self {
         Self { bytes: Bytes::from_static(b":\n\n"), id_start: 0, id_len: 0, has_id: false, live_only: false }
     }
 
-    /// The bytes as the handle they are shared by.
+    /// Returns the shared handle of the encoded bytes.
     pub(crate) const fn as_shared(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Takes what the encoder wrote: `id`, if there is one, is the length of the id in the first line.
+    /// Creates a frame from the output of the encoder. `id` is the length of the id in the first line, if there is one.
     pub(super) fn encoded(wire: Vec<u8>, id: Option<usize>, live_only: bool) -> Self {
         let span = id.map(|len| Span { start: ID.len(), len });
-        // A vector without room to spare becomes shared bytes as it is (E5).
+        // A vector without spare capacity becomes shared bytes without a copy (E5).
         Self::new(Bytes::from(wire), span, live_only)
     }
 
-    /// `id` lies within `bytes`, of which there are no more than [`MAX_FRAME_BYTES`], and keeps E4; so both casts keep
-    /// the value.
+    /// Creates a frame. The casts are lossless: `bytes` has at most [`MAX_FRAME_BYTES`], and the id follows E4.
     fn new(bytes: Bytes, id: Option<Span>, live_only: bool) -> Self {
         let has_id = id.is_some();
         let Span { start, len } = id.unwrap_or_default();
@@ -193,7 +194,7 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// The error for an encoding of `len` bytes, if that is more than a frame can be.
+/// Converts the length of an encoded event, or returns [`EncodeError::TooLong`].
 pub(super) fn check_frame_len(len: u64) -> Result<usize, EncodeError> {
     match usize::try_from(len) {
         Ok(fits) if len <= MAX_FRAME_BYTES => Ok(fits),
@@ -201,14 +202,14 @@ pub(super) fn check_frame_len(len: u64) -> Result<usize, EncodeError> {
     }
 }
 
-/// Where an id stands in a block, in bytes.
+/// The byte range of an id in a block.
 #[derive(Default)]
 struct Span {
     start: usize,
     len: usize,
 }
 
-/// Checks that `bytes` are one block, and finds its id.
+/// Checks that `bytes` are exactly one block, and finds its id.
 fn parse_block(bytes: &[u8]) -> Result<Option<Span>, FrameError> {
     let len = bytes.len() as u64;
     if len > MAX_FRAME_BYTES {
@@ -236,9 +237,9 @@ fn parse_block(bytes: &[u8]) -> Result<Option<Span>, FrameError> {
     }
 }
 
-/// Where `value` stands that ends `line`, which begins at `start`.
+/// Checks the `value` of an `id` line and returns its span. The line begins at byte `start` and ends with the value.
 fn id_span(start: usize, line: &[u8], value: &[u8]) -> Result<Span, FrameError> {
-    // A value lies between ASCII characters of a text that is UTF-8, so it is UTF-8 as well.
+    // This cannot fail: the value lies between ASCII characters of a valid UTF-8 text.
     let text = core::str::from_utf8(value).map_err(|_| FrameError::InvalidUtf8 { offset: start })?;
     check_id(text, 0).map_err(FrameError::Id)?;
     let before = line.len().saturating_sub(value.len());

@@ -1,4 +1,4 @@
-//! From a value to the line of data that is its JSON.
+//! Serializes a value as one `data` line of JSON.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -12,25 +12,25 @@ use super::error::EncodeError;
 use super::frame::check_frame_len;
 use super::syntax::DATA;
 
-/// A value that is written as JSON.
+/// A borrowed value that is serialized as JSON when the event is encoded.
 #[derive(Clone, Copy)]
 pub(super) struct Json<'a>(&'a (dyn WriteJson + Sync));
 
 impl<'a> Json<'a> {
-    /// Room for a value of which nothing is known, with the name of its line: most are small.
+    /// The initial buffer size in bytes for the `data` line, whose length is unknown. Most values are small.
     pub(super) const INITIAL_CAPACITY: usize = 128;
 
     pub(super) fn new<T: Serialize + Sync>(value: &'a T) -> Self {
         Self(value)
     }
 
-    /// Appends the line.
+    /// Appends the `data` line.
     pub(super) fn write(self, wire: &mut Vec<u8>) -> Result<(), EncodeError> {
         wire.extend_from_slice(DATA);
         let start = wire.len();
         self.0.write_json(wire).map_err(|error| EncodeError::Json { message: error.to_string().into() })?;
-        // Strings have their line breaks escaped. A raw value may have some as white space, and what claims to be one
-        // without being checked must not begin a field of its own (E3).
+        // Serializers escape line breaks in strings. Raw JSON is written unchecked and may contain line breaks, which
+        // must not begin another field (E3).
         let json = wire.get_mut(start..).unwrap_or_default();
         if memchr2(b'\r', b'\n', json).is_some() {
             for byte in json.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')) {
@@ -48,13 +48,13 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Gives back the room that was reserved in vain: frames are kept for long.
+/// Frees the unused capacity, because frames can live long in history, and returns the length.
 pub(super) fn shrink_to_len(wire: &mut Vec<u8>) -> Result<usize, EncodeError> {
     wire.shrink_to_fit();
     check_frame_len(wire.len() as u64)
 }
 
-/// [`Serialize`] without its type parameter.
+/// An object-safe form of [`Serialize`].
 trait WriteJson {
     fn write_json(&self, wire: &mut Vec<u8>) -> Result<(), Error>;
 }
@@ -65,7 +65,7 @@ impl<T: Serialize> WriteJson for T {
         self.serialize(&mut serde_json::Serializer::new(wire))
     }
 
-    /// Without the standard library `serde_json` writes into no buffer but its own.
+    /// Without the standard library, `serde_json` writes only to its own buffer.
     #[cfg(not(feature = "std"))]
     fn write_json(&self, wire: &mut Vec<u8>) -> Result<(), Error> {
         wire.extend_from_slice(&serde_json::to_vec(self)?);
@@ -73,7 +73,7 @@ impl<T: Serialize> WriteJson for T {
     }
 }
 
-/// Two values are equal if their JSON is, or if neither has any.
+/// Two values are equal if their JSON is equal, or if neither can be serialized.
 impl PartialEq for Json<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.to_vec().ok() == other.to_vec().ok()

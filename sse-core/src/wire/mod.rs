@@ -1,7 +1,8 @@
 //! The wire format of `text/event-stream` (WHATWG HTML 9.2), in both directions.
 //!
-//! `syntax.rs` has what both directions share: lines, field names, and what an id may be. An [`Event`] is encoded into a
-//! [`Frame`] by `encode.rs` and `json.rs`; a [`Decoder`] turns bytes into [`Message`]s.
+//! `encode.rs` and `json.rs` encode an [`Event`] into a [`Frame`]. `decode/` turns bytes into [`Message`]s. Both
+//! directions share `syntax.rs`: lines, field names and the rules for ids. Each file imports only files behind it in
+//! the order `event`, `encode`, `json`, `frame`, `syntax`, `error`; `decode/` imports the last two.
 
 mod decode;
 mod encode;

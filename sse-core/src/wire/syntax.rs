@@ -1,4 +1,4 @@
-//! The line syntax of `text/event-stream` (WHATWG HTML 9.2.5 and 9.2.6), which encoder, decoder and frames share.
+//! The line syntax of `text/event-stream` (WHATWG HTML 9.2.5 and 9.2.6), shared by the encoder, the decoder and frames.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -7,26 +7,26 @@ use memchr::{Memchr2, memchr2_iter};
 
 use super::error::{EncodeError, EncodeField};
 
-/// The longest id in bytes: `LastEventId::MAX_BYTES` says why.
+/// The longest id in bytes; `LastEventId::MAX_BYTES` documents the reason.
 pub(crate) const MAX_ID_BYTES: usize = 1024;
 
-// E1: a name, a colon and always one space. A decoder takes one space away (9.2.6), so that without it a value that
-// begins with a space would lose its own.
+// E1: every name is followed by a colon and one space. Decoders remove one space after the colon (9.2.6); without this
+// one, a value that begins with a space would lose it.
 pub(super) const ID: &[u8; 4] = b"id: ";
 pub(super) const EVENT: &[u8; 7] = b"event: ";
 pub(super) const DATA: &[u8; 6] = b"data: ";
 pub(super) const RETRY: &[u8; 7] = b"retry: ";
 pub(super) const COMMENT: &[u8; 2] = b": ";
 
-/// U+FEFF in UTF-8: decoders drop one at the start of a stream.
+/// U+FEFF in UTF-8. Decoders drop one byte order mark at the start of a stream.
 pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What a line of the stream says (9.2.6); values are without the one space that may follow the colon.
+/// A parsed line of a stream (9.2.6). Values exclude the single space that may follow the colon.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// The end of a block.
+    /// A blank line, which ends a block.
     Blank,
-    /// A comment, or a field that has no meaning.
+    /// A comment, or a field that the standard does not define.
     Ignored,
     Data(&'a [u8]),
     Event(&'a [u8]),
@@ -35,10 +35,10 @@ pub(super) enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The longest names are `event` and `retry`.
+    /// The length of the longest field names, `event` and `retry`.
     const MAX_NAME_LEN: usize = 5;
 
-    /// Reads a line that is given without its end.
+    /// Parses a line without its line end.
     #[inline(always)]
     pub(super) fn parse(line: &'a [u8]) -> Self {
         let value_of = |name: &[u8]| line.strip_prefix(name).and_then(field_value);
@@ -57,14 +57,15 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Reads a line whose end has not come, if there is enough of it to tell its field.
+    /// Parses a line whose end has not arrived, or returns `None` if the field is not yet known.
     pub(super) fn parse_partial(line: &'a [u8]) -> Option<Self> {
         let is_named = line.len() > Self::MAX_NAME_LEN || line.contains(&b':');
         is_named.then(|| Self::parse(line))
     }
 }
 
-/// What follows a field's name, if the name ends there; without a colon the whole line is the name.
+/// Returns the value that follows a field name, or `None` if the name continues. A line without a colon is a name with
+/// an empty value.
 fn field_value(after_name: &[u8]) -> Option<&[u8]> {
     match after_name {
         [] => Some(b""),
@@ -73,12 +74,12 @@ fn field_value(after_name: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// 9.2.6: a `retry` of anything but ASCII digits, or of none, is ignored.
+/// Parses the value of a `retry` line. An empty value, or one that is not all ASCII digits, is ignored (9.2.6).
 pub(super) fn parse_retry(value: &[u8]) -> Option<Duration> {
     parse_digits(value).map(Duration::from_millis)
 }
 
-/// The number that ASCII digits, and nothing else, write; [`u64::MAX`] for a larger one.
+/// Parses a number of ASCII digits only. Numbers above [`u64::MAX`] saturate.
 pub(crate) fn parse_digits(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -87,11 +88,11 @@ pub(crate) fn parse_digits(value: &[u8]) -> Option<u64> {
     Some(digits.fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(digit)))
 }
 
-/// Checks E3 and E4 for the id that is `text` and then `suffix_len` more bytes, which are known to be printable.
+/// Checks E3 and E4 for an id that consists of `text` and a suffix of `suffix_len` printable ASCII bytes.
 pub(crate) fn check_id(text: &str, suffix_len: usize) -> Result<(), EncodeError> {
     let len = text.len().saturating_add(suffix_len);
     if len <= MAX_ID_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        // What most ids are: nothing of the below can be wrong with them.
+        // Fast path for most ids: printable ASCII within the limit passes every check below.
         return Ok(());
     }
     check_one_line(EncodeField::Id, text)?;
@@ -108,31 +109,31 @@ pub(crate) fn check_id(text: &str, suffix_len: usize) -> Result<(), EncodeError>
     Ok(())
 }
 
-/// Checks E3: the field stays on one line.
+/// Checks that the value of a field contains no line break (E3).
 pub(super) fn check_one_line(field: EncodeField, value: &str) -> Result<(), EncodeError> {
-    // These are short: a loop is over before a search has begun.
+    // Ids and names are short, so a plain loop beats the setup cost of memchr.
     match value.bytes().position(|byte| matches!(byte, b'\r' | b'\n')) {
         Some(offset) => Err(EncodeError::LineBreak { field, offset }),
         None => Ok(()),
     }
 }
 
-/// Appends `name`, `value` and a line feed; names are arrays so that copying one is a single store.
+/// Appends `name`, `value` and a line feed. Names are arrays so that copying one is a single store.
 pub(super) fn write_line<const N: usize>(wire: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
     wire.extend_from_slice(name);
     wire.extend_from_slice(value);
     wire.push(b'\n');
 }
 
-/// How many bytes [`write_line`] appends for a value of `value` bytes.
+/// Returns the number of bytes that [`write_line`] appends for a value of `value` bytes.
 pub(super) const fn line_len<const N: usize>(_name: &[u8; N], value: usize) -> u64 {
     (N as u64).saturating_add(value as u64).saturating_add(1)
 }
 
-/// The lines of `text` that an end of line ends: CRLF, LF and CR are one each (9.2.5), nothing else is.
+/// An iterator over the terminated lines of a text. CRLF, LF and CR each end a line, and nothing else does (9.2.5).
 pub(super) struct Lines<'a, B = Memchr2<'a>> {
     text: &'a [u8],
-    /// Where each CR and LF stands; the LF of a CRLF may be left out.
+    /// The offsets of all CR and LF bytes, in order. The LF of a CRLF may be omitted.
     breaks: B,
     start: usize,
 }
@@ -144,16 +145,18 @@ impl<'a> Lines<'a> {
 }
 
 impl<'a, B> Lines<'a, B> {
+    /// Creates an iterator from offsets of line breaks that are already known.
     pub(super) const fn with_breaks(text: &'a [u8], breaks: B) -> Self {
         Self { text, breaks, start: 0 }
     }
 
-    /// Where the next line begins, in bytes.
+    /// Returns the byte offset of the next line.
     pub(super) const fn start(&self) -> usize {
         self.start
     }
 
-    /// What stands after the lines taken so far; at the end the text that nothing ended.
+    /// Returns the text after the lines returned so far. At the end of the iteration, this is the unterminated last
+    /// line.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.text.get(self.start..).unwrap_or_default()
     }
@@ -166,7 +169,7 @@ impl<'a, B: Iterator<Item = usize>> Iterator for Lines<'a, B> {
     fn next(&mut self) -> Option<&'a [u8]> {
         loop {
             let end = self.breaks.next()?;
-            // The LF of a CRLF stands before the start of the next line: it ended its line together with the CR.
+            // The LF of a CRLF lies before `start`: it ended its line together with the CR.
             let Some(line) = self.text.get(self.start..end) else { continue };
             let crlf = self.text.get(end..).is_some_and(|rest| rest.starts_with(b"\r\n"));
             self.start = end.saturating_add(if crlf { 2 } else { 1 });

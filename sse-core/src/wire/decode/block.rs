@@ -1,4 +1,4 @@
-//! From lines to an event.
+//! Collects the lines of one block into a message.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -9,21 +9,20 @@ use memchr::memchr;
 use super::message::Message;
 use crate::wire::syntax::Line;
 
-/// Room that is kept for ids, in bytes. Theirs are short.
+/// The capacity in bytes that is retained for ids between events. Most ids are short.
 const RETAINED_ID_BYTES: usize = 1024;
 
-/// The event that is being read: the buffers of 9.2.6.
+/// The block that is being decoded: the data, event type and last event ID buffers of 9.2.6.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    /// Without the LF that the standard appends to each line and takes from the last.
+    /// Lines are joined by LF. The standard appends an LF to each line and removes the last one, with the same result.
     data: String,
     has_data: bool,
     event: String,
-    /// Means something if `has_id`: of the id buffer only what the block itself sets is here. Before that it is the last
-    /// event id.
+    /// The id that this block sets, valid if `has_id`. Until a block sets an id, the last event id applies.
     id: String,
     has_id: bool,
-    /// Whether the event went above the limit; up to its blank line only `retry` is read.
+    /// Whether the event exceeds the limit. Until its blank line, only `retry` takes effect.
     pub(super) is_too_large: bool,
 }
 
@@ -39,12 +38,12 @@ impl Block {
         }
     }
 
-    /// A block whose event went above the limit: its end is waited for.
+    /// Creates a block whose event exceeds the limit. The block drops its fields until its blank line.
     pub(super) fn too_large() -> Self {
         Self { is_too_large: true, ..Self::new() }
     }
 
-    /// Takes a field; `None` if the event is larger than the limit with it.
+    /// Adds a field, or returns `None` if the event exceeds the limit with that field.
     pub(super) fn add_field(&mut self, line: &Line<'_>, limit: usize) -> Option<()> {
         if self.is_too_large {
             return Some(());
@@ -73,16 +72,16 @@ impl Block {
         Some(())
     }
 
-    /// Whether the end of a line that has begun like this has to be waited for.
+    /// Returns whether an incomplete line can still fit into the event. If not, the line does not have to be buffered.
     pub(super) fn may_fit(&self, line: &Line<'_>, limit: usize) -> bool {
         let (Line::Data(value) | Line::Event(value) | Line::Id(value) | Line::Retry(value)) = *line else {
             return false;
         };
-        // A text is never shorter than its bytes, since U+FFFD is as long as the longest part it stands for.
+        // Decoding never shortens a value: U+FFFD is as long as the longest malformed part that it replaces.
         self.max_value_len(line, limit).is_some_and(|max_len| value.len() <= max_len)
     }
 
-    /// How long the value of that line may be; `None` if not even an empty one fits.
+    /// Returns the maximum length of the value of a line, or `None` if not even an empty value fits.
     fn max_value_len(&self, line: &Line<'_>, limit: usize) -> Option<usize> {
         let id_len = if self.has_id { self.id.len() } else { 0 };
         let used = match line {
@@ -97,16 +96,16 @@ impl Block {
         used.into_iter().try_fold(limit, usize::checked_sub)
     }
 
-    /// Ends the block at its blank line (9.2.6, "dispatch the event").
+    /// Ends the block at its blank line and returns its message, if it has data (9.2.6, "dispatch the event").
     #[inline]
     pub(super) fn dispatch(&mut self, last_event_id: &mut String) -> Option<Message> {
         self.is_too_large = false;
         if mem::take(&mut self.has_id) {
-            // The room of the id before is for the next one.
+            // The swap keeps the capacity of the previous id for the next one.
             mem::swap(last_event_id, &mut self.id);
             self.id.clear();
             self.id.shrink_to(RETAINED_ID_BYTES);
-            // A longer one may have stood there before in the same block.
+            // An earlier `id` line of the same block may have been longer.
             last_event_id.shrink_to(RETAINED_ID_BYTES);
         }
         let event = mem::take(&mut self.event);
@@ -114,18 +113,18 @@ impl Block {
             return None;
         }
         let event = if event.is_empty() { String::from("message") } else { event };
-        // Not `clone`, whose result takes a way over the stack that costs 8 ns.
+        // Not `clone`: its result is moved through the stack, which costs 8 ns.
         let id = String::from(last_event_id.as_str());
         Some(Message { event, data: mem::take(&mut self.data), id })
     }
 }
 
-/// Decodes the value of a whole line, if it is no longer than `max_len` bytes before and after.
+/// Decodes a value, or returns `None` if it has more than `max_len` bytes before or after decoding.
 fn decode_utf8(value: &[u8], max_len: usize) -> Option<Cow<'_, str>> {
     if value.len() > max_len {
         return None;
     }
-    // The strict check first: it is several times faster than the lossy one on what is well-formed.
+    // The strict check runs first: on well-formed text it is several times faster than the lossy one.
     let text = match core::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(value),

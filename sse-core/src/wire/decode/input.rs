@@ -1,4 +1,4 @@
-//! From chunks to lines, each byte searched once.
+//! Splits chunks into lines and searches each byte once.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -7,24 +7,24 @@ use memchr::memchr2;
 
 use crate::wire::syntax::BYTE_ORDER_MARK;
 
-/// How much room the input buffer keeps when it is not needed, in bytes: a usual read's worth.
+/// The capacity in bytes that the input buffer retains when it is empty: the size of a typical read.
 const RETAINED_BYTES: usize = 64 * 1024;
 
-/// The bytes that were pushed and not yet taken as lines.
+/// The bytes that were pushed and not yet returned as lines.
 #[derive(Clone, Debug)]
 pub(super) struct Input {
     bytes: Vec<u8>,
-    /// What stands before has been taken.
+    /// The offset of the first byte that was not returned.
     start: usize,
-    /// Between `start` and here there is no end of line; never less than `start`, never more than there are bytes.
+    /// The end of the searched bytes: `start..searched` contains no line end. At least `start`, at most `bytes.len()`.
     searched: usize,
-    /// Whether the stream's first bytes were checked for a byte order mark.
+    /// Whether the start of the stream was checked for a byte order mark.
     bom_checked: bool,
-    /// Whether the last line ended in CR, so that an LF right after it belongs to it.
+    /// Whether the last line ended in CR. An LF right behind it belongs to that line end.
     after_cr: bool,
-    /// Whether the bytes up to the next end of line are of no interest.
+    /// Whether the bytes up to the next line end are dropped.
     skipping_line: bool,
-    /// How many bytes were searched or moved.
+    /// The number of bytes that were searched or moved.
     #[cfg(test)]
     work: usize,
 }
@@ -44,12 +44,13 @@ impl Input {
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) {
-        // Here, too, for a caller that never takes everything.
+        // Compacts here as well, for callers that never call `next_message` until it returns `None`.
         self.compact();
         self.bytes.extend_from_slice(chunk);
     }
 
-    /// Takes the next line, without its end. A CR ends a line at once; an LF after it is swallowed when it comes.
+    /// Returns the next line without its line end. A CR ends a line at once; an LF behind it is dropped when it
+    /// arrives.
     pub(super) fn next_line(&mut self) -> Option<&[u8]> {
         if !self.bom_checked {
             self.skip_byte_order_mark()?;
@@ -82,7 +83,7 @@ impl Input {
         }
     }
 
-    /// Takes the byte order mark at the beginning of the stream, or returns `None` while it may still become one.
+    /// Drops a byte order mark at the start of the stream. Returns `None` while the bytes may still become one.
     fn skip_byte_order_mark(&mut self) -> Option<()> {
         if self.bytes.starts_with(BYTE_ORDER_MARK) {
             self.start = BYTE_ORDER_MARK.len();
@@ -94,7 +95,7 @@ impl Input {
         Some(())
     }
 
-    /// Takes the LF of a CRLF, or returns `None` while there is no byte to tell.
+    /// Drops the LF of a CRLF. Returns `None` until the byte behind the CR has arrived.
     fn skip_lf_of_crlf(&mut self) -> Option<()> {
         if *self.bytes.get(self.start)? == b'\n' {
             self.start = self.start.saturating_add(1);
@@ -104,21 +105,22 @@ impl Input {
         Some(())
     }
 
-    /// What there is of the line that has not ended.
+    /// Returns the bytes of the line that has not ended.
     pub(super) fn partial_line(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// Forgets the line that has not ended, and what is still to come of it.
+    /// Drops the line that has not ended, including the bytes of it that have not arrived.
     pub(super) fn skip_line(&mut self) {
         self.start = self.bytes.len();
         self.searched = self.start;
         self.skipping_line = true;
     }
 
-    /// Gives back the room of what was taken.
+    /// Frees the space of returned bytes.
     ///
-    /// What is moved is never more than what was taken since the last time, so the whole stays linear (C2).
+    /// The number of moved bytes never exceeds the number of bytes returned since the last move, so the cost is linear
+    /// (C2).
     pub(super) fn compact(&mut self) {
         let rest = self.bytes.len().saturating_sub(self.start);
         if self.start == 0 || self.start < rest {
@@ -144,7 +146,7 @@ mod tests {
 
     use crate::Decoder;
 
-    /// Searched and moved bytes for each byte of a stream that comes in packets of a usual size.
+    /// Returns the number of searched and moved bytes per byte of a stream that arrives in packets of a typical size.
     fn work_per_byte(stream: &[u8]) -> f64 {
         let mut decoder = Decoder::with_limit(16 << 20);
         for packet in stream.chunks(1460) {

@@ -1,14 +1,14 @@
-//! What a decoder gives.
+//! The messages that a decoder returns.
 
 use alloc::string::String;
 
-/// A message as a client's listener gets it.
+/// A decoded event, as the listener of a client receives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Message {
-    /// The event's name; `message` if the stream gave none, or an empty one.
+    /// The name of the event; `message` if the stream sent no name or an empty one.
     pub event: String,
-    /// The event's text, its lines separated by LF.
+    /// The data of the event, with lines separated by LF.
     pub data: String,
-    /// The last event id as of this message, which may have come with an earlier one; empty if there is none.
+    /// The last event id at this message, which an earlier event may have set. Empty if there is none.
     pub id: String,
 }

@@ -1,4 +1,4 @@
-//! From bytes to messages (WHATWG HTML 9.2.6), in whatever pieces they come.
+//! The decoder (WHATWG HTML 9.2.6): it turns bytes into messages, in chunks of any size.
 
 mod block;
 mod input;
@@ -14,12 +14,13 @@ use block::Block;
 use input::Input;
 pub use message::Message;
 
-/// The event stream interpreter of WHATWG HTML 9.2.6, to the letter and incremental (C1).
+/// An incremental decoder for event streams that follows WHATWG HTML 9.2.6 to the letter (C1).
 ///
-/// [`push`](Decoder::push) hands in bytes as they arrive, cut anywhere; then [`next_message`](Decoder::next_message) is
-/// called until it returns `None`. Malformed UTF-8 becomes U+FFFD, one for each maximal part of a sequence, and is never
-/// an error. When the stream ends there is nothing to call: an event without its blank line is dropped, as the standard
-/// asks. A new connection takes a new decoder, given [`last_event_id`](Decoder::last_event_id) of the old one.
+/// Pass bytes to [`push`](Decoder::push) as they arrive, in chunks of any size. Then call
+/// [`next_message`](Decoder::next_message) until it returns `None`. Malformed UTF-8 is never an error: each maximal
+/// part of a malformed sequence becomes one U+FFFD. The end of the stream needs no call: the standard drops an event
+/// without a blank line. A new connection needs a new decoder with the [`last_event_id`](Decoder::last_event_id) of the
+/// old one.
 ///
 /// ```
 /// use sse_core::Decoder;
@@ -36,11 +37,16 @@ pub use message::Message;
 ///
 /// # Cost
 ///
-/// Each byte is searched once and copied at most a fixed number of times, however the stream is cut (C2). Once
-/// `next_message` has returned `None`, a decoder keeps the event that is not complete and the line that is not, together
-/// no more than the limit, in buffers of up to four times their size; the last event id; and up to 256 KiB of room for
-/// input and 1 KiB for an id. Comments and fields that nobody knows are not kept, whatever their length. What was pushed and not yet asked
-/// for stays in memory: a caller that only pushes keeps all it pushed.
+/// Each byte is searched once and copied at most a fixed number of times, however the stream is cut (C2). Bytes that
+/// were pushed stay in memory until `next_message` reaches them. After `next_message` has returned `None`, a decoder
+/// holds:
+///
+/// - the incomplete event and the incomplete line, together at most the limit, in buffers of up to four times their
+///   size;
+/// - the last event id;
+/// - up to 256 KiB of capacity for input, and 1 KiB for an id.
+///
+/// Comments and unknown fields of any length are not stored.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     input: Input,
@@ -51,21 +57,21 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The largest event in bytes unless [`with_limit`](Decoder::with_limit) says otherwise: 8 MiB.
+    /// The default limit for the bytes of one event, 8 MiB. [`with_limit`](Decoder::with_limit) sets another limit.
     ///
-    /// That is far above what servers send as one event, and little enough for a process with many decoders.
+    /// This is far above the events of typical servers, and small enough for a process with many decoders.
     pub const DEFAULT_LIMIT: usize = 8 * 1024 * 1024;
 
-    /// Makes a decoder for one stream, with the [default limit](Decoder::DEFAULT_LIMIT).
+    /// Creates a decoder for one stream, with the [default limit](Decoder::DEFAULT_LIMIT).
     #[must_use]
     pub const fn new() -> Self {
         Self::with_limit(Self::DEFAULT_LIMIT)
     }
 
-    /// Makes a decoder for one stream that takes events of up to `max_event_bytes` bytes.
+    /// Creates a decoder for one stream that accepts events of up to `max_event_bytes` bytes.
     ///
-    /// What counts is what a message holds: the data with the LF between its lines, the name and the id, as far as the
-    /// event itself gives them. The value of a `retry` line may not be longer either.
+    /// The size of an event is the length of its data, with an LF between lines, its name and its id. A name or id that
+    /// the event does not set does not count. The value of a `retry` line is subject to the same limit.
     ///
     /// ```
     /// use sse_core::{DecodeError, Decoder};
@@ -87,34 +93,35 @@ impl Decoder {
         }
     }
 
-    /// Starts the stream with the last event id of the connection before, which messages carry until there is another.
+    /// Sets the initial last event id, usually from the previous connection. Messages carry it until the stream sets
+    /// another.
     #[must_use]
     pub fn with_last_event_id(mut self, id: &str) -> Self {
         self.last_event_id = String::from(id);
         self
     }
 
-    /// Hands in the next bytes of the stream, of any number.
+    /// Appends the next bytes of the stream. A chunk can have any length.
     ///
     /// # Cost
     ///
-    /// O(bytes): they are copied, and not looked at before [`next_message`](Decoder::next_message).
+    /// O(bytes). The bytes are copied; [`next_message`](Decoder::next_message) decodes them.
     pub fn push(&mut self, chunk: &[u8]) {
         self.input.push(chunk);
     }
 
-    /// Returns the next message in what was pushed, or `None` if there is no further complete one.
+    /// Returns the next complete message, or `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::EventTooLarge`] once for each event above the limit, as soon as that is certain (C2). The decoder
-    /// goes on with the event after it. The event's id is not taken, so that a client which reconnects asks for the event
-    /// again; a `retry` line in it counts.
+    /// [`DecodeError::EventTooLarge`], once for each event above the limit and as soon as the limit is exceeded (C2).
+    /// The decoder continues with the next event. The id of the dropped event does not take effect, so a client that
+    /// reconnects requests the event again. A `retry` line of the dropped event takes effect.
     ///
     /// # Cost
     ///
-    /// O(bytes looked at), which are looked at only once; a message takes one allocation for each of its strings, more
-    /// for data of several lines.
+    /// O(bytes decoded), and each byte is decoded once. A message allocates once for each of its strings, and more
+    /// often for data of several lines.
     pub fn next_message(&mut self) -> Option<Result<Message, DecodeError>> {
         while let Some(line) = self.input.next_line() {
             let line = Line::parse(line);
@@ -129,7 +136,7 @@ impl Decoder {
                     if self.block.add_field(&line, self.limit).is_none() {
                         return Some(Err(self.reject_event()));
                     }
-                    // 9.2.6: the reconnection time is set as its line is processed, before any blank line.
+                    // 9.2.6: a reconnection time takes effect when its line is processed, not at the blank line.
                     if let Line::Retry(value) = line
                         && value.len() <= self.limit
                     {
@@ -143,24 +150,24 @@ impl Decoder {
         result.err().map(Err)
     }
 
-    /// Returns the last event id: what the next request's `Last-Event-ID` header would be, or an empty string for none.
+    /// Returns the last event id, the value of the `Last-Event-ID` header of the next request. Empty if there is none.
     ///
-    /// An id counts from the blank line that ends its block (9.2.6), and like everything else once
-    /// [`next_message`](Decoder::next_message) came to it.
+    /// An id takes effect when [`next_message`](Decoder::next_message) reaches the blank line of its block (9.2.6).
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 
-    /// Returns the reconnection time that the stream set last, in whole milliseconds, or `None` if it set none.
+    /// Returns the latest reconnection time that the stream set, in whole milliseconds, or `None` if it set none.
     ///
-    /// More than [`u64::MAX`] milliseconds are taken as that many.
+    /// Times above [`u64::MAX`] milliseconds saturate.
     #[must_use]
     pub const fn retry(&self) -> Option<Duration> {
         self.retry
     }
 
-    /// C2: decides what becomes of a line before its end has come, so that it is not kept for nothing.
+    /// Drops the line that has not ended if its event exceeds the limit or the line is ignored, so that it is not
+    /// buffered (C2).
     fn check_partial_line(&mut self) -> Result<(), DecodeError> {
         let Some(line) = Line::parse_partial(self.input.partial_line()) else { return Ok(()) };
         if self.block.may_fit(&line, self.limit) {
@@ -171,6 +178,7 @@ impl Decoder {
         if exceeds_limit { Err(self.reject_event()) } else { Ok(()) }
     }
 
+    /// Drops the current event, and the rest of it up to its blank line.
     fn reject_event(&mut self) -> DecodeError {
         self.block = Block::too_large();
         DecodeError::EventTooLarge { limit: self.limit }
