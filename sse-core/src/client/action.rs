@@ -1,49 +1,50 @@
-//! What a client asks of its driver, and how it stands.
+//! The actions and states of a client.
 
 use alloc::string::String;
 use core::fmt;
 
-/// What a driver has to do next: [`Client::poll_action`](super::Client::poll_action).
+/// A task for the driver of a client, returned by [`Client::poll_action`](super::Client::poll_action).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAction {
-    /// Send the request: `GET`, with `Accept: text/event-stream` and `Cache-Control: no-store`, redirects followed
-    /// (WHATWG HTML 9.2.2). What comes of it is handed in by [`opened`](super::Client::opened) or
-    /// [`failed`](super::Client::failed).
+    /// Send a `GET` request with `Accept: text/event-stream` and `Cache-Control: no-store`, and follow redirects
+    /// (WHATWG HTML 9.2.2).
+    ///
+    /// Report the result with [`opened`](super::Client::opened) or [`failed`](super::Client::failed).
     Connect {
-        /// The value of the `Last-Event-ID` header; without one there is no such header. It holds nothing that a header
-        /// could not carry as UTF-8, and at most 4,096 bytes.
+        /// The value of the `Last-Event-ID` header, or `None` for a request without that header. The value has at most
+        /// 4,096 bytes, and a header can carry it as UTF-8.
         last_event_id: Option<String>,
     },
-    /// Abandon the request or the connection. Nothing more of it is handed in.
+    /// Abandon the request or the connection, and report nothing more about it.
     Close,
-    /// It is over: there is nothing more to do. It comes once.
+    /// Stop driving the client, because it will never connect again. Reported once.
     Stop(StopReason),
 }
 
-/// Where a client is in following its stream.
+/// The state of a client, as the `readyState` of an `EventSource`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientState {
-    /// No connection is wanted yet; [`poll_timeout`](super::Client::poll_timeout) says when one is.
+    /// The client waits before it connects. [`poll_timeout`](super::Client::poll_timeout) returns the end of the wait.
     Waiting,
-    /// The request was asked for, and no response head has come.
+    /// The client has requested a connection, and no response head has arrived.
     Connecting,
     /// The stream is open.
     Open,
-    /// It is over.
+    /// The client has stopped and will never connect again.
     Stopped(StopReason),
 }
 
-/// Why a client does not come back.
+/// The reason why a client stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// The server answered 204, by which it tells clients to stay away (WHATWG HTML 9.2).
+    /// The server responded with status 204, which stops clients from reconnecting (WHATWG HTML 9.2).
     NoContent,
-    /// The server answered with a status that is not 200.
+    /// The server responded with another status than 200 and 204.
     Status(u16),
-    /// The response was no `text/event-stream`.
+    /// The content type of the response was not `text/event-stream`.
     ContentType,
     /// [`Client::close`](super::Client::close) was called.
     Closed,

@@ -1,22 +1,23 @@
-//! How long to wait before the next attempt (WHATWG HTML 9.2.3).
+//! Exponential backoff with jitter between connections (WHATWG HTML 9.2.3).
 
 use core::time::Duration;
 
 use super::config::BackoffConfig;
 use crate::mix::splitmix64;
 
-/// Waits without a length are a busy loop for the driver.
+/// The shortest wait. A wait of zero would make the driver spin.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
+/// Computes the wait before each attempt to connect.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     config: BackoffConfig,
     seed: u64,
     /// The reconnection time that a stream set.
     retry: Option<Duration>,
-    /// Attempts in a row that opened no stream.
+    /// The number of consecutive attempts that opened no stream.
     failures: u32,
-    /// All waits so far: each has a jitter of its own.
+    /// The number of waits so far, which gives each wait its own jitter.
     wait_count: u64,
 }
 
@@ -25,17 +26,17 @@ impl Backoff {
         Self { config, seed, retry: None, failures: 0, wait_count: 0 }
     }
 
-    /// A stream opened.
+    /// Resets the backoff, because a stream opened.
     pub(super) const fn record_success(&mut self) {
         self.failures = 0;
     }
 
-    /// An attempt opened no stream.
+    /// Doubles the next wait, because an attempt opened no stream.
     pub(super) const fn record_failure(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// A stream set the reconnection time.
+    /// Replaces the reconnection time with the one that a stream set.
     pub(super) const fn set_retry(&mut self, retry: Duration) {
         self.retry = Some(retry);
     }
@@ -44,7 +45,7 @@ impl Backoff {
         self.retry.unwrap_or(self.config.initial).max(self.config.shortest).max(MIN_WAIT)
     }
 
-    /// The next wait, and no less than the server asked for.
+    /// Returns the next wait, at least `min_wait`.
     pub(super) fn next_wait(&mut self, min_wait: Duration) -> Duration {
         let base = self.reconnection_time();
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);

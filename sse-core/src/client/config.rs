@@ -1,43 +1,43 @@
-//! What whoever follows a stream decides.
+//! The configuration of a client.
 
 use alloc::string::String;
 use core::time::Duration;
 
 use crate::wire::Decoder;
 
-/// How a [`Client`](super::Client) follows its stream: each default says why it is what it is.
+/// The configuration of a [`Client`](super::Client).
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use sse_core::client::{Client, ClientConfig};
 ///
-/// // A program that follows a server of this library behind a load balancer.
+/// // A program that follows a server of this library through a load balancer.
 /// let idle_timeout = Some(Duration::from_secs(110)); // two pings
 /// let client = Client::new(ClientConfig { idle_timeout, retry_refusals: true, seed: 17, ..ClientConfig::default() });
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
-    /// The id of the last event of an earlier run, so that this one goes on after it. Empty for none.
+    /// The last event id of an earlier run, so that this run resumes after it. Empty for none.
     pub last_event_id: String,
-    /// How long it is waited before the next connection.
+    /// The wait before the next connection.
     pub backoff: BackoffConfig,
-    /// How long nothing may come, neither a response head nor a byte, before the connection is given up. `None` waits
-    /// for ever.
+    /// The longest time without a response head or a byte before the client abandons the connection. `None` waits
+    /// forever.
     ///
-    /// Of a line that is half open nothing ever comes, not even its end, so without this it is never noticed. Pings
-    /// count as bytes. Two minutes: the standard advises servers to send a comment every 15 seconds or so (WHATWG HTML
-    /// 9.2.7), the hub of this crate does after 50. At least a millisecond.
+    /// A half-open connection delivers neither bytes nor its end, so only this timeout detects it. Pings count as
+    /// bytes. The default is two minutes: the standard advises servers to send a comment about every 15 seconds (WHATWG
+    /// HTML 9.2.7), and the hub of this crate sends a ping after 50 seconds. The minimum is one millisecond.
     pub idle_timeout: Option<Duration>,
-    /// Whether to come back after the statuses 429 and 500 to 599, no sooner than `Retry-After` asks.
+    /// Whether to reconnect after the statuses 429 and 500 to 599, not earlier than `Retry-After`.
     ///
-    /// `false`, as the standard has it: any status but 200 is final (9.2.2). Servers behind a load balancer answer with
-    /// these while they restart, so a program that is to survive that says `true`.
+    /// The default is `false`, as in the standard: any status but 200 is final (9.2.2). Load balancers respond with
+    /// these statuses while a server restarts. Programs that should survive a restart set `true`.
     pub retry_refusals: bool,
-    /// The largest event in bytes, as for [`Decoder::with_limit`]. 8 MiB.
+    /// The limit for the bytes of one event, as in [`Decoder::with_limit`]. The default is 8 MiB.
     pub max_event_bytes: usize,
-    /// What decides the jitter, so that the core draws no random numbers. Clients that would come back together need
-    /// different ones.
+    /// The seed of the jitter, since the core draws no random numbers. Give clients that could reconnect at the same
+    /// time different seeds.
     pub seed: u64,
 }
 
@@ -54,22 +54,22 @@ impl Default for ClientConfig {
     }
 }
 
-/// How long a [`Client`](super::Client) waits before it connects again.
+/// The wait of a [`Client`](super::Client) before it reconnects.
 ///
-/// The wait begins with the reconnection time, which a stream sets by `retry`; it doubles with every attempt in a row
-/// that did not open a stream; and it is prolonged by the jitter. It is never shorter than the reconnection time
-/// (WHATWG HTML 9.2.3).
+/// The first wait is the reconnection time, which a stream sets with `retry`. The wait doubles with each consecutive
+/// attempt that opens no stream. Jitter lengthens each wait. A wait is never shorter than the reconnection time (WHATWG
+/// HTML 9.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackoffConfig {
-    /// The reconnection time until the stream sets one. Three seconds: what browsers take.
+    /// The reconnection time until the stream sets one. The default is three seconds, as in browsers.
     pub initial: Duration,
-    /// The shortest reconnection time: a `retry: 0` is taken as this. 100 milliseconds: soon, and no busy loop. At least
-    /// a millisecond.
+    /// The shortest reconnection time, which also applies to `retry: 0`. The default is 100 milliseconds, which is
+    /// prompt without spinning. The minimum is one millisecond.
     pub shortest: Duration,
-    /// What doubling ends at. A reconnection time or a `Retry-After` that is longer is kept to. One minute.
+    /// The limit for doubling. A longer reconnection time or `Retry-After` still applies. The default is one minute.
     pub longest: Duration,
-    /// By how much of itself, in percent, a wait is prolonged at most. 50: the clients of a server that went away come
-    /// back over half a wait, not in one moment.
+    /// The maximum jitter in percent of the wait. The default is 50: the clients of a server that restarts reconnect
+    /// over half a wait and not all at once.
     pub jitter_percent: u32,
 }
 

@@ -1,14 +1,14 @@
-//! What a request carries and what a response head says.
+//! The headers of requests and responses.
 
 use core::time::Duration;
 
-/// The longest last event id that is sent, in bytes: half of the 8 KiB that common servers allow a header line.
+/// The longest last event id that is sent, in bytes: half of the 8 KiB that common servers allow for a header line.
 const MAX_SENT_ID_BYTES: usize = 4096;
 
-/// Whether a `Last-Event-ID` header can bring the id to the server as it is.
+/// Returns whether a `Last-Event-ID` header can carry the id unchanged.
 ///
-/// Headers carry no control characters but tab (RFC 9110, 5.5), and lose white space at their ends. A longer id would
-/// have every request refused.
+/// Header values cannot contain control characters except tab, and lose white space at both ends (RFC 9110, 5.5). A
+/// longer id could make the server refuse every request.
 pub(super) fn is_sendable(id: &str) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let bytes = id.as_bytes();
@@ -18,18 +18,19 @@ pub(super) fn is_sendable(id: &str) -> bool {
         && bytes.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
 }
 
-/// 9.2.2: the type is `text/event-stream`, whatever its parameters.
+/// Returns whether the content type is `text/event-stream`, with any parameters (9.2.2).
 pub(super) fn is_event_stream(content_type: &[u8]) -> bool {
     let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
-/// Whether a status says that the server may answer otherwise a little later.
+/// Returns whether a status is a temporary failure.
 pub(super) const fn is_retryable(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
-/// The seconds of a `Retry-After` (RFC 9110, 10.2.3). A date is no number of seconds without a calendar: it is ignored.
+/// Parses the seconds of a `Retry-After` header (RFC 9110, 10.2.3). Dates are ignored: converting one would need a
+/// calendar and the time of day.
 pub(super) fn parse_retry_after(value: &[u8]) -> Option<Duration> {
     crate::wire::parse_digits(value.trim_ascii()).map(Duration::from_secs)
 }

@@ -1,9 +1,9 @@
-//! Following a stream as a state machine: the other end of a [`Hub`](crate::Hub), or of any server of event streams.
+//! A client for event streams as a state machine. It works with a [`Hub`](crate::Hub) and with any other server.
 //!
-//! A [`Client`] is what a browser's `EventSource` is (WHATWG HTML 9.2), without the browser: it says when to connect and
-//! with which `Last-Event-ID`, takes the bytes that come, gives messages, and comes back when the line breaks, with a
-//! wait that grows and is spread. It reads no clock, opens no socket and draws no random number; whoever drives it does
-//! the HTTP, with the client library of its choice.
+//! A [`Client`] does what a browser's `EventSource` does (WHATWG HTML 9.2). It decides when to connect and with which
+//! `Last-Event-ID`, decodes the bytes of the response into messages, and reconnects with exponential backoff and jitter
+//! when the connection breaks. It reads no clock, opens no socket and draws no random number. Its driver sends the HTTP
+//! requests with any HTTP library.
 //!
 //! ```
 //! use sse_core::Instant;
@@ -11,8 +11,8 @@
 //!
 //! let mut client = Client::new(ClientConfig { seed: 42, ..ClientConfig::default() });
 //! let mut now = Instant::ORIGIN;
-//! // What the network does: it answers twice, and the second answer says that this is all.
-//! let mut answers = vec![(204, &b""[..]), (200, b"retry: 1000\n\nid: 7\ndata: sunny\n\ndata: lost in the mid")];
+//! // A simulated server. Its first response, the last element, breaks off. Its second response, 204, stops the client.
+//! let mut responses = vec![(204, &b""[..]), (200, b"retry: 1000\n\nid: 7\ndata: sunny\n\ndata: lost in the mid")];
 //! let mut requests = Vec::new();
 //! let mut messages = Vec::new();
 //!
@@ -21,47 +21,48 @@
 //!     while let Some(action) = client.poll_action() {
 //!         match action {
 //!             ClientAction::Connect { last_event_id } => {
-//!                 let (status, body) = answers.pop().expect("204 was the last");
+//!                 let (status, body) = responses.pop().expect("204 stops the client");
 //!                 client.opened(now, status, Some(b"text/event-stream"), None);
 //!                 client.bytes(now, body);
 //!                 client.ended(now);
 //!                 requests.push((now.as_nanos() / 1_000_000_000, last_event_id));
 //!             }
-//!             ClientAction::Close => println!("drop the connection"),
+//!             ClientAction::Close => println!("abandon the connection"),
 //!             other => println!("{other:?}"),
 //!         }
 //!     }
 //!     while let Some(message) = client.next_message() {
 //!         messages.push(message?.data);
 //!     }
-//!     // Sleep until then, or until something comes.
+//!     // Sleep until `next` or until the next input.
 //!     let Some(next) = client.poll_timeout() else { break };
 //!     now = next;
 //! }
 //! assert_eq!(messages, ["sunny"]);
-//! assert_eq!(requests, [(0, None), (1, Some("7".to_owned()))], "it came back, after a second and a bit");
+//! assert_eq!(requests, [(0, None), (1, Some("7".to_owned()))], "the second request follows after 1,000 ms and jitter");
 //! # Ok::<(), sse_core::DecodeError>(())
 //! ```
 //!
 //! # The contract with a driver
 //!
-//! It is that of the [hub](crate#the-contract-with-a-driver) (D1, D2, D4 and D5): any order of calls is legal, what is
-//! pending is visible through [`poll_action`](Client::poll_action) and [`poll_timeout`](Client::poll_timeout), calling
-//! too early or twice costs time and never data, and time does not run backwards. Besides:
+//! The contract is that of the [hub](crate#the-contract-with-a-driver) (D1, D2, D4 and D5). Any order of calls is
+//! legal. [`poll_action`](Client::poll_action) and [`poll_timeout`](Client::poll_timeout) show all pending work. Calls
+//! that are repeated or come too early cost time and never data. Time never runs backwards. In addition:
 //!
-//! - There is at most one connection: [`Connect`](ClientAction::Connect) comes only when the one before has ended, by
-//!   [`ended`](Client::ended), [`failed`](Client::failed) or [`Close`](ClientAction::Close). A driver whose connection
-//!   runs in a task of its own throws away what that task still says after `Close`.
+//! - A client has at most one connection. [`Connect`](ClientAction::Connect) follows only after the previous connection
+//!   ended through [`ended`](Client::ended), [`failed`](Client::failed) or [`Close`](ClientAction::Close). A driver
+//!   that runs the connection in a task of its own discards the output of that task after `Close`.
 //! - At most two actions are pending at any time.
-//! - [`next_message`](Client::next_message) is called until it returns `None` after each [`bytes`](Client::bytes).
-//!   Then memory is bounded as that of a [`Decoder`]; bytes that nobody asks messages of are kept.
+//! - After each [`bytes`](Client::bytes), call [`next_message`](Client::next_message) until it returns `None`. Memory
+//!   is then bounded like that of a [`Decoder`]. Otherwise bytes accumulate.
 //!
-//! # Which event is asked for
+//! # The last event id of a request
 //!
-//! The id is that of the newest event that was handed in whole, whether its message was taken or not: messages
-//! that a connection brought can still be taken after its end, before those of the next. One that no header can carry
-//! (with control characters, with white space at its ends, or longer than 4,096 bytes) is not sent. The newest that can
-//! be sent is sent in its place, so the server sends some events twice rather than none of them.
+//! A request carries the id of the newest event that was received completely, even if its message was not taken.
+//! Messages of a connection that has ended remain available, before those of the next connection. An id that a header
+//! cannot carry is not sent: an id with control characters, with white space at its ends, or with more than 4,096
+//! bytes. The client sends the newest id that a header can carry instead, so the server repeats some events rather than
+//! skipping any.
 
 mod action;
 mod backoff;
@@ -80,10 +81,10 @@ use backoff::Backoff;
 pub use config::{BackoffConfig, ClientConfig};
 use head::{is_event_stream, is_retryable, is_sendable};
 
-/// The shortest idle timeout; a shorter one is taken as this.
+/// The shortest idle timeout. A shorter one is raised to this value.
 const MIN_IDLE_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// One stream that is followed, over as many connections as it takes: see the [module](self).
+/// A client that follows one stream over any number of connections. The [module](self) documents its use.
 #[derive(Clone, Debug)]
 pub struct Client {
     idle_timeout: Option<Duration>,
@@ -93,14 +94,15 @@ pub struct Client {
     phase: Phase,
     /// The latest instant seen (D5).
     now: Instant,
-    /// Of the connection that is open, or a new one that only holds the last event id.
+    /// The decoder of the open connection. Without an open connection, a new decoder with the last event id.
     decoder: Decoder,
     /// The newest id that a header can carry.
     sendable_id: String,
-    /// What earlier connections brought and nobody has taken.
+    /// Messages of earlier connections that were not taken.
     buffered_messages: VecDeque<Result<Message, DecodeError>>,
-    /// Whether the driver has a connection that it is to drop.
+    /// Whether [`ClientAction::Close`] is pending.
     close_pending: bool,
+    /// Whether [`ClientAction::Stop`] is pending.
     stop_pending: bool,
 }
 
@@ -113,14 +115,14 @@ enum Phase {
         requested_at: Instant,
     },
     Open {
-        /// When the head or the last byte came.
+        /// The instant at which the response head or the latest byte arrived.
         last_received: Instant,
     },
     Stopped(StopReason),
 }
 
 impl Client {
-    /// Makes a client that wants to connect at once.
+    /// Creates a client that connects at once.
     ///
     /// ```
     /// # use sse_core::client::{Client, ClientAction, ClientConfig};
@@ -150,15 +152,15 @@ impl Client {
         client
     }
 
-    /// The response head has come, after redirects.
+    /// Handles the response head, after redirects.
     ///
-    /// A 200 with the type `text/event-stream`, whatever its parameters, opens the stream. Everything else is final
-    /// (9.2.2): 204, any other status, any other type. With [`retry_refusals`](ClientConfig::retry_refusals) 429 and 500
-    /// to 599 are attempts that failed, and the next one comes no sooner than `retry_after` says; that is the value of
-    /// the header `Retry-After`, of which seconds are understood and dates are not. What is refused is to be dropped, as
-    /// [`ClientAction::Close`] says.
+    /// Status 200 with the content type `text/event-stream`, with any parameters, opens the stream. Any other status or
+    /// type stops the client (9.2.2). With [`retry_refusals`](ClientConfig::retry_refusals), the statuses 429 and 500
+    /// to 599 count as failed attempts, and the client reconnects not earlier than `retry_after`. This is the value of
+    /// the `Retry-After` header; seconds are supported, and dates are ignored. If the response does not open the
+    /// stream, [`ClientAction::Close`] follows, and the driver abandons the connection.
     ///
-    /// Without a request that waits for its head this does nothing.
+    /// Does nothing unless the client waits for a response head.
     ///
     /// ```
     /// # use sse_core::Instant;
@@ -197,11 +199,11 @@ impl Client {
         }
     }
 
-    /// Bytes of the body have come, of any number. While no stream is open they are none of this client's.
+    /// Handles bytes of the response body, of any length. Ignores them while no stream is open.
     ///
     /// # Cost
     ///
-    /// O(bytes): they are copied, and not looked at before [`next_message`](Client::next_message).
+    /// O(bytes). The bytes are copied; [`next_message`](Client::next_message) decodes them.
     pub fn bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.observe(now);
         if let Phase::Open { last_received } = &mut self.phase
@@ -212,13 +214,13 @@ impl Client {
         }
     }
 
-    /// The body has ended: the client will come back (9.2.2). Without a connection this does nothing.
+    /// Handles the end of the response body. The client will reconnect (9.2.2).
     ///
-    /// An event that was not whole is dropped (9.2.6).
+    /// An incomplete event is dropped (9.2.6). Does nothing without a connection.
     ///
     /// # Cost
     ///
-    /// O(bytes that no message was asked of).
+    /// O(bytes that [`next_message`](Client::next_message) has not decoded).
     pub fn ended(&mut self, now: Instant) {
         self.observe(now);
         if matches!(self.phase, Phase::Connecting { .. } | Phase::Open { .. }) {
@@ -226,14 +228,16 @@ impl Client {
         }
     }
 
-    /// The request failed, or the connection broke: the client will come back (9.2.2), as after
-    /// [`ended`](Client::ended). What will never work, such as a malformed address, is the driver's to
-    /// [`close`](Client::close).
+    /// Handles a failed request or a broken connection. The client will reconnect (9.2.2), as after
+    /// [`ended`](Client::ended).
+    ///
+    /// After an error that cannot go away, such as a malformed address, the driver calls [`close`](Client::close)
+    /// instead.
     pub fn failed(&mut self, now: Instant) {
         self.ended(now);
     }
 
-    /// Ends it, as `EventSource.close` does. What has come can still be taken.
+    /// Closes the client, as `EventSource.close` does. Messages that were received can still be taken.
     ///
     /// ```
     /// # use sse_core::Instant;
@@ -248,8 +252,8 @@ impl Client {
         self.stop(StopReason::Closed);
     }
 
-    /// Does what is due at `now`: gives up a connection of which nothing has come for the
-    /// [idle timeout](ClientConfig::idle_timeout), and lets the wait before the next one end.
+    /// Handles the deadlines up to `now`: abandons a connection that delivered nothing for the
+    /// [idle timeout](ClientConfig::idle_timeout), and ends the wait before the next connection.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.observe(now);
         if self.idle_deadline().is_some_and(|deadline| deadline <= self.now) {
@@ -258,8 +262,10 @@ impl Client {
         }
     }
 
-    /// When [`handle_timeout`](Client::handle_timeout) is to be called, or not in the future if something is pending
-    /// (D2). `None` if nothing will ever happen by itself.
+    /// Returns the instant for the next call of [`handle_timeout`](Client::handle_timeout), or `None` if no deadline is
+    /// set.
+    ///
+    /// The instant is not in the future while an action is pending (D2).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.close_pending || self.stop_pending {
@@ -272,7 +278,7 @@ impl Client {
         }
     }
 
-    /// What to do next, or `None` if nothing is pending.
+    /// Returns the next pending action, or `None` if no action is pending.
     pub fn poll_action(&mut self) -> Option<ClientAction> {
         if core::mem::take(&mut self.close_pending) {
             return Some(ClientAction::Close);
@@ -290,21 +296,22 @@ impl Client {
         }
     }
 
-    /// The next message that has come whole, or `None` if there is no further one.
+    /// Returns the next complete message, or `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::EventTooLarge`] for an event above the [limit](ClientConfig::max_event_bytes); the stream goes on.
-    /// As the event's id is not taken, the event is asked for again after the next reconnection, unless one came after it.
+    /// [`DecodeError::EventTooLarge`] for an event above the [limit](ClientConfig::max_event_bytes). The stream
+    /// continues. The id of the dropped event does not take effect, so the next request asks for the event again,
+    /// unless a later id arrives.
     ///
     /// # Cost
     ///
-    /// As [`Decoder::next_message`].
+    /// That of [`Decoder::next_message`].
     pub fn next_message(&mut self) -> Option<Result<Message, DecodeError>> {
         self.buffered_messages.pop_front().or_else(|| self.decode())
     }
 
-    /// How it stands, as the `readyState` of an `EventSource`.
+    /// Returns the state of the client.
     #[must_use]
     pub const fn state(&self) -> ClientState {
         match self.phase {
@@ -315,8 +322,10 @@ impl Client {
         }
     }
 
-    /// The reconnection time (9.2.3) that the stream set last and that [`next_message`](Client::next_message) came to,
-    /// or the configured one.
+    /// Returns the current reconnection time (9.2.3).
+    ///
+    /// This is the time of the latest `retry` line that the client has decoded, or else the configured
+    /// [`initial`](BackoffConfig::initial) time. It is raised to [`shortest`](BackoffConfig::shortest).
     #[must_use]
     pub fn reconnection_time(&self) -> Duration {
         self.backoff.reconnection_time()
@@ -326,7 +335,7 @@ impl Client {
         self.now = self.now.max(now);
     }
 
-    /// When the connection is given up, if nothing comes.
+    /// Returns the instant at which the client abandons the connection if nothing arrives.
     fn idle_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Connecting { requested_at: since } | Phase::Open { last_received: since } => {
@@ -336,7 +345,7 @@ impl Client {
         }
     }
 
-    /// The connection is over, and another one is wanted in a while (9.2.3).
+    /// Ends the connection and starts the wait for the next one (9.2.3).
     fn schedule_reconnect(&mut self, min_wait: Duration) {
         if !matches!(self.phase, Phase::Open { .. }) {
             self.backoff.record_failure();
@@ -355,7 +364,8 @@ impl Client {
         self.phase = Phase::Stopped(reason);
     }
 
-    /// Takes what the connection brought out of its decoder, and makes a new one: an unfinished event ends here.
+    /// Moves the remaining messages of the connection to `buffered_messages` and replaces the decoder, which drops an
+    /// incomplete event.
     fn drain_decoder(&mut self) {
         while let Some(message) = self.decode() {
             self.buffered_messages.push_back(message);
@@ -373,6 +383,7 @@ impl Client {
         message
     }
 
+    /// Stores the last event id of the decoder for the next request, if a header can carry it.
     fn update_sendable_id(&mut self) {
         let id = self.decoder.last_event_id();
         if id != self.sendable_id && is_sendable(id) {
