@@ -1,4 +1,4 @@
-//! What an embedder decides: each default says why it is what it is.
+//! The configuration of hubs, channels and connections. The documentation of each default gives its reason.
 
 use alloc::string::String;
 use core::num::NonZeroUsize;
@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::id::{ConnectionId, Position};
 use crate::resume::LastEventId;
 
-/// What holds for a whole hub.
+/// The configuration of a hub.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,27 +21,28 @@ use crate::resume::LastEventId;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubConfig {
-    /// What this run of the server is called in the ids that the hub gives: `<epoch>-<position>` (H2).
+    /// The name of this run of the server, the first part of the ids `<epoch>-<position>` that the hub assigns (H2).
     ///
-    /// An id from before a restart must not be taken for one of today, so a server uses something that differs from
-    /// run to run, such as its start time in base 36; nodes that are fed the same positions use the same epoch. The
-    /// default, `0`, is for tests. It must be allowed in an id (E4), and is at most 64 bytes long.
+    /// An id from an earlier run must not be mistaken for an id of this run, so a server uses an epoch that differs in
+    /// each run, such as its start time in base 36. Nodes that receive the same external positions use the same epoch.
+    /// The default, `0`, is for tests. An epoch has to be valid in an id (E4) and has at most 64 bytes.
     pub epoch: String,
-    /// Where positions come from (O4).
+    /// The source of positions (O4). By default the hub assigns them.
     pub positions: PositionSource,
-    /// What decides the spread of first pings (T1), so that the core draws no random numbers.
+    /// The seed that spreads the first pings of connections (T1), since the core draws no random numbers.
     pub seed: u64,
-    /// How long a connection may take none of its due bytes before it is closed (T3). `None` waits for ever, except
-    /// for a connection that is being closed, which is given 30 seconds.
+    /// The longest time that a connection may take none of its pending bytes before it is closed (T3).
     ///
-    /// At least a millisecond. 30 seconds: longer than a mobile network's usual pause, shorter than most proxies' patience.
+    /// The default is 30 seconds: longer than the usual interruption of a mobile network, and shorter than the timeout
+    /// of most proxies. The minimum is one millisecond. `None` waits forever, except for a connection that is being
+    /// closed: it has 30 seconds to take the rest.
     pub stall_timeout: Option<Duration>,
-    /// What is refused, and when (A1).
+    /// The limits of the hub (A1).
     pub limits: Limits,
 }
 
 impl HubConfig {
-    /// The shortest stall timeout. A shorter one is raised to this.
+    /// The shortest stall timeout. A shorter one is raised to this value.
     pub const MIN_STALL_TIMEOUT: Duration = Duration::from_millis(1);
 }
 
@@ -57,47 +58,54 @@ impl Default for HubConfig {
     }
 }
 
-/// Where the positions of a hub come from (O4).
+/// The source of the positions of a hub (O4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PositionSource {
-    /// The hub makes them, one for each event: [`Hub::publish`](crate::Hub::publish).
+    /// The hub assigns a position to each event: [`Hub::publish`](crate::Hub::publish).
     Local {
-        /// The position that the first event comes after.
+        /// The position before the first event.
         after: Position,
     },
-    /// A broker makes them: [`Hub::publish_at`](crate::Hub::publish_at). Every node that is fed the same events
-    /// under the same epoch gives them the same ids, so a client may come back to any node.
+    /// A broker assigns the positions, and the hub receives them: [`Hub::publish_at`](crate::Hub::publish_at).
+    ///
+    /// Nodes that receive the same events with the same epoch give them the same ids, so a client can reconnect to any
+    /// node.
     External {
-        /// What lies at or below this position is not replayed here.
+        /// The starting position. Events at or below it are not replayed.
         after: Position,
     },
 }
 
-/// What a hub refuses, and when (A1). Nobody is evicted to admit another.
+/// The limits at which a hub refuses new connections, channels, subscriptions and events (A1).
+///
+/// A limit never removes something existing to admit something new. `history_bytes` is the exception: it evicts events
+/// and refuses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections. One million: memory for it is a few hundred bytes each.
+    /// The maximum number of open connections. The default is one million; each one takes a few hundred bytes.
     pub connections: usize,
-    /// Open channels. 100,000: names often come from requests, so there is a bound.
+    /// The maximum number of open channels. The default is 100,000; a bound is necessary because requests often choose
+    /// names.
     pub channels: usize,
-    /// Channels that one connection follows. 64: a delivery looks at each of them.
+    /// The maximum number of subscriptions of one connection. The default is 64; a delivery visits each of them.
     pub subscriptions: usize,
-    /// Members of one channel.
+    /// The maximum number of members of one channel. The default is one million, as for connections.
     pub members: usize,
-    /// Bytes of one event, encoded. 1 MiB: what most clients' parsers take.
+    /// The maximum number of bytes of one encoded event. The default is 1 MiB, which most clients can parse.
     pub event_bytes: usize,
-    /// Bytes of history in all channels together. It refuses nobody: the publishing channel's own oldest events
-    /// go, and its floor says so. 256 MiB.
+    /// The maximum number of bytes of history in all channels together. The default is 256 MiB. Above it, the oldest
+    /// events of the publishing channel are evicted, and its floor rises.
     pub history_bytes: usize,
 }
 
 impl Limits {
-    /// The longest name of a channel, in bytes.
+    /// The longest name of a channel in bytes.
     pub const MAX_NAME_BYTES: usize = 1024;
 
-    /// The largest number of direct sends that may be pending for one connection, besides
-    /// [`ConnectionConfig::direct_bytes`] (S2): each frame costs memory of its own.
+    /// The maximum number of direct sends that can be pending for one connection (S2).
+    ///
+    /// Each frame takes memory besides its bytes, which [`ConnectionConfig::direct_bytes`] limits.
     pub const MAX_DIRECT_FRAMES: usize = 4096;
 }
 
@@ -114,53 +122,56 @@ impl Default for Limits {
     }
 }
 
-/// What holds for one channel, from its opening to its end.
+/// The configuration of a channel, fixed when the channel is opened.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use sse_core::{ChannelConfig, HistoryConfig, LagPolicy, OnClose, StartFrom};
 ///
-/// // A user's own: what happened in the last hour is kept, also for ten minutes without the user.
-/// let of_user = ChannelConfig {
+/// // Notifications of one user: the events of the last hour, kept for ten minutes while the user is not connected.
+/// let notifications = ChannelConfig {
 ///     history: HistoryConfig { events: 100, bytes: Some(64 << 10), age: Some(Duration::from_secs(3600)) },
 ///     empty_timeout: Some(Duration::from_secs(600)),
 ///     ..ChannelConfig::default()
 /// };
-/// // An answer that is made while it is read: all of it for who comes, and its end is the connection's.
-/// let of_answer =
+/// // A generated text that is streamed: each reader receives all of it, and its end closes the connections.
+/// let generated_text =
 ///     ChannelConfig { start: StartFrom::All, on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
-/// // Prices: the newest counts, and who is slow goes on behind the loss.
-/// let of_prices = ChannelConfig { start: StartFrom::Last(1), on_lag: LagPolicy::Skip, ..ChannelConfig::default() };
+/// // Prices: a connection starts with the newest price, and a slow reader skips prices.
+/// let prices = ChannelConfig { start: StartFrom::Last(1), on_lag: LagPolicy::Skip, ..ChannelConfig::default() };
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelConfig {
-    /// What is kept for clients that come back (H1).
+    /// The events that are kept for clients that reconnect (H1).
     pub history: HistoryConfig,
-    /// What is kept for readers that are connected and behind (S1).
+    /// The frames that are kept for connected readers that are behind (S1).
     pub backlog: BacklogConfig,
-    /// Who gives ids to events that have none (H2).
+    /// The source of ids for events without one (H2).
     pub ids: IdSource,
-    /// Where a connection without a last event id starts (H8).
+    /// The event at which a connection without a last event id starts (H8).
     pub start: StartFrom,
-    /// What a client gets whose last event id is too old or unknown (H6).
+    /// The reaction to a last event id that is too old or unknown (H6).
     pub on_gap: GapPolicy,
-    /// What happens to a reader that falls out of the backlog where history does not help (S1).
+    /// The reaction to a reader that fell out of the backlog and whose missing events history no longer holds (S1).
     pub on_lag: LagPolicy,
-    /// The channel closes when it had no member for this long (K2); `None` keeps it until it is closed.
+    /// The time without members after which the channel closes (K2). `None` keeps it open.
     pub empty_timeout: Option<Duration>,
-    /// Whether its end ends the connections that follow it too (K3).
+    /// The effect of closing the channel on its members (K3).
     pub on_close: OnClose,
 }
 
-/// What a channel keeps for clients that come back (H1): its newest events that carry an id, within all three bounds.
+/// The bounds of a channel's history (H1).
+///
+/// History keeps the newest events with an id for clients that reconnect. All three bounds apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryConfig {
-    /// How many events; 0 keeps none. 500 is what `sse-channels` keeps.
+    /// The maximum number of events; 0 keeps none. The default is 500, as in `sse-channels`.
     pub events: usize,
-    /// How many bytes of frames, if that is bounded. The newest event goes too when it alone is larger.
+    /// The maximum number of bytes of frames, without a limit by default. The newest event is evicted as well if it
+    /// alone exceeds the limit.
     pub bytes: Option<usize>,
-    /// How old an event may be, if that is bounded.
+    /// The maximum age of an event, without a limit by default.
     pub age: Option<Duration>,
 }
 
@@ -170,12 +181,15 @@ impl Default for HistoryConfig {
     }
 }
 
-/// What a channel keeps for readers that are connected and behind (S1). It costs nothing while nobody is behind.
+/// The bounds of a channel's backlog (S1).
+///
+/// The backlog keeps frames for connected readers that are behind. It is empty while no reader is behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BacklogConfig {
-    /// How many frames. 16,384: a burst that a publisher makes in one go.
+    /// The maximum number of frames. The default is 16,384, enough for a large burst of a publisher.
     pub frames: NonZeroUsize,
-    /// How many bytes of frames; the newest frame stays even when it alone is larger. 8 MiB.
+    /// The maximum number of bytes of frames. The default is 8 MiB. The newest frame stays even if it alone exceeds the
+    /// limit.
     pub bytes: usize,
 }
 
@@ -185,68 +199,69 @@ impl Default for BacklogConfig {
     }
 }
 
-/// Who gives ids to the events of a channel that have none (H2).
+/// The source of ids for the events of a channel that have none (H2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdSource {
-    /// The hub: `<epoch>-<position>`, so that a client that comes back has missed nothing.
+    /// The hub assigns the id `<epoch>-<position>`, so that a client that reconnects can resume.
     #[default]
     Hub,
-    /// The application; an event without an id is live only.
+    /// Only the application sets ids. An event without an id is live-only.
     Application,
 }
 
-/// Where a connection without a last event id starts in a channel (H8).
+/// The event at which a connection without a last event id starts in a channel (H8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartFrom {
-    /// With what is published from now on.
+    /// The next published event.
     #[default]
     Live,
-    /// With the newest so many events that are kept.
+    /// The given number of newest kept events, before live events.
     Last(usize),
-    /// With all that is kept.
+    /// All kept events, before live events.
     All,
 }
 
-/// What a client gets whose last event id is older than what is kept, or unknown (H6).
+/// The reaction of a channel to a last event id that is older than its history, or unknown (H6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GapPolicy {
-    /// A frame `event: reset` where the loss ends, then what is kept after it (H7). After an unknown id one frame
-    /// for the whole connection, then what is published from now on.
+    /// The client receives the event `reset` where the loss ends, then all kept events above the loss (H7). After an
+    /// unknown id it receives one `reset` for the whole connection, then live events.
     #[default]
     Reset,
-    /// Everything that is kept, and no word of the loss. After an unknown id: what a new connection would get.
+    /// The client receives all kept events, without notice of the loss. After an unknown id it receives what a new
+    /// connection receives.
     Kept,
-    /// Only what is published from now on, and no word of the loss.
+    /// The client receives only live events, without notice of the loss.
     Live,
 }
 
-/// What happens to a connected reader that has lost events for good (S1).
+/// The reaction of a channel to a connected reader that has lost events (S1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LagPolicy {
-    /// It is closed, comes back, and resumes by its last event id: a browser does so by itself.
+    /// The connection is closed. The client reconnects and resumes with its last event id, as browsers do.
     #[default]
     Close,
-    /// It goes on behind the loss, with a reset frame, and the application is told by
-    /// [`Action::Lagged`](crate::Action::Lagged).
+    /// The reader continues behind the loss with a reset, and [`Action::Lagged`](crate::Action::Lagged) reports the
+    /// loss.
     Skip,
 }
 
-/// What the end of a channel means for the connections that follow it (K3).
+/// The effect of closing a channel on its members (K3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnClose {
-    /// Their subscription ends; they stay.
+    /// The subscriptions end, and the connections stay open.
     #[default]
     Unsubscribe,
-    /// They are closed, once they took what was published before.
+    /// The connections are closed after they took the events published before.
     CloseConnections,
 }
 
-/// What holds for one connection.
+/// The configuration of a connection.
 ///
 /// ```
 /// use std::time::Duration;
@@ -262,25 +277,26 @@ pub enum OnClose {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
-    /// What the client gave as the id of its last event, if it gave one (H4, X2).
+    /// The last event id that the client sent, if any (H4, X2).
     pub last_event_id: Option<LastEventId>,
-    /// How long a connection may be silent before a comment is sent (T1). At least a millisecond.
+    /// The time without a written byte after which a ping is sent (T1). `None` sends no pings.
     ///
-    /// 50 seconds, as in `sse-channels`: below the minute after which many proxies cut an idle connection.
+    /// The default is 50 seconds, as in `sse-channels`: many proxies close an idle connection after one minute. The
+    /// minimum is one millisecond.
     pub ping: Option<Duration>,
-    /// The longest life of the connection (T2), if it has one.
+    /// The maximum lifetime of the connection (T2), without a limit by default.
     pub max_lifetime: Option<Duration>,
-    /// What happens when that life is over.
+    /// The effect of reaching the maximum lifetime.
     pub on_max_lifetime: OnMaxLifetime,
-    /// Whether a connection without a last event id starts with the block `id: <epoch>-<position>`, so that it
-    /// resumes also when it left before its first event (H3).
+    /// Whether a connection without a last event id starts with the block `id: <epoch>-<position>`, so that the client
+    /// can resume even if it disconnects before its first event (H3). The default is `true`.
     pub announce_position: bool,
-    /// How many bytes of direct sends may wait for this connection (S2). 1 MiB; more than 4 GiB counts as 4 GiB.
+    /// The maximum number of bytes of pending direct sends (S2). The default is 1 MiB. More than 4 GiB counts as 4 GiB.
     pub direct_bytes: usize,
 }
 
 impl ConnectionConfig {
-    /// The shortest ping interval. A shorter one is raised to this.
+    /// The shortest ping interval. A shorter one is raised to this value.
     pub const MIN_PING: Duration = Duration::from_millis(1);
 }
 
@@ -297,22 +313,23 @@ impl Default for ConnectionConfig {
     }
 }
 
-/// What happens when the life of a connection is over (T2).
+/// The effect of reaching the maximum lifetime of a connection (T2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnMaxLifetime {
-    /// It is closed.
+    /// The connection is closed.
     #[default]
     Close,
-    /// [`Action::TimedOut`](crate::Action::TimedOut) says so, and the application extends or closes it.
+    /// [`Action::TimedOut`](crate::Action::TimedOut) reports it, and the application extends or closes the connection.
     Report,
 }
 
-/// How an event is published to several channels (O5).
+/// The options of a publication (O5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishOptions {
-    /// The one connection that does not get it, usually the one it came from.
+    /// A connection that does not receive the event, usually its sender.
     ///
-    /// This holds for the connection, not for the client: after a reconnection the event comes with the replay.
+    /// The exclusion holds for the connection and not for the client: after a reconnect, the event is part of the
+    /// replay.
     pub except: Option<ConnectionId>,
 }

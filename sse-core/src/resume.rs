@@ -1,4 +1,4 @@
-//! From a last event id to a position, and what became of it (H4, H6).
+//! Last event ids, the positions that they identify, and the result of resuming (H4, H6).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -7,9 +7,9 @@ use core::fmt::Write;
 use crate::id::Position;
 use crate::wire::{EncodeError, MAX_ID_BYTES, check_id};
 
-/// The id that a client gave as the one of its last event.
+/// The last event id that a client sent.
 ///
-/// Whatever a peer sends is taken: what cannot be an id is an *unknown* id (H6), never an error (X2).
+/// Any value of a peer is accepted: a value that is not a valid id is an *unknown* id (H6) and never an error (X2).
 ///
 /// ```
 /// use sse_core::LastEventId;
@@ -22,19 +22,20 @@ use crate::wire::{EncodeError, MAX_ID_BYTES, check_id};
 pub struct LastEventId(Option<Box<str>>);
 
 impl LastEventId {
-    /// The longest id in bytes (E4): it comes back in a request header, and servers and proxies bound those.
+    /// The longest id in bytes (E4).
     ///
-    /// 1,024 bytes stay far below the 8 KiB that common proxies allow a whole header line.
+    /// Clients send ids in a request header, and servers and proxies limit the size of headers. 1,024 bytes are far
+    /// below the 8 KiB that common proxies allow for a header line.
     pub const MAX_BYTES: usize = MAX_ID_BYTES;
 
-    /// Reads the value of a `Last-Event-ID` header, or of a parameter in its place. `None` when it is empty, which
-    /// means that the client has none (WHATWG HTML 9.2.4).
+    /// Creates a last event id from the value of a `Last-Event-ID` header or of a query parameter. Returns `None` if
+    /// the value is empty, which means that the client has no id (WHATWG HTML 9.2.4).
     ///
-    /// What is not UTF-8, has control characters or is longer than 1,024 bytes stands for an unknown id.
+    /// A value that is not UTF-8, or not a valid id, becomes an unknown id.
     ///
     /// # Cost
     ///
-    /// O(n), n at most 1,024; one allocation.
+    /// O(bytes), and one allocation of at most 1,024 bytes.
     pub fn new(value: &[u8]) -> Option<LastEventId> {
         if value.is_empty() {
             return None;
@@ -43,49 +44,53 @@ impl LastEventId {
         Some(LastEventId(usable.map(Box::from)))
     }
 
-    /// The id, if it can be one.
+    /// Returns the id, or `None` if the value was not a valid id.
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_deref()
     }
 }
 
 impl From<&str> for LastEventId {
-    /// As [`new`](LastEventId::new); an empty id is one that nothing is known of.
+    /// Creates a last event id as [`new`](LastEventId::new) does. An empty value becomes an unknown id.
     fn from(id: &str) -> LastEventId {
         LastEventId::new(id.as_bytes()).unwrap_or(LastEventId(None))
     }
 }
 
-/// What [`Hub::subscribe`](crate::Hub::subscribe) found for a connection (H6).
+/// The result of [`Hub::subscribe`](crate::Hub::subscribe): what a connection receives of the events before its
+/// subscription (H6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resume {
-    /// The connection gave no last event id: it starts where the channel has new ones start (H8).
+    /// The connection gave no last event id. It starts as [`ChannelConfig::start`](crate::ChannelConfig::start)
+    /// configures (H8).
     Fresh,
-    /// It has missed nothing.
+    /// The client has missed nothing.
     UpToDate,
-    /// It gets everything it has missed.
+    /// The client receives all events that it missed.
     Replayed {
-        /// How many events that is.
+        /// The number of replayed events.
         events: usize,
     },
-    /// Some of what it has missed cannot be replayed any more; the channel's [`GapPolicy`](crate::GapPolicy) decides.
+    /// Some missed events can no longer be replayed. The [`GapPolicy`](crate::GapPolicy) of the channel decides what
+    /// follows.
     Gap {
-        /// The newest position that is lost.
+        /// The newest lost position.
         lost_through: Position,
-        /// How many events it gets of those that were published before.
+        /// The number of kept events that follow.
         events: usize,
     },
-    /// Nothing is known of its id; the channel's [`GapPolicy`](crate::GapPolicy) decides.
+    /// The hub cannot resolve the last event id. The [`GapPolicy`](crate::GapPolicy) of the channel decides what
+    /// follows.
     Unknown,
 }
 
-/// The ids that a hub gives: `<epoch>-<position>` (H2).
+/// The epoch of a hub, the first part of the ids `<epoch>-<position>` that it assigns (H2).
 #[derive(Clone, Debug)]
 pub(crate) struct Epoch(Box<str>);
 
 impl Epoch {
-    /// The longest epoch: short ids are sent with every event.
+    /// The longest epoch in bytes. The bound keeps ids short, since every event carries one.
     pub(crate) const MAX_BYTES: usize = 64;
 
     pub(crate) fn new(name: &str) -> Result<Epoch, EncodeError> {
@@ -100,7 +105,7 @@ impl Epoch {
         &self.0
     }
 
-    /// The id of a position.
+    /// Returns the id of a position.
     pub(crate) fn id(&self, position: Position) -> String {
         let mut id = String::with_capacity(self.0.len().saturating_add(21).min(MAX_ID_BYTES));
         // Writing to a String cannot fail.
@@ -108,8 +113,8 @@ impl Epoch {
         id
     }
 
-    /// The position that an id of this epoch stands for. Only the canonical decimal is one: another spelling is an
-    /// id that this hub never gave.
+    /// Returns the position of an id of this epoch. Only the canonical decimal counts, since the hub never assigns
+    /// another spelling.
     pub(crate) fn position(&self, id: &str) -> Option<Position> {
         let digits = id.strip_prefix(&*self.0)?.strip_prefix('-')?;
         let canonical = match digits.as_bytes() {

@@ -1,24 +1,24 @@
-//! What a hub has counted since it was made (A3).
+//! Counters and gauges of a hub, and the reasons for which connections end (A3).
 
 use crate::id::Position;
 
-/// The counters of a hub, and what it holds at this moment.
+/// The counters of a hub since its creation, and its current contents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Connections that are open now.
+    /// Connections that are currently open.
     pub connections: usize,
-    /// Channels that are open now.
+    /// Channels that are currently open.
     pub channels: usize,
-    /// Bytes of history in all channels now.
+    /// Bytes of history that all channels currently hold.
     pub history_bytes: usize,
     /// Connections that were opened.
     pub opened: u64,
     /// Connections that ended, by reason.
     pub closed: CloseCounts,
-    /// Events that were published; one that went to several channels counts once.
+    /// Events that were published. An event published to several channels counts once.
     pub published: u64,
-    /// Frames of which a connection took the last byte: events, direct sends, pings and the hub's own.
+    /// Frames that connections took completely: events, direct sends, pings, resets and other frames of the hub.
     pub delivered: u64,
     /// Bytes that connections took.
     pub bytes: u64,
@@ -26,54 +26,54 @@ pub struct Stats {
     pub replayed: u64,
     /// Subscriptions whose last event id was too old or unknown.
     pub gaps: u64,
-    /// Readers that fell behind what was kept for them, and lost events with ids.
+    /// Readers that fell out of the backlog and lost events with ids.
     pub lagged: u64,
-    /// Live-only events that readers lost because they fell behind: one for each reader and event.
+    /// Live-only events that readers lost because they fell out of the backlog, counted once per reader and event.
     pub live_only_lost: u64,
     /// Pings that were sent.
     pub pings: u64,
 }
 
-/// What one channel holds at this moment.
+/// The current contents of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelStats {
-    /// Connections that follow it.
+    /// Connections that follow the channel.
     pub members: usize,
-    /// Events that can be replayed.
+    /// Events in the history.
     pub history_events: usize,
-    /// Bytes of those events.
+    /// Bytes of the events in the history.
     pub history_bytes: usize,
-    /// Frames that connected readers have not taken yet.
+    /// Frames in the backlog.
     pub backlog_frames: usize,
-    /// Bytes of those frames.
+    /// Bytes of the frames in the backlog.
     pub backlog_bytes: usize,
-    /// The newest position of an event with an id that cannot be replayed any more (H5).
+    /// The newest position of an event with an id that can no longer be replayed (H5).
     pub floor: Position,
 }
 
-/// How many connections ended for which [`CloseReason`].
+/// The number of connections that ended, by [`CloseReason`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloseCounts {
-    /// The peer went.
+    /// The peer disconnected.
     pub disconnected: u64,
-    /// The server closed it.
+    /// The application closed the connection.
     pub requested: u64,
-    /// Its longest life was over.
+    /// The connection reached its maximum lifetime.
     pub timed_out: u64,
-    /// It took nothing for too long.
+    /// The connection took none of its pending bytes for the stall timeout.
     pub stalled: u64,
-    /// It fell too far behind.
+    /// The connection fell out of the backlog and lost events.
     pub lagged: u64,
-    /// A channel closed that takes its connections with it.
+    /// A channel with [`OnClose::CloseConnections`](crate::OnClose::CloseConnections) closed.
     pub channel_closed: u64,
-    /// The hub was told to end its connections.
+    /// The hub was drained or shut down.
     pub shutting_down: u64,
 }
 
 impl CloseCounts {
-    /// All ends together.
+    /// Returns the total number of connections that ended.
     pub fn total(&self) -> u64 {
         let all = [
             self.disconnected,
@@ -87,7 +87,7 @@ impl CloseCounts {
         all.into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Those that ended for one reason.
+    /// Returns the number of connections that ended for `reason`.
     pub fn of(&self, reason: CloseReason) -> u64 {
         match reason {
             CloseReason::Disconnected => self.disconnected,
@@ -114,29 +114,32 @@ impl CloseCounts {
     }
 }
 
-/// Why a connection ended (A3).
+/// The reason for which a connection ended (A3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The peer went: [`Hub::disconnect`](crate::Hub::disconnect).
+    /// The peer disconnected: [`Hub::disconnect`](crate::Hub::disconnect).
     Disconnected,
-    /// The server closed it: [`Hub::close_connection`](crate::Hub::close_connection).
+    /// The application closed the connection: [`Hub::close_connection`](crate::Hub::close_connection).
     Requested,
-    /// Its longest life was over (T2).
+    /// The connection reached its maximum lifetime (T2).
     TimedOut,
-    /// It took none of its due bytes for the stall time, or did not take the rest within it when it was closed (T3).
+    /// The connection took none of its pending bytes for the stall timeout, or did not take the rest in time while it
+    /// was being closed (T3).
     Stalled,
-    /// It fell behind what was kept for it, and comes back to resume (S1).
+    /// The connection fell out of the backlog and lost events; the client reconnects to resume (S1).
     Lagged,
-    /// A channel closed that takes its connections with it (K3).
+    /// A channel with [`OnClose::CloseConnections`](crate::OnClose::CloseConnections) closed (K3).
     ChannelClosed,
-    /// The hub was told to end its connections (A2).
+    /// The hub was drained or shut down (A2).
     ShuttingDown,
 }
 
 impl CloseReason {
-    /// A short name for labels and fields: `disconnected`, `requested`, `timed_out`, `stalled`, `lagged`,
-    /// `channel_closed`, `shutting_down`.
+    /// Returns the name of the reason for metric labels and log fields.
+    ///
+    /// The names are `disconnected`, `requested`, `timed_out`, `stalled`, `lagged`, `channel_closed` and
+    /// `shutting_down`.
     ///
     /// ```
     /// assert_eq!(sse_core::CloseReason::TimedOut.as_str(), "timed_out");
