@@ -160,13 +160,13 @@ impl CloseReason {
 impl core::fmt::Display for CloseReason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            CloseReason::Disconnected => "the peer went",
-            CloseReason::Requested => "the server closed it",
-            CloseReason::TimedOut => "its longest life was over",
-            CloseReason::Stalled => "it took nothing for too long",
-            CloseReason::Lagged => "it fell too far behind",
-            CloseReason::ChannelClosed => "its channel closed",
-            CloseReason::ShuttingDown => "the server is shutting down",
+            CloseReason::Disconnected => "peer disconnected",
+            CloseReason::Requested => "closed by the server",
+            CloseReason::TimedOut => "maximum lifetime reached",
+            CloseReason::Stalled => "peer stopped reading",
+            CloseReason::Lagged => "reader fell too far behind",
+            CloseReason::ChannelClosed => "channel closed",
+            CloseReason::ShuttingDown => "server is shutting down",
         })
     }
 }

@@ -165,7 +165,7 @@ fn a3_every_end_has_a_reason_and_is_counted_by_it() {
     let by_reason = [closed.disconnected, closed.requested, closed.timed_out, closed.stalled];
     assert_eq!((by_reason, closed.lagged, closed.channel_closed), ([1; 4], 1, 1));
     assert_eq!((w.hub.stats().opened, closed.total()), (6, 6));
-    assert_eq!(CloseReason::Lagged.to_string(), "it fell too far behind");
+    assert_eq!(CloseReason::Lagged.to_string(), "reader fell too far behind");
 }
 
 #[test]

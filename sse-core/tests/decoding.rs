@@ -188,7 +188,7 @@ fn c2_replacements_count_with_their_three_bytes() {
 fn c2_the_decoder_goes_on_after_a_large_event() {
     let stream = "id: 1\ndata: a\n\nid: 2\nevent: e\ndata: 123456789\nretry: 70\nretry: 123456789\ndata: 123456789\nid: 3\n\ndata: b\n\n";
     let too_large = DecodeError::EventTooLarge { limit: 8 };
-    assert_eq!(too_large.to_string(), "an event is larger than the limit of 8 bytes");
+    assert_eq!(too_large.to_string(), "an event exceeds the limit of 8 bytes");
     let expected = Outcome {
         results: vec![Ok(message("message", "a", "1")), Err(too_large), Ok(message("message", "b", "1"))],
         last_event_id: "1".into(),

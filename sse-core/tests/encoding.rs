@@ -112,7 +112,7 @@ fn e3_a_line_break_names_its_field_and_place() {
     // E3 is said before E4, also of an id that breaks both.
     let long = format!("{}\n", " ".repeat(2000));
     let error = EncodeError::LineBreak { field: EncodeField::Id, offset: 2000 };
-    assert_eq!(error.to_string(), "the id holds a line break at byte 2000");
+    assert_eq!(error.to_string(), "the field `id` contains a line break at byte 2000");
     assert_eq!(Event::new().id(long).encode(), Err(error));
 }
 
@@ -137,7 +137,7 @@ fn e3_retry_is_whole_milliseconds() {
     assert_eq!(retry(more), Err(EncodeError::RetryTooLong { retry: more }));
     assert_eq!(
         retry(more).unwrap_err().to_string(),
-        "the retry time is 18446744073709551616 ms, the longest is 18446744073709551615 ms"
+        "the field `retry` is 18446744073709551616 ms, the limit is 18446744073709551615 ms"
     );
 }
 
@@ -165,7 +165,7 @@ fn e4_an_id_has_at_most_1024_bytes() {
     assert_eq!(LastEventId::MAX_BYTES, 1024);
     assert!(Event::new().id("é".repeat(512)).encode().is_ok());
     let error = EncodeError::IdTooLong { len: 1025, max: 1024 };
-    assert_eq!(error.to_string(), "the id is 1025 bytes long, the longest is 1024 bytes");
+    assert_eq!(error.to_string(), "the field `id` has 1025 bytes, the limit is 1024");
     assert_eq!(Event::new().id(format!("{}x", "é".repeat(512))).encode(), Err(error));
 }
 

@@ -67,7 +67,7 @@ fn a_value_that_is_no_json_is_a_typed_error() {
     }
     let error = Event::new().json(&Failing).encode().unwrap_err();
     assert_eq!(error, EncodeError::Json { message: "the sensor is gone".into() });
-    assert_eq!(error.to_string(), "the data cannot be written as JSON: the sensor is gone");
+    assert_eq!(error.to_string(), "the field `data` cannot be serialized as JSON: the sensor is gone");
     let keys = BTreeMap::from([(vec![1], 2)]);
     assert!(matches!(Event::new().json(&keys).encode(), Err(EncodeError::Json { .. })));
     let refused = Event::new().event("a\n").json(&Failing).encode();

@@ -53,10 +53,10 @@ pub enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoContent => f.write_str("the server answered 204: no more is to come"),
-            Self::Status(status) => write!(f, "the server answered with the status {status}"),
-            Self::ContentType => f.write_str("the response is no text/event-stream"),
-            Self::Closed => f.write_str("the client was closed"),
+            Self::NoContent => f.write_str("server responded with status 204 (no content)"),
+            Self::Status(status) => write!(f, "server responded with status {status}"),
+            Self::ContentType => f.write_str("response content type is not text/event-stream"),
+            Self::Closed => f.write_str("client was closed"),
         }
     }
 }

@@ -75,21 +75,23 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LineBreak { field, offset } => {
-                write!(f, "the {field} holds a line break at byte {offset}")
+                write!(f, "the field `{field}` contains a line break at byte {offset}")
             }
-            Self::IdControl { offset } => write!(f, "the id holds a control character at byte {offset}"),
-            Self::IdWhiteSpace => f.write_str("the id begins or ends with white space"),
+            Self::IdControl { offset } => {
+                write!(f, "the field `id` contains a control character at byte {offset}")
+            }
+            Self::IdWhiteSpace => f.write_str("the field `id` begins or ends with white space"),
             Self::IdTooLong { len, max } => {
-                write!(f, "the id is {len} bytes long, the longest is {max} bytes")
+                write!(f, "the field `id` has {len} bytes, the limit is {max}")
             }
             Self::RetryTooLong { retry } => {
-                write!(f, "the retry time is {} ms, the longest is {} ms", retry.as_millis(), u64::MAX)
+                write!(f, "the field `retry` is {} ms, the limit is {} ms", retry.as_millis(), u64::MAX)
             }
             Self::TooLong { len, max } => {
-                write!(f, "the encoded event is {len} bytes long, the longest is {max} bytes")
+                write!(f, "the encoded event has {len} bytes, the limit is {max}")
             }
             #[cfg(feature = "serde")]
-            Self::Json { message } => write!(f, "the data cannot be written as JSON: {message}"),
+            Self::Json { message } => write!(f, "the field `data` cannot be serialized as JSON: {message}"),
         }
     }
 }
@@ -131,13 +133,15 @@ pub enum FrameError {
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unterminated { len } => write!(f, "no blank line ends the block of {len} bytes"),
+            Self::Unterminated { len } => {
+                write!(f, "the block of {len} bytes does not end with a blank line")
+            }
             Self::SeveralBlocks { offset } => write!(f, "a second block begins at byte {offset}"),
             Self::ByteOrderMark => f.write_str("the block begins with a byte order mark"),
-            Self::InvalidUtf8 { offset } => write!(f, "the block is not utf-8 at byte {offset}"),
+            Self::InvalidUtf8 { offset } => write!(f, "the block contains invalid UTF-8 at byte {offset}"),
             Self::Id(error) => error.fmt(f),
             Self::TooLong { len, max } => {
-                write!(f, "the block is {len} bytes long, the longest is {max} bytes")
+                write!(f, "the block has {len} bytes, the limit is {max}")
             }
         }
     }
@@ -160,7 +164,7 @@ pub enum DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EventTooLarge { limit } => write!(f, "an event is larger than the limit of {limit} bytes"),
+            Self::EventTooLarge { limit } => write!(f, "an event exceeds the limit of {limit} bytes"),
         }
     }
 }
