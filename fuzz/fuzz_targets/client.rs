@@ -1,4 +1,4 @@
-//! Any calls of a client in any order: it keeps the contract with its driver, and does not panic.
+//! A client keeps the contract with its driver, and does not panic, for any calls in any order.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

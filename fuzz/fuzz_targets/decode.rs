@@ -1,4 +1,4 @@
-//! Any bytes, cut anywhere, with any limit, are decoded as a literal reading of the standard decodes them whole.
+//! Any bytes in any chunks and with any limit decode like the whole stream in the naive decoder.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -6,13 +6,13 @@ use libfuzzer_sys::fuzz_target;
 use sse_core::Decoder;
 
 #[path = "../../sse-core/tests/wire/naive.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, reason = "the tests use the other helpers")]
 mod naive;
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     limit: Option<u8>,
-    /// The lengths of the first pieces; the rest comes in one.
+    /// The lengths of the first pieces of the stream. The rest is one piece.
     pieces: Vec<u8>,
     stream: &'a [u8],
 }

@@ -1,4 +1,5 @@
-//! Any strings make an error that the rules name, or exactly one event that is read back as it was written (E1 to E6).
+//! Any strings encode to a frame that decodes to exactly one equal event, or to the error that the rules require (E1 to
+//! E6).
 #![no_main]
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use sse_core::{Event, Frame, LastEventId};
 
 #[path = "../../sse-core/tests/wire/naive.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, reason = "the tests use the other helpers")]
 mod naive;
 
 #[derive(Arbitrary, Debug)]
@@ -64,7 +65,7 @@ fuzz_target!(|input: Input<'_>| {
     }
 });
 
-/// What can come back in a `Last-Event-ID` header (E4).
+/// Returns whether a `Last-Event-ID` header can carry the id (E4).
 fn is_id(id: &str) -> bool {
     id.len() <= LastEventId::MAX_BYTES && id.trim() == id && !id.contains(char::is_control)
 }

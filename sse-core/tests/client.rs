@@ -1,4 +1,4 @@
-//! The client keeps the standard (WHATWG HTML 9.2) and its contract with a driver.
+//! The client follows the standard (WHATWG HTML 9.2) and its contract with a driver.
 
 #[path = "client/contract.rs"]
 mod contract;
@@ -17,13 +17,13 @@ fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// Without jitter, so that waits are exact.
+/// Returns a configuration without jitter, so that waits are exact.
 fn config() -> ClientConfig {
     let backoff = BackoffConfig { jitter_percent: 0, ..BackoffConfig::default() };
     ClientConfig { backoff, idle_timeout: None, ..ClientConfig::default() }
 }
 
-/// A client whose stream is open since the origin.
+/// Creates a client with a stream that is open since the origin.
 fn open(config: ClientConfig) -> Client {
     let mut client = Client::new(config);
     connect(&mut client);
@@ -32,16 +32,16 @@ fn open(config: ClientConfig) -> Client {
     client
 }
 
-/// Takes the one action that is pending, a request, and returns its last event id.
+/// Takes the only pending action, a request, and returns its last event id.
 fn connect(client: &mut Client) -> Option<String> {
     let Some(ClientAction::Connect { last_event_id }) = client.poll_action() else { panic!("{client:?}") };
     assert_eq!(client.poll_action(), None);
     last_event_id
 }
 
-/// Lets the wait pass, and connects.
+/// Advances to the end of the wait and takes the request.
 fn reconnect(client: &mut Client) -> Option<String> {
-    let next = client.poll_timeout().expect("it waits");
+    let next = client.poll_timeout().expect("the client waits");
     client.handle_timeout(next);
     connect(client)
 }
@@ -51,7 +51,7 @@ fn data(client: &mut Client) -> Vec<String> {
 }
 
 #[test]
-fn a_200_of_the_right_type_opens_whatever_its_parameters() {
+fn status_200_with_the_content_type_opens_with_any_parameters() {
     for content_type in
         ["text/event-stream", "Text/Event-Stream", "text/event-stream; charset=x", " text/event-stream ;"]
     {
@@ -64,8 +64,8 @@ fn a_200_of_the_right_type_opens_whatever_its_parameters() {
 }
 
 #[test]
-fn every_other_status_and_type_fails_the_connection_for_good() {
-    let answers: [(u16, Option<&[u8]>, _); 10] = [
+fn any_other_status_or_type_stops_the_client() {
+    let responses: [(u16, Option<&[u8]>, _); 10] = [
         (200, None, StopReason::ContentType),
         (200, Some(b""), StopReason::ContentType),
         (200, Some(b"text/event-streams"), StopReason::ContentType),
@@ -77,7 +77,7 @@ fn every_other_status_and_type_fails_the_connection_for_good() {
         (429, None, StopReason::Status(429)),
         (503, EVENT_STREAM, StopReason::Status(503)),
     ];
-    for (status, content_type, reason) in answers {
+    for (status, content_type, reason) in responses {
         let mut client = Client::new(config());
         connect(&mut client);
         client.opened(at(0), status, content_type, Some(b"1"));
@@ -88,43 +88,51 @@ fn every_other_status_and_type_fails_the_connection_for_good() {
         for input in [Client::ended, Client::failed, Client::handle_timeout, Client::close] {
             input(&mut client, at(1_000_000));
         }
-        assert_eq!((client.poll_action(), client.poll_timeout()), (None, None), "for good");
+        assert_eq!(
+            (client.poll_action(), client.poll_timeout()),
+            (None, None),
+            "a stopped client stays stopped"
+        );
     }
 }
 
 #[test]
-fn refusals_that_pass_are_tried_again_if_configured_and_no_sooner_than_asked() {
+fn retry_refusals_reconnects_after_temporary_statuses_but_not_before_retry_after() {
     let refused = |status, retry_after: Option<&[u8]>| {
         let mut client = Client::new(ClientConfig { retry_refusals: true, ..config() });
         connect(&mut client);
         client.opened(at(0), status, None, retry_after);
-        let is_dropped = client.poll_action() == Some(ClientAction::Close) && client.poll_action().is_none();
-        client.poll_timeout().filter(|_| is_dropped)
+        let is_closed = client.poll_action() == Some(ClientAction::Close) && client.poll_action().is_none();
+        client.poll_timeout().filter(|_| is_closed)
     };
-    assert_eq!(refused(503, None), Some(at(6000)), "an attempt that failed: the wait doubles");
-    assert_eq!(refused(429, Some(b" 120 ")), Some(at(120_000)), "also beyond the longest backoff");
-    assert_eq!(refused(500, Some(b"1")), Some(at(6000)), "never sooner than without it");
+    assert_eq!(refused(503, None), Some(at(6000)), "a failed attempt doubles the wait");
+    assert_eq!(
+        refused(429, Some(b" 120 ")),
+        Some(at(120_000)),
+        "`Retry-After` can exceed the longest backoff"
+    );
+    assert_eq!(refused(500, Some(b"1")), Some(at(6000)), "a short `Retry-After` does not shorten the wait");
     assert_eq!(refused(599, Some(b"Fri, 31 Dec 1999 23:59:59 GMT")), Some(at(6000)), "dates are ignored");
     assert_eq!(refused(503, Some(&[b'9'; 40])), Some(Instant::from_nanos(u64::MAX)));
-    assert_eq!(refused(404, Some(b"1")), None, "404 does not pass");
+    assert_eq!(refused(404, Some(b"1")), None, "404 is not temporary");
 }
 
 #[test]
-fn the_end_of_the_stream_is_followed_by_a_new_request_after_the_reconnection_time() {
+fn the_client_reconnects_after_the_end_of_the_stream_and_the_reconnection_time() {
     let mut client = open(config());
     client.ended(at(500));
     assert_eq!((client.state(), client.poll_timeout()), (ClientState::Waiting, Some(at(3500))));
     client.handle_timeout(at(3499));
     assert_eq!(client.poll_action(), None);
     client.handle_timeout(at(3500));
-    assert_eq!(connect(&mut client), None, "there was no id");
+    assert_eq!(connect(&mut client), None, "the stream set no id");
 }
 
 #[test]
-fn retry_sets_the_reconnection_time_for_all_connections_to_come() {
+fn retry_sets_the_reconnection_time_of_all_later_connections() {
     let mut client = open(config());
     client.bytes(at(0), b"retry: 700\nretry: 1e3\n");
-    // Nobody asked for messages, and the line counts all the same: it was processed before the end (9.2.6).
+    // The line takes effect although no message was taken: it was received before the end (9.2.6).
     for end in [1000, 5000] {
         client.ended(at(end));
         assert_eq!(client.poll_timeout(), Some(at(end + 700)));
@@ -134,11 +142,15 @@ fn retry_sets_the_reconnection_time_for_all_connections_to_come() {
     assert_eq!(client.reconnection_time(), Duration::from_millis(700));
     client.bytes(at(6000), b"retry: 0\n");
     client.ended(at(6000));
-    assert_eq!(client.poll_timeout(), Some(at(6100)), "no busy loop");
+    assert_eq!(
+        client.poll_timeout(),
+        Some(at(6100)),
+        "`retry: 0` is raised to the shortest reconnection time"
+    );
 }
 
 #[test]
-fn attempts_that_fail_wait_longer_until_one_opens() {
+fn failed_attempts_double_the_wait_until_a_stream_opens() {
     let mut client = Client::new(config());
     for wait in [6, 12, 24, 48, 60, 60].map(Duration::from_secs) {
         let now = client.poll_timeout().unwrap();
@@ -178,9 +190,9 @@ fn the_request_carries_the_last_event_id() {
     assert_eq!(
         reconnect(&mut client),
         Some("8".into()),
-        "of the newest block that is whole, with data or without"
+        "the id of the newest complete block, with or without data"
     );
-    // The string outlives the connection, and messages carry it.
+    // The id outlives the connection, and messages carry it.
     client.opened(at(3000), 200, EVENT_STREAM, None);
     client.bytes(at(3000), b"data: b\n\n");
     assert_eq!(client.next_message().unwrap().unwrap().id, "8");
@@ -190,19 +202,19 @@ fn the_request_carries_the_last_event_id() {
 }
 
 #[test]
-fn an_id_that_no_header_carries_is_not_sent() {
+fn an_id_that_a_header_cannot_carry_is_not_sent() {
     let mut client = open(ClientConfig { last_event_id: " a".into(), ..config() });
     let mut injected = Client::new(ClientConfig { last_event_id: "a\r\nX: y".into(), ..config() });
     assert_eq!(connect(&mut injected), None);
     client.bytes(at(0), "id: ü\ndata: a\n\nid: \u{1}\ndata: b\n\nid: 9\0\ndata: c\n\n".as_bytes());
     let ids = [(); 3].map(|()| client.next_message().unwrap().unwrap().id);
-    assert_eq!(ids, ["ü", "\u{1}", "\u{1}"], "messages have them as the standard says");
+    assert_eq!(ids, ["ü", "\u{1}", "\u{1}"], "messages carry all ids that the standard accepts");
     client.ended(at(0));
     assert_eq!(reconnect(&mut client), Some("ü".into()));
 }
 
 #[test]
-fn what_came_before_the_end_can_be_taken_after_it_and_is_not_asked_for_again() {
+fn messages_from_before_the_end_stay_available_and_are_not_requested_again() {
     let mut client = open(config());
     client.bytes(at(0), b"id: 1\ndata: a\n\nid: 2\ndata: b\n\ndata: half");
     client.ended(at(0));
@@ -223,7 +235,7 @@ fn what_came_before_the_end_can_be_taken_after_it_and_is_not_asked_for_again() {
 }
 
 #[test]
-fn an_event_above_the_limit_is_an_error_and_the_stream_goes_on() {
+fn an_event_above_the_limit_is_an_error_and_the_stream_continues() {
     let mut client = open(ClientConfig { max_event_bytes: 5, ..config() });
     client.bytes(at(0), b"data: cloudy\n\ndata: sunny\n\n");
     assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })));
@@ -234,28 +246,32 @@ fn an_event_above_the_limit_is_an_error_and_the_stream_goes_on() {
     reconnect(&mut client);
     client.opened(at(3000), 200, EVENT_STREAM, None);
     client.bytes(at(3000), b"data: cloudy\n\n");
-    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })), "the limit stays");
+    assert_eq!(
+        client.next_message(),
+        Some(Err(DecodeError::EventTooLarge { limit: 5 })),
+        "the limit applies to later connections"
+    );
 }
 
 #[test]
-fn a_line_of_which_nothing_comes_is_given_up() {
+fn an_idle_connection_is_abandoned() {
     let idle_timeout = Some(Duration::from_secs(60));
     let mut client = open(ClientConfig { idle_timeout, ..config() });
     client.bytes(at(50_000), b":\n\n");
     client.bytes(at(70_000), b"");
-    assert_eq!(client.poll_timeout(), Some(at(110_000)), "a ping counts, no bytes do not");
+    assert_eq!(client.poll_timeout(), Some(at(110_000)), "a ping counts, an empty chunk does not");
     client.handle_timeout(at(109_999));
     assert_eq!(client.poll_action(), None);
     client.handle_timeout(at(110_000));
-    assert_eq!(client.poll_timeout(), Some(at(110_000)), "there is something to do");
+    assert_eq!(client.poll_timeout(), Some(at(110_000)), "an action is pending");
     assert_eq!(client.poll_action(), Some(ClientAction::Close));
     assert_eq!((client.poll_action(), client.poll_timeout()), (None, Some(at(113_000))));
     client.bytes(at(110_000), b"data: late\n\n");
     client.ended(at(110_000));
-    assert_eq!(client.poll_timeout(), Some(at(113_000)), "of the connection that was dropped");
+    assert_eq!(client.poll_timeout(), Some(at(113_000)), "input of the abandoned connection is ignored");
     assert_eq!(data(&mut client), [""; 0]);
 
-    // A head that does not come is the same, and counts as an attempt that failed.
+    // A missing response head is handled in the same way and counts as a failed attempt.
     reconnect(&mut client);
     client.handle_timeout(at(173_000));
     assert_eq!(client.poll_action(), Some(ClientAction::Close));
@@ -263,7 +279,7 @@ fn a_line_of_which_nothing_comes_is_given_up() {
 }
 
 #[test]
-fn a_driver_that_comes_late_drops_the_old_connection_first() {
+fn a_late_driver_closes_the_old_connection_first() {
     let idle_timeout = Some(Duration::from_secs(60));
     let mut client = open(ClientConfig { idle_timeout, ..config() });
     client.handle_timeout(at(60_000));
@@ -279,7 +295,7 @@ fn the_idle_timeout_is_never_zero() {
 }
 
 #[test]
-fn closing_drops_a_connection_that_was_just_given_up() {
+fn closing_after_the_idle_timeout_still_closes_the_connection() {
     let idle_timeout = Some(Duration::from_secs(60));
     let mut client = open(ClientConfig { idle_timeout, ..config() });
     client.handle_timeout(at(60_000));
@@ -289,25 +305,28 @@ fn closing_drops_a_connection_that_was_just_given_up() {
 }
 
 #[test]
-fn closing_ends_it_wherever_it_stands() {
+fn closing_stops_the_client_in_any_state() {
     let mut waiting = open(config());
     waiting.ended(at(0));
     let mut connecting = Client::new(config());
     connect(&mut connecting);
-    for (mut client, is_in_hand) in
+    for (mut client, has_connection) in
         [(Client::new(config()), false), (connecting, true), (open(config()), true), (waiting, false)]
     {
         client.close(at(1));
         client.close(at(2));
         assert!(client.poll_timeout() <= Some(at(2)) && client.poll_timeout().is_some());
-        assert_eq!(is_in_hand.then(|| client.poll_action()), is_in_hand.then_some(Some(ClientAction::Close)));
+        assert_eq!(
+            has_connection.then(|| client.poll_action()),
+            has_connection.then_some(Some(ClientAction::Close))
+        );
         assert_eq!(client.poll_action(), Some(ClientAction::Stop(StopReason::Closed)));
         assert_eq!((client.poll_action(), client.poll_timeout()), (None, None));
     }
 }
 
 #[test]
-fn inputs_that_come_too_early_do_nothing() {
+fn early_inputs_do_nothing() {
     let mut client = Client::new(config());
     client.opened(at(0), 404, None, None);
     client.bytes(at(0), b"data: x\n\n");
@@ -316,7 +335,7 @@ fn inputs_that_come_too_early_do_nothing() {
     assert_eq!(connect(&mut client), None);
     client.opened(at(0), 200, EVENT_STREAM, None);
     client.opened(at(0), 404, None, None);
-    assert_eq!(client.state(), ClientState::Open, "a connection has one head");
+    assert_eq!(client.state(), ClientState::Open, "a second response head is ignored");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The rules C1 and C2: from bytes to messages.
+//! The rules C1 and C2: decoding.
 
 mod wire;
 
@@ -12,21 +12,21 @@ fn results(stream: &str) -> Vec<Message> {
     decode(stream.as_bytes()).results.into_iter().map(Result::unwrap).collect()
 }
 
-/// Decodes a stream whole and cut in all the ways that matter, and expects the same each time.
-fn decodes_to(decoder: &Decoder, stream: &[u8], cuts: &[usize], expected: &Outcome, name: &str) {
-    let mut ways = vec![vec![], cuts.to_vec()];
-    ways.extend((1..=3).map(|size| wire::every(size, stream.len())));
+/// Asserts that a stream decodes to `expected`, whole and in many different chunks.
+fn assert_decodes(decoder: &Decoder, stream: &[u8], cuts: &[usize], expected: &Outcome, name: &str) {
+    let mut chunkings = vec![vec![], cuts.to_vec()];
+    chunkings.extend((1..=3).map(|size| wire::every(size, stream.len())));
     if stream.len() <= 400 {
-        ways.extend((0..=stream.len()).map(|cut| vec![cut]));
+        chunkings.extend((0..=stream.len()).map(|cut| vec![cut]));
     }
-    for way in ways {
-        let outcome = decode_cut(decoder.clone(), stream, &way);
-        assert!(outcome == *expected, "{name}, cut at {way:?}\n   got {outcome:?}\nwanted {expected:?}");
+    for cuts in chunkings {
+        let outcome = decode_cut(decoder.clone(), stream, &cuts);
+        assert!(outcome == *expected, "{name}, cut at {cuts:?}\n   got {outcome:?}\nwanted {expected:?}");
     }
 }
 
 #[test]
-fn c1_the_corpus_however_it_is_cut() {
+fn c1_the_corpus_decodes_as_expected_in_any_chunks() {
     let cases = wire::cases(include_str!("corpus/decoder_cases.json"));
     assert_eq!(cases.len(), 217);
     for case in cases {
@@ -44,8 +44,8 @@ fn c1_the_corpus_however_it_is_cut() {
             retry: Some(&expected["retry"]).filter(|retry| !retry.is_null()).map(wire::number),
         };
         let name = case["name"].as_str().unwrap();
-        assert_eq!(naive(&stream, &initial, usize::MAX), expected, "{name}: the tests' own decoder");
-        decodes_to(&Decoder::new().with_last_event_id(&initial), &stream, &cuts, &expected, name);
+        assert_eq!(naive(&stream, &initial, usize::MAX), expected, "{name}: the naive decoder");
+        assert_decodes(&Decoder::new().with_last_event_id(&initial), &stream, &cuts, &expected, name);
     }
 }
 
@@ -64,20 +64,20 @@ fn c1_a_cr_ends_the_block_at_once() {
 }
 
 #[test]
-fn c1_a_byte_order_mark_is_taken_once_and_only_in_front() {
+fn c1_one_byte_order_mark_is_dropped_and_only_at_the_start() {
     let one = Outcome {
         results: vec![Ok(message("message", "a", "")), Ok(message("message", "\u{feff}b", ""))],
         last_event_id: String::new(),
         retry: None,
     };
     let stream = "\u{feff}data: a\n\ndata: \u{feff}b\n\n\u{feff}data: c\n\n";
-    decodes_to(&Decoder::new(), stream.as_bytes(), &[0, 1, 1, 2, 3], &one, "mark");
+    assert_decodes(&Decoder::new(), stream.as_bytes(), &[0, 1, 1, 2, 3], &one, "mark");
     assert_eq!(results("\u{feff}\u{feff}data: a\n\n"), []);
 }
 
 #[test]
 fn c1_malformed_utf8_becomes_one_replacement_for_each_maximal_part() {
-    // 3.9 of the Unicode standard, table 3-8 and its like.
+    // Unicode standard, section 3.9, table 3-8 and similar cases.
     let data = b"a\xf1\x80\x80\xe1\x80\xc2b\x80c\x80\xbfd\xf0\x9f\x98";
     let stream = [b"data: ", &data[..], b"\r\n\xf0\x9f\x98\x80:\ndata: \xe2\x82\n\n"].concat();
     let text = format!("{}\n\u{fffd}", String::from_utf8_lossy(data));
@@ -87,17 +87,17 @@ fn c1_malformed_utf8_becomes_one_replacement_for_each_maximal_part() {
         last_event_id: String::new(),
         retry: None,
     };
-    decodes_to(&Decoder::new(), &stream, &[], &expected, "malformed");
+    assert_decodes(&Decoder::new(), &stream, &[], &expected, "malformed");
 }
 
 #[test]
-fn c1_fields_nobody_knows_are_ignored() {
+fn c1_unknown_fields_are_ignored() {
     let stream = "dat\ndatax: 1\nDATA: 1\n data: 1\ndata : 1\n:data: 1\nevents: x\nretr: 1\nretryy: 1\nid\u{0}: 1\ndata:  2 \n\n";
     assert_eq!(results(stream), [message("message", " 2 ", "")]);
 }
 
 #[test]
-fn c1_an_id_with_nul_is_ignored_and_others_stay() {
+fn c1_an_id_with_nul_does_not_replace_an_earlier_id() {
     assert_eq!(
         results("id: 1\nid: 2\u{0}\ndata\n\ndata\n\n"),
         [message("message", "", "1"), message("message", "", "1")]
@@ -106,7 +106,7 @@ fn c1_an_id_with_nul_is_ignored_and_others_stay() {
 }
 
 #[test]
-fn c1_an_id_counts_from_its_blank_line() {
+fn c1_an_id_takes_effect_at_its_blank_line() {
     let mut decoder = Decoder::new().with_last_event_id("0");
     assert_eq!(decoder.last_event_id(), "0");
     decoder.push(b"id: 1\n");
@@ -116,7 +116,7 @@ fn c1_an_id_counts_from_its_blank_line() {
 }
 
 #[test]
-fn c1_retry_is_only_ascii_digits_and_counts_at_once() {
+fn c1_retry_accepts_only_ascii_digits_and_takes_effect_at_once() {
     let mut decoder = Decoder::new();
     let mut retry = |line: &str| {
         decoder.push(line.as_bytes());
@@ -136,7 +136,7 @@ fn c1_retry_is_only_ascii_digits_and_counts_at_once() {
 }
 
 #[test]
-fn c1_messages_wait_for_whoever_takes_them_late() {
+fn c1_messages_stay_until_they_are_taken() {
     let mut decoder = Decoder::new();
     let mut taken = 0;
     for number in 0..1000 {
@@ -154,7 +154,7 @@ fn c1_messages_wait_for_whoever_takes_them_late() {
 }
 
 #[test]
-fn c2_the_limit_is_the_bytes_of_the_message() {
+fn c2_the_limit_counts_the_bytes_of_the_message() {
     let blocks = [
         ("data: 0123456789\n\n", 10),
         ("data: 01234\ndata: 6789\n\n", 10),
@@ -168,10 +168,10 @@ fn c2_the_limit_is_the_bytes_of_the_message() {
     ];
     for (block, size) in blocks {
         for limit in [size - 1, size, size + 1] {
-            let expected = naive(block.as_bytes(), "an id from before counts not", limit);
+            let expected = naive(block.as_bytes(), "an earlier id does not count", limit);
             assert_eq!(expected.results[0].is_ok(), limit >= size, "{block:?}");
-            let decoder = Decoder::with_limit(limit).with_last_event_id("an id from before counts not");
-            decodes_to(&decoder, block.as_bytes(), &[], &expected, block);
+            let decoder = Decoder::with_limit(limit).with_last_event_id("an earlier id does not count");
+            assert_decodes(&decoder, block.as_bytes(), &[], &expected, block);
         }
     }
 }
@@ -185,7 +185,7 @@ fn c2_replacements_count_with_their_three_bytes() {
 }
 
 #[test]
-fn c2_the_decoder_goes_on_after_a_large_event() {
+fn c2_the_decoder_continues_after_a_large_event() {
     let stream = "id: 1\ndata: a\n\nid: 2\nevent: e\ndata: 123456789\nretry: 70\nretry: 123456789\ndata: 123456789\nid: 3\n\ndata: b\n\n";
     let too_large = DecodeError::EventTooLarge { limit: 8 };
     assert_eq!(too_large.to_string(), "an event exceeds the limit of 8 bytes");
@@ -194,11 +194,11 @@ fn c2_the_decoder_goes_on_after_a_large_event() {
         last_event_id: "1".into(),
         retry: Some(70),
     };
-    decodes_to(&Decoder::with_limit(8), stream.as_bytes(), &[], &expected, "large");
+    assert_decodes(&Decoder::with_limit(8), stream.as_bytes(), &[], &expected, "large");
 }
 
 #[test]
-fn c2_a_large_event_is_told_once_and_at_once() {
+fn c2_a_large_event_is_reported_once_and_at_once() {
     let mut decoder = Decoder::with_limit(100);
     decoder.push(b"data: ");
     assert_eq!(decoder.next_message(), None);
@@ -213,24 +213,24 @@ fn c2_a_large_event_is_told_once_and_at_once() {
 }
 
 #[test]
-fn c2_what_is_ignored_may_have_any_length() {
+fn c2_ignored_lines_can_have_any_length() {
     let long = "x".repeat(10_000);
     let stream = format!(":{long}\ndata: a\n{long}\n{long}:{long}\ndatax: {long}\n\n:{long}");
     let expected =
         Outcome { results: vec![Ok(message("message", "a", ""))], last_event_id: String::new(), retry: None };
-    decodes_to(&Decoder::with_limit(1), stream.as_bytes(), &[], &expected, "ignored");
+    assert_decodes(&Decoder::with_limit(1), stream.as_bytes(), &[], &expected, "ignored");
 }
 
 #[test]
-fn c2_cost_is_linear_however_the_stream_is_cut() {
-    // Searching the whole line again for each byte would take hours.
+fn c2_cost_is_linear_in_any_chunks() {
+    // A decoder that searched the whole line again for each byte would take hours.
     let line = vec![b'x'; 2 << 20];
     let stream = [b"data: ", &line[..], b"\n\n"].concat();
     let outcome = decode_cut(Decoder::new(), &stream, &wire::every(1, stream.len()));
     assert_eq!(outcome.results[0].as_ref().unwrap().data.len(), line.len());
 }
 
-/// What the format gives a meaning to, and pieces of characters.
+/// Strings that have a meaning in the format, and parts of UTF-8 sequences.
 const PARTS: &[&[u8]] = &[
     b"\r",
     b"\n",
@@ -273,7 +273,7 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn c1_any_stream_is_read_as_the_standard_says(
+    fn c1_any_stream_decodes_like_the_naive_decoder(
         stream in streams(), cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..10), bom in any::<bool>(),
     ) {
         let stream = if bom { [&b"\xef\xbb\xbf"[..], &stream].concat() } else { stream };
@@ -284,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn c2_any_stream_is_read_within_any_limit(
+    fn c2_any_stream_decodes_like_the_naive_decoder_with_any_limit(
         stream in streams(), cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..10), limit in 0_usize..20,
     ) {
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();

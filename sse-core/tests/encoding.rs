@@ -1,4 +1,4 @@
-//! The rules E1 to E6: from events to bytes.
+//! The rules E1 to E6: encoding.
 
 mod wire;
 
@@ -16,7 +16,7 @@ fn parse(raw: &str) -> Result<Frame, FrameError> {
     Frame::parse(raw.to_owned())
 }
 
-/// An event of the corpus.
+/// Builds an event of the corpus.
 fn event(value: &Value) -> Event<'static> {
     let mut event = Event::new();
     for (name, value) in value.as_object().unwrap() {
@@ -39,7 +39,7 @@ fn e1_wire_order_is_id_event_data_retry_comment() {
 }
 
 #[test]
-fn e1_there_is_one_space_whatever_the_value() {
+fn e1_a_colon_is_followed_by_exactly_one_space() {
     assert_eq!(bytes(Event::new().id("").event("").data("").comment("")), "id: \nevent: \ndata: \n: \n\n");
     assert_eq!(bytes(Event::new().event(" e").data(" d")), "event:  e\ndata:  d\n\n");
 }
@@ -59,7 +59,7 @@ fn e1_the_bytes_are_those_of_sse_stringify() {
 }
 
 #[test]
-fn e2_each_line_of_data_is_a_line_of_its_own() {
+fn e2_each_line_of_data_becomes_a_data_line() {
     assert_eq!(bytes(Event::new().data("a\nb\rc\r\nd")), "data: a\ndata: b\ndata: c\ndata: d\n\n");
     assert_eq!(bytes(Event::new().data("a\r\r\nb\n\rc")), "data: a\ndata: \ndata: b\ndata: \ndata: c\n\n");
 }
@@ -79,8 +79,8 @@ fn e2_only_cr_and_lf_break_lines() {
 }
 
 #[test]
-fn e2_long_data_is_split_like_short_data() {
-    // Longer than any vector register, with breaks at every distance.
+fn e2_data_of_any_length_is_split() {
+    // Longer than any vector register, with line breaks at every distance.
     for len in 0..200 {
         let data = format!("{}\r\n{}\r{}\n", "x".repeat(len), "y".repeat(len / 2), "z".repeat(200 - len));
         let wire = data.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\ndata: ");
@@ -89,8 +89,8 @@ fn e2_long_data_is_split_like_short_data() {
 }
 
 #[test]
-fn e2_many_lines_are_split_like_few() {
-    // As many as the encoder remembers from when it measured them, and some more.
+fn e2_any_number_of_lines_is_split() {
+    // Around the number of line ends that the encoder records while it measures.
     for breaks in 1020..1030 {
         for rest in ["", "rest", "rest\r\nand\rmore\n"] {
             let lines = (0..breaks).map(|line| format!("{line}{}", ["\n", "\r", "\r\n"][line % 3]));
@@ -102,14 +102,14 @@ fn e2_many_lines_are_split_like_few() {
 }
 
 #[test]
-fn e3_a_line_break_names_its_field_and_place() {
+fn e3_a_line_break_is_an_error_with_field_and_offset() {
     for line_break in ["\r", "\n", "\r\n"] {
         let value = format!("é{line_break}data: evil\n\n");
         let error = |field| Err(EncodeError::LineBreak { field, offset: 2 });
         assert_eq!(Event::new().id(value.as_str()).encode(), error(EncodeField::Id));
         assert_eq!(Event::new().event(value.as_str()).encode(), error(EncodeField::Event));
     }
-    // E3 is said before E4, also of an id that breaks both.
+    // An id that breaks E3 and E4 is reported as breaking E3.
     let long = format!("{}\n", " ".repeat(2000));
     let error = EncodeError::LineBreak { field: EncodeField::Id, offset: 2000 };
     assert_eq!(error.to_string(), "the field `id` contains a line break at byte 2000");
@@ -122,7 +122,7 @@ fn e3_each_line_of_a_comment_is_a_comment() {
 }
 
 #[test]
-fn e3_nothing_else_in_a_name_is_refused_or_changed() {
+fn e3_all_other_characters_in_a_name_are_kept() {
     assert_eq!(bytes(Event::new().event("\0 :é\u{2028}\t ")), "event: \0 :é\u{2028}\t \n\n");
 }
 
@@ -170,7 +170,7 @@ fn e4_an_id_has_at_most_1024_bytes() {
 }
 
 #[test]
-fn e4_other_ids_are_kept_as_they_are() {
+fn e4_all_other_ids_are_kept() {
     for id in ["", "0", "a:b", "é", "\u{feff}", "日本", "a b"] {
         let frame = Event::new().id(id).data("x").encode().unwrap();
         assert_eq!(frame.id(), Some(id));
@@ -180,7 +180,7 @@ fn e4_other_ids_are_kept_as_they_are() {
 }
 
 #[test]
-fn e3_e4_the_corpus_is_read_back_or_refused() {
+fn e3_e4_events_of_the_corpus_decode_as_expected_or_are_refused() {
     let cases = wire::cases(include_str!("corpus/encoder_cases.json"));
     assert_eq!(cases.len(), 68);
     for case in cases {
@@ -201,7 +201,7 @@ fn e3_e4_the_corpus_is_read_back_or_refused() {
 }
 
 #[test]
-fn e6_one_block_is_a_frame_whatever_ends_its_lines() {
+fn e6_one_block_with_any_line_ends_is_a_frame() {
     for ending in ["\n", "\r", "\r\n"] {
         for block in ["", "data", "data: x|: y|unknown", ":|:|:"] {
             let raw = format!("{block}||").replace("||", if block.is_empty() { "|" } else { "||" });
@@ -215,7 +215,7 @@ fn e6_one_block_is_a_frame_whatever_ends_its_lines() {
 }
 
 #[test]
-fn e6_what_is_not_terminated_is_refused() {
+fn e6_unterminated_blocks_are_refused() {
     for raw in ["", "data: x", "data: x\n", "data: x\r", "data: x\r\n", "\r\ndata", ":"] {
         let error = match raw {
             "\r\ndata" => FrameError::SeveralBlocks { offset: 2 },
@@ -242,7 +242,7 @@ fn e6_several_blocks_are_refused() {
 }
 
 #[test]
-fn e6_only_utf8_without_a_mark_is_a_frame() {
+fn e6_invalid_utf8_and_byte_order_marks_are_refused() {
     assert_eq!(parse("\u{feff}data: x\n\n"), Err(FrameError::ByteOrderMark));
     assert!(parse("data: \u{feff}\n\n").is_ok());
     let raw: &'static [u8] = b"data: \xe2\x82\n\n";
@@ -250,10 +250,10 @@ fn e6_only_utf8_without_a_mark_is_a_frame() {
 }
 
 #[test]
-fn e6_an_id_that_e4_refuses_is_refused() {
+fn e6_ids_that_e4_refuses_are_refused() {
     assert_eq!(parse("id: a\0\n\n"), Err(FrameError::Id(EncodeError::IdControl { offset: 1 })));
     assert_eq!(parse("id: a\nid: b \n\n"), Err(FrameError::Id(EncodeError::IdWhiteSpace)));
-    // Also one that would not have been the last.
+    // An invalid id is refused even if a valid one follows.
     assert_eq!(parse("id:  a\nid: b\n\n"), Err(FrameError::Id(EncodeError::IdWhiteSpace)));
     let long = format!("id: {}\n\n", "i".repeat(1025));
     assert_eq!(parse(&long), Err(FrameError::Id(EncodeError::IdTooLong { len: 1025, max: 1024 })));
@@ -279,14 +279,14 @@ fn e6_the_last_id_line_is_the_id() {
 }
 
 #[test]
-fn e6_a_new_id_stands_in_front_and_is_the_only_one() {
+fn e6_with_id_puts_the_new_id_in_front_and_removes_all_others() {
     let cases = [
         ("\n", "id: é\n\n"),
         ("data: x\n\n", "id: é\ndata: x\n\n"),
         ("id: 7\ndata: x\n\n", "id: é\ndata: x\n\n"),
         ("data: x\nid\nid: 8\nid:9\n: c\n\n", "id: é\ndata: x\n: c\n\n"),
         ("data: x\r\n:\r\r\n", "id: é\ndata: x\n:\n\n"),
-        // Without the id line the CR and the LF would be one line end.
+        // Without the id line, the CR and the LF would be one line end.
         ("data: x\rid: 7\n\n", "id: é\ndata: x\n\n"),
     ];
     for (raw, wire) in cases {
@@ -301,7 +301,7 @@ fn e6_a_new_id_stands_in_front_and_is_the_only_one() {
 }
 
 #[test]
-fn e6_live_only_goes_with_the_frame() {
+fn e6_with_id_and_clone_keep_the_live_only_mark() {
     let live = Event::new().data("x").live_only().encode().unwrap();
     assert!(live.is_live_only() && live.clone().with_id("7").unwrap().is_live_only());
     let parsed = parse("data: x\n\n").unwrap();

@@ -1,4 +1,4 @@
-//! The rules E2, E4 and E6 for texts and bytes that nobody thought of.
+//! The rules E2, E4 and E6 for generated texts and bytes.
 
 mod wire;
 
@@ -8,16 +8,16 @@ use proptest::prelude::*;
 use sse_core::{Decoder, Event, Frame};
 use wire::{Outcome, decode, message};
 
-/// E2: what a decoder makes of a text's line ends.
+/// Returns the text that a decoder returns for `text`: each line break becomes LF (E2).
 fn normalised(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-fn keeps_e4(id: &str) -> bool {
+fn is_valid_id(id: &str) -> bool {
     id.len() <= 1024 && id.trim() == id && !id.chars().any(char::is_control)
 }
 
-/// What the format gives a meaning to.
+/// Strings that have a meaning in the format.
 const TEXTS: &[&str] = &["\r", "\n", "\r\n", " ", ":", "data", "id: 7", "event:", "\u{feff}", "\0"];
 
 fn strings() -> impl Strategy<Value = String> {
@@ -58,7 +58,7 @@ fn raw_blocks() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn e2_any_event_is_refused_or_read_back(
+    fn e2_any_event_decodes_unchanged_or_is_refused(
         id in proptest::option::of(strings()), event in proptest::option::of(strings()),
         data in proptest::option::of(strings()), retry in proptest::option::of(any::<u64>()),
         comment in proptest::option::of(strings()),
@@ -70,7 +70,7 @@ proptest! {
         if let Some(retry) = retry { built = built.retry(Duration::from_millis(retry)) }
         if let Some(comment) = &comment { built = built.comment(comment) }
 
-        let refused = id.as_ref().is_some_and(|id| !keeps_e4(id))
+        let refused = id.as_ref().is_some_and(|id| !is_valid_id(id))
             || event.as_ref().is_some_and(|event| event.contains(['\r', '\n']));
         let encoded = built.encode();
         prop_assert_eq!(encoded.is_err(), refused);
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn e6_a_frame_is_what_a_decoder_takes_for_one_block(raw in raw_blocks()) {
+    fn e6_parse_accepts_exactly_what_a_decoder_reads_as_one_block(raw in raw_blocks()) {
         let is_block = std::str::from_utf8(&raw).is_ok_and(|text| {
             let (lines, unfinished) = wire::naive_lines(text.as_bytes());
             let ids = lines.iter().filter_map(|line| match line.split_once(':') {
@@ -95,7 +95,7 @@ proptest! {
             !text.starts_with('\u{feff}')
                 && unfinished.is_empty()
                 && lines.iter().position(String::is_empty) == lines.len().checked_sub(1)
-                && ids.into_iter().all(keeps_e4)
+                && ids.into_iter().all(is_valid_id)
         });
         let frame = Frame::parse(raw.clone());
         prop_assert_eq!(frame.is_ok(), is_block && !raw.is_empty());
@@ -111,13 +111,13 @@ proptest! {
     }
 
     #[test]
-    fn e6_frames_one_after_another_are_read_as_each_was_meant(
+    fn e6_concatenated_frames_decode_like_separate_frames(
         blocks in proptest::collection::vec(prop_oneof![raw_blocks(), Just(b"\n".to_vec()), Just(b":\n\n".to_vec())], 0..6),
     ) {
         let mut decoder = Decoder::new();
         let (mut stream, mut expected) = (Vec::new(), Vec::new());
         for frame in blocks.into_iter().filter_map(|raw| Frame::parse(raw).ok()) {
-            // Alone it is read by a decoder that knows no more than the id.
+            // A separate decoder with the last event id decodes the frame alone.
             let alone = Decoder::new().with_last_event_id(decoder.last_event_id());
             let alone = wire::decode_cut(alone, frame.as_bytes(), &[]);
             decoder = decoder.with_last_event_id(&alone.last_event_id);

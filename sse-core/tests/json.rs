@@ -1,4 +1,4 @@
-//! Values as the data of events (feature `serde`).
+//! Events with JSON data (feature `serde`).
 #![cfg(feature = "serde")]
 
 use std::collections::BTreeMap;
@@ -22,19 +22,19 @@ fn decoded(frame: &Frame) -> Value {
 }
 
 #[test]
-fn a_value_is_one_line_of_data_between_the_other_fields() {
+fn a_value_is_one_data_line_between_the_other_fields() {
     let value = json!({ "a": [1, -2.5, null, true], "b": "x" });
     let event = Event::new().id("7").event("e").json(&value).retry(Duration::from_secs(1)).comment("c");
     let expected = "id: 7\nevent: e\ndata: {\"a\":[1,-2.5,null,true],\"b\":\"x\"}\nretry: 1000\n: c\n\n";
     assert_eq!(event.encode().unwrap().as_bytes(), expected.as_bytes());
     assert!(event.clone().live_only().encode().unwrap().is_live_only());
-    // The same event from a string has the same frame.
+    // The same JSON as a string gives the same frame.
     let text = value.to_string();
     assert_eq!(event.encode(), event.data(text).encode());
 }
 
 #[test]
-fn whatever_its_strings_hold_a_value_comes_back_as_it_was() {
+fn values_with_any_strings_decode_unchanged() {
     for text in [
         "",
         "a\nb\r\nc\r",
@@ -50,7 +50,7 @@ fn whatever_its_strings_hold_a_value_comes_back_as_it_was() {
 }
 
 #[test]
-fn e3_a_raw_value_stays_on_its_line() {
+fn e3_raw_json_stays_on_one_line() {
     let raw = RawValue::from_string("[1,\r\n2,\n\n \"a\\nb\"]".into()).unwrap();
     let frame = Event::new().json(&raw).encode().unwrap();
     assert_eq!(frame.as_bytes(), b"data: [1,  2,   \"a\\nb\"]\n\n");
@@ -58,7 +58,7 @@ fn e3_a_raw_value_stays_on_its_line() {
 }
 
 #[test]
-fn a_value_that_is_no_json_is_a_typed_error() {
+fn a_value_that_cannot_be_serialized_is_a_typed_error() {
     struct Failing;
     impl Serialize for Failing {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -74,7 +74,7 @@ fn a_value_that_is_no_json_is_a_typed_error() {
     assert_eq!(
         refused,
         Err(EncodeError::LineBreak { field: EncodeField::Event, offset: 1 }),
-        "before it is written"
+        "fields are checked before the value is serialized"
     );
 
     let mut hub = Hub::new(HubConfig::default()).unwrap();
@@ -82,18 +82,22 @@ fn a_value_that_is_no_json_is_a_typed_error() {
     let published = hub.publish(Instant::ORIGIN, channel, &Event::new().json(&Failing));
     assert!(matches!(published, Err(PublishError::Encode(EncodeError::Json { .. }))), "{published:?}");
     let published = hub.publish(Instant::ORIGIN, channel, &Event::new().json(&"x")).unwrap();
-    assert_eq!(published.frame.as_bytes(), b"id: 0-1\ndata: \"x\"\n\n", "what failed took no position");
+    assert_eq!(
+        published.frame.as_bytes(),
+        b"id: 0-1\ndata: \"x\"\n\n",
+        "the failed publication took no position"
+    );
 }
 
 #[test]
-fn the_later_of_text_and_value_counts() {
+fn the_later_of_data_and_json_replaces_the_earlier() {
     assert_eq!(Event::new().data("a").json(&1).encode().unwrap().as_bytes(), b"data: 1\n\n");
     assert_eq!(Event::new().json(&1).data("a").encode().unwrap().as_bytes(), b"data: a\n\n");
     assert_eq!(Event::new().json(&1).data("a"), Event::new().data("a"));
 }
 
 #[test]
-fn events_are_equal_if_their_json_is() {
+fn events_with_equal_json_are_equal() {
     assert_eq!(Event::new().json(&1_u8), Event::new().json(&1_i64));
     assert_ne!(Event::new().json(&1), Event::new().json(&2));
     assert_ne!(Event::new().json(&1), Event::new().data("1"));
@@ -101,20 +105,20 @@ fn events_are_equal_if_their_json_is() {
 }
 
 #[test]
-fn e5_the_frame_has_its_exact_size_and_there_is_no_string_in_between() {
+fn e5_a_frame_with_json_has_its_exact_size_and_needs_no_string() {
     for (len, most) in [(0, 2), (100, 2), (100_000, 13)] {
         let value = "x".repeat(len);
         let mut frame = None;
         let info = measure(|| frame = Some(Event::new().id("7").json(&value).encode().unwrap()));
         let frame = frame.unwrap();
         assert!(info.count_total <= most, "{info:?} for {len} bytes");
-        assert_eq!(info.bytes_current, frame.len() as i64, "nothing is kept beyond it");
+        assert_eq!(info.bytes_current, frame.len() as i64, "only the frame stays allocated");
         assert!(info.bytes_max <= 4 * frame.len() as u64 + 256, "{info:?} for {len} bytes");
     }
 }
 
 #[test]
-fn an_event_with_a_value_goes_from_thread_to_thread() {
+fn an_event_with_json_is_send_and_sync() {
     fn is_send_and_sync<T: Send + Sync>(_: T) {}
     is_send_and_sync(Event::new().json(&1));
 }

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_sent_if_it_arrives_as_it_is() {
+    fn an_id_is_sendable_if_a_header_carries_it_unchanged() {
         for id in ["", "7", "a b", "a\tb", "\u{85}ü", "日本", &"x".repeat(4096)] {
             assert!(is_sendable(id), "{id:?}");
         }

@@ -82,7 +82,7 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
     wire.push(b'\n');
     #[cfg(feature = "serde")]
     let len = if fields.json.is_some() { json::shrink_to_len(&mut wire)? } else { len };
-    debug_assert_eq!(wire.len(), len, "E5: measured exactly");
+    debug_assert_eq!(wire.len(), len, "E5: the measured length is exact");
     Ok(Frame::encoded(wire, id.map(|id| id.len()), fields.live_only))
 }
 
@@ -233,7 +233,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn decimals_are_those_of_the_formatter() {
+    fn decimal_digits_match_the_formatter() {
         let mut number = 1_u64;
         for _ in 0..20 {
             for number in [number.wrapping_sub(1), number, number.wrapping_add(1), !number] {

@@ -222,7 +222,7 @@ mod tests {
     use alloc::string::String;
 
     #[test]
-    fn the_hubs_id_is_written_in_place() {
+    fn an_assigned_id_is_written_in_place() {
         for position in [0, 9, 10, 1_234_567_890, u64::MAX] {
             let frame = Event::new().data("x").live_only().encode_as("e1", position).unwrap();
             let id = alloc::format!("e1-{position}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hubs_id_takes_no_allocation_of_its_own() {
+    fn an_assigned_id_takes_no_allocation_of_its_own() {
         let event = Event::new().data("a\nb");
         let info = allocation_counter::measure(|| assert!(event.encode_as("epoch", u64::MAX).is_ok()));
         let len = event.encode_as("epoch", u64::MAX).unwrap().len() as u64;
@@ -240,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_its_own_is_kept() {
+    fn an_id_of_the_application_is_kept() {
         let event = Event::new().id("");
         assert!(event.has_id() && !event.is_live_only());
         assert_eq!(event.encode_as("e1", 7).unwrap().as_bytes(), b"id: \n\n");
     }
 
     #[test]
-    fn the_hubs_id_keeps_the_rules_for_ids() {
+    fn an_assigned_id_follows_the_rules_for_ids() {
         let encode = |epoch: &str| Event::new().encode_as(epoch, 10).map(|frame| frame.len());
         assert_eq!(encode("a\nb"), Err(EncodeError::LineBreak { field: EncodeField::Id, offset: 1 }));
         assert_eq!(encode("a\u{85}"), Err(EncodeError::IdControl { offset: 1 }));

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_is_a_frame_like_any_other() {
+    fn a_ping_is_a_valid_frame() {
         assert_eq!(Frame::parse(":\n\n"), Ok(Frame::ping()));
         assert_eq!(Frame::ping().as_shared().as_ref(), b":\n\n");
     }

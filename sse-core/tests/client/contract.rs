@@ -1,5 +1,5 @@
-//! Any calls in any order, made of bytes: a client keeps the contract with its driver. One engine, called by proptest, by
-//! the fuzz target and with its seeds.
+//! Runs any sequence of calls, encoded as bytes, and checks that a client keeps the contract with its driver. Called by
+//! proptest and by the fuzz target.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sse_core::client::{BackoffConfig, Client, ClientAction, ClientConfig, Client
 
 const LIMIT: usize = 64;
 
-/// The steps: the first byte says what is done, others how.
+/// The encoded steps: the first byte of each step selects the call, the following bytes are its arguments.
 struct Steps<'a>(&'a [u8]);
 
 impl<'a> Steps<'a> {
@@ -25,7 +25,7 @@ impl<'a> Steps<'a> {
         Some(bytes)
     }
 
-    /// Durations of every magnitude, the longest among them.
+    /// Returns durations of every magnitude, including the longest.
     fn duration(&mut self) -> Option<Duration> {
         let byte = self.byte()?;
         Some(Duration::from_nanos(u64::from(byte & 3) << (byte >> 2)))
@@ -36,14 +36,14 @@ struct Driver {
     client: Client,
     now: Instant,
     shortest: Duration,
-    /// Whether a connection is in hand: asked for, and neither ended nor dropped.
-    in_hand: bool,
+    /// Whether a connection was requested that neither ended nor was closed.
+    has_connection: bool,
     stopped: bool,
 }
 
 pub(crate) fn run(input: &[u8]) {
     let mut steps = Steps(input);
-    // Too short to say how the client is configured.
+    // The input is too short for a configuration.
     let Some(mut driver) = Driver::new(&mut steps) else { return };
     while let Some(step) = steps.byte() {
         if driver.step(step, &mut steps).is_none() {
@@ -51,7 +51,7 @@ pub(crate) fn run(input: &[u8]) {
         }
         driver.check();
     }
-    driver.settle();
+    driver.run_deadlines();
 }
 
 impl Driver {
@@ -76,7 +76,7 @@ impl Driver {
             client: Client::new(config),
             now: Instant::ORIGIN,
             shortest: backoff.shortest.max(Duration::from_millis(1)),
-            in_hand: false,
+            has_connection: false,
             stopped: false,
         })
     }
@@ -103,13 +103,13 @@ impl Driver {
                 self.client.handle_timeout(self.now);
             }
             7 => {
-                // As a driver that sleeps until then.
+                // A driver that sleeps until the deadline.
                 self.now = self.client.poll_timeout().unwrap_or(self.now).max(self.now);
                 self.client.handle_timeout(self.now);
             }
             8 => self.take(),
             _ if steps.byte()? == 0 => self.client.close(self.now),
-            // Time that runs backwards.
+            // A clock that runs backwards.
             _ => self.client.handle_timeout(Instant::ORIGIN),
         }
         Some(())
@@ -119,7 +119,7 @@ impl Driver {
         let state = self.client.state();
         end(&mut self.client, self.now);
         if matches!(state, ClientState::Connecting | ClientState::Open) {
-            self.in_hand = false;
+            self.has_connection = false;
             assert_eq!(self.client.state(), ClientState::Waiting);
             let wait = self.client.poll_timeout().map(|until| until.saturating_duration_since(self.now));
             let is_last = Instant::from_nanos(u64::MAX).saturating_duration_since(self.now) < self.shortest;
@@ -131,18 +131,24 @@ impl Driver {
         let action = self.client.poll_action()?;
         match &action {
             ClientAction::Connect { last_event_id } => {
-                assert!(!self.in_hand && !self.stopped, "one connection at a time, and none after the end");
-                self.in_hand = true;
+                assert!(
+                    !self.has_connection && !self.stopped,
+                    "one connection at a time, and none after the end"
+                );
+                self.has_connection = true;
                 let id = last_event_id.as_deref().unwrap_or("7");
                 let is_header = !id.is_empty() && id.len() <= 4096 && id == id.trim_matches([' ', '\t']);
                 assert!(is_header && !id.contains(|c: char| c.is_ascii_control() && c != '\t'), "{id:?}");
             }
             ClientAction::Close => {
-                assert!(self.in_hand, "there is a connection to drop");
-                self.in_hand = false;
+                assert!(self.has_connection, "there is a connection to close");
+                self.has_connection = false;
             }
             ClientAction::Stop(reason) => {
-                assert!(!self.in_hand && !self.stopped, "it ends once, without a connection");
+                assert!(
+                    !self.has_connection && !self.stopped,
+                    "the client stops once and without a connection"
+                );
                 assert_eq!(self.client.state(), ClientState::Stopped(*reason));
                 self.stopped = true;
             }
@@ -159,7 +165,7 @@ impl Driver {
         }
     }
 
-    /// D2: while an action is pending the deadline is not in the future, and there are few of them.
+    /// Checks that the deadline is not in the future while an action is pending, and that few actions are pending (D2).
     fn check(&self) {
         let mut client = self.client.clone();
         let mut actions = 0;
@@ -182,8 +188,8 @@ impl Driver {
         assert!(is_last || deadline.is_none_or(|at| at > self.now), "{deadline:?} with nothing pending");
     }
 
-    /// Left alone, a client does something at its deadlines only, and each brings one attempt.
-    fn settle(&mut self) {
+    /// Drives the client from deadline to deadline, without any other input.
+    fn run_deadlines(&mut self) {
         for _ in 0..20 {
             let Some(next) = self.client.poll_timeout() else { break };
             self.now = next.max(self.now);

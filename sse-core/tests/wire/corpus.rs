@@ -1,16 +1,16 @@
-//! Conformance cases as data: `../corpus/README.md` says what they are.
+//! Reads the conformance cases that `../corpus/README.md` describes.
 
 use serde_json::Value;
 use sse_core::{DecodeError, Message};
 
 use super::message;
 
-/// The cases of a file.
+/// Returns the cases of a file.
 pub(crate) fn cases(json: &str) -> Vec<Value> {
     serde_json::from_str(json).unwrap()
 }
 
-/// A corpus string: itself, or `{"repeat": [[text, count], …]}`.
+/// Returns a string of the corpus, written as a string or as `{"repeat": [[text, count], …]}`.
 pub(crate) fn text(value: &Value) -> String {
     if let Value::String(text) = value {
         return text.clone();
@@ -19,7 +19,7 @@ pub(crate) fn text(value: &Value) -> String {
     parts.iter().map(|part| part[0].as_str().unwrap().repeat(number(&part[1]) as usize)).collect()
 }
 
-/// A corpus number: itself, or in decimal digits; what does not fit is the largest.
+/// Returns a number of the corpus, written as a number or as decimal digits. Larger numbers than `u64::MAX` saturate.
 pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap_or(u64::MAX))
 }

@@ -1,5 +1,5 @@
-//! What the tests of the wire format share.
-#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
+//! Helpers for the tests of the wire format.
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of the helpers")]
 
 pub(crate) mod corpus;
 pub(crate) mod naive;

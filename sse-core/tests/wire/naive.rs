@@ -1,9 +1,9 @@
-//! A decoder that follows the standard's text word by word, and what the one of the crate is compared in. The fuzz
-//! targets use it too.
+//! A naive decoder that follows the text of the standard word by word, and the outcome in which it is compared with the
+//! decoder of the crate. The fuzz targets use it too.
 
 use sse_core::{DecodeError, Decoder, Message};
 
-/// What became of a stream.
+/// The result of decoding a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) results: Vec<Result<Message, DecodeError>>,
@@ -11,7 +11,7 @@ pub(crate) struct Outcome {
     pub(crate) retry: Option<u64>,
 }
 
-/// Feeds the decoder with the pieces that `cuts` make of `stream`, and takes all messages after each piece.
+/// Decodes `stream` in chunks that end at `cuts`, and takes all messages after each chunk.
 pub(crate) fn decode_cut(mut decoder: Decoder, stream: &[u8], cuts: &[usize]) -> Outcome {
     let mut results = Vec::new();
     let mut start = 0;
@@ -28,7 +28,7 @@ pub(crate) fn decode(stream: &[u8]) -> Outcome {
     decode_cut(Decoder::new(), stream, &[])
 }
 
-/// The cuts that make pieces of `size` bytes.
+/// Returns the cuts for chunks of `size` bytes.
 pub(crate) fn every(size: usize, len: usize) -> Vec<usize> {
     (size..len).step_by(size).collect()
 }
@@ -37,7 +37,7 @@ pub(crate) fn message(event: &str, data: &str, id: &str) -> Message {
     Message { event: event.into(), data: data.into(), id: id.into() }
 }
 
-/// The lines of a whole text, split one byte at a time, and what no line end follows.
+/// Splits a text into lines one byte at a time. Returns the terminated lines and the unterminated rest.
 pub(crate) fn naive_lines(text: &[u8]) -> (Vec<String>, String) {
     let mut lines = Vec::new();
     let mut line = Vec::new();
@@ -51,7 +51,7 @@ pub(crate) fn naive_lines(text: &[u8]) -> (Vec<String>, String) {
             byte => line.push(byte),
         }
     }
-    // One character for each byte, where the text is not UTF-8: only their number counts then.
+    // Text that is not UTF-8 becomes one character per byte, because only its length is used.
     let text = |line: Vec<u8>| match String::from_utf8(line) {
         Ok(line) => line,
         Err(error) => {
@@ -66,14 +66,14 @@ fn name_and_value(line: &str) -> (&str, &str) {
     (name, value.strip_prefix(' ').unwrap_or(value))
 }
 
-/// WHATWG HTML 9.2.6 in the order of its text, over the whole stream at once, with the limit as `with_limit` words it.
+/// Decodes a whole stream in the order of the text of WHATWG HTML 9.2.6, with the limit of `Decoder::with_limit`.
 pub(crate) fn naive(stream: &[u8], last_event_id: &str, limit: usize) -> Outcome {
     let stream = stream.strip_prefix("\u{feff}".as_bytes()).unwrap_or(stream);
     let text = String::from_utf8_lossy(stream);
     let (lines, unfinished) = naive_lines(text.as_bytes());
-    // What is never decoded counts as it came: a reconnection time, and a line that has not ended.
+    // Reconnection times and the unterminated line are never decoded, so their raw length counts.
     let (raw_lines, raw_unfinished) = naive_lines(stream);
-    assert_eq!(lines.len(), raw_lines.len(), "decoding neither makes nor takes line ends");
+    assert_eq!(lines.len(), raw_lines.len(), "decoding UTF-8 neither adds nor removes line ends");
     let mut outcome = Outcome { results: vec![], last_event_id: last_event_id.to_owned(), retry: None };
     let (mut data, mut event_type, mut id_buffer) = (String::new(), String::new(), None::<String>);
     let mut too_large = false;

@@ -137,7 +137,7 @@ mod tests {
     use crate::Decoder;
 
     #[test]
-    fn c2_an_id_that_another_replaced_in_its_block_leaves_no_room_behind() {
+    fn c2_a_long_id_that_was_replaced_in_its_block_frees_its_capacity() {
         let mut decoder = Decoder::new();
         decoder.push(b"id: ");
         decoder.push(&[b'x'; 1 << 20]);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn c2_a_byte_is_searched_once_however_long_its_line() {
+    fn c2_each_byte_is_searched_once_in_lines_of_any_length() {
         for mib in [1, 2, 4, 8] {
             let line = format!("data: {}\n\n", "x".repeat(mib << 20));
             let work = work_per_byte(line.as_bytes());
