@@ -153,7 +153,7 @@ pub struct ChannelConfig {
     pub start: StartFrom,
     /// The reaction to a last event id that is too old or unknown (H6).
     pub on_gap: GapPolicy,
-    /// The reaction to a reader that fell out of the backlog and whose missing events history no longer holds (S1).
+    /// The reaction to a reader that fell out of the backlog and lost events that history no longer holds (S1).
     pub on_lag: LagPolicy,
     /// The time without members after which the channel closes (K2). `None` keeps it open.
     pub empty_timeout: Option<Duration>,

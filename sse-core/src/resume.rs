@@ -57,8 +57,7 @@ impl From<&str> for LastEventId {
     }
 }
 
-/// The result of [`Hub::subscribe`](crate::Hub::subscribe): what a connection receives of the events before its
-/// subscription (H6).
+/// The result of [`Hub::subscribe`](crate::Hub::subscribe): how a connection resumes in a channel (H6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resume {
@@ -72,16 +71,14 @@ pub enum Resume {
         /// The number of replayed events.
         events: usize,
     },
-    /// Some missed events can no longer be replayed. The [`GapPolicy`](crate::GapPolicy) of the channel decides what
-    /// follows.
+    /// Some missed events can no longer be replayed. The [`GapPolicy`](crate::GapPolicy) of the channel applies.
     Gap {
         /// The newest lost position.
         lost_through: Position,
         /// The number of kept events that follow.
         events: usize,
     },
-    /// The hub cannot resolve the last event id. The [`GapPolicy`](crate::GapPolicy) of the channel decides what
-    /// follows.
+    /// The hub cannot resolve the last event id. The [`GapPolicy`](crate::GapPolicy) of the channel applies.
     Unknown,
 }
 

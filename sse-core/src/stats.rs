@@ -24,7 +24,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Events that were delivered from history.
     pub replayed: u64,
-    /// Subscriptions whose last event id was too old or unknown.
+    /// Subscriptions with a last event id that was too old or unknown.
     pub gaps: u64,
     /// Readers that fell out of the backlog and lost events with ids.
     pub lagged: u64,

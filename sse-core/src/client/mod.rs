@@ -39,7 +39,7 @@
 //!     now = next;
 //! }
 //! assert_eq!(messages, ["sunny"]);
-//! assert_eq!(requests, [(0, None), (1, Some("7".to_owned()))], "the second request follows after 1,000 ms and jitter");
+//! assert_eq!(requests, [(0, None), (1, Some("7".to_owned()))], "the second follows after 1 s and jitter");
 //! # Ok::<(), sse_core::DecodeError>(())
 //! ```
 //!
@@ -301,8 +301,8 @@ impl Client {
     /// # Errors
     ///
     /// [`DecodeError::EventTooLarge`] for an event above the [limit](ClientConfig::max_event_bytes). The stream
-    /// continues. The id of the dropped event does not take effect, so the next request asks for the event again,
-    /// unless a later id arrives.
+    /// continues. The id of the dropped event does not take effect. Unless a later id arrives, the next request carries
+    /// an earlier id, and the server sends the event again.
     ///
     /// # Cost
     ///

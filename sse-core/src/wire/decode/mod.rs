@@ -29,7 +29,7 @@ pub use message::Message;
 /// decoder.push(b"id: 7\ndata: sun");
 /// assert_eq!(decoder.next_message(), None);
 /// decoder.push(b"ny\ndata: 22\n\n");
-/// let message = decoder.next_message().transpose()?.expect("the blank line has come");
+/// let message = decoder.next_message().transpose()?.expect("the message is complete");
 /// assert_eq!((message.event.as_str(), message.data.as_str(), message.id.as_str()), ("message", "sunny\n22", "7"));
 /// assert_eq!(decoder.next_message(), None);
 /// # Ok::<(), sse_core::DecodeError>(())
