@@ -75,7 +75,12 @@ impl Client {
     }
 
     /// Writes what the hub has for it, as far as the socket takes it. The rest waits until it is writable.
-    pub(crate) fn write_pending(&mut self, hub: &mut Hub, now: Instant, scratch: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_pending(
+        &mut self,
+        hub: &mut Hub,
+        now: Instant,
+        scratch: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let State::Follows(stream) = &mut self.state else { return Ok(()) };
         stream.write_pending(&mut self.socket, hub, now, scratch)
     }

@@ -78,7 +78,11 @@ impl Stream {
         let rest = Bytes::copy_from_slice(&rest[sent..]);
         let frames = rest.len().saturating_sub(self.trailer().len()).min(claim.len());
         let claim = if sent > 0 && frames > 0 {
-            hub.put_back(now, claim, rest.slice(rest.len() - self.trailer().len() - frames..).slice(..frames));
+            hub.put_back(
+                now,
+                claim,
+                rest.slice(rest.len() - self.trailer().len() - frames..).slice(..frames),
+            );
             hub.transmit(now, self.connection).claim_frame().map(|(_, claim)| claim)
         } else {
             Some(claim)

@@ -9,7 +9,6 @@ use crate::time::Instant;
 
 use super::Hub;
 use super::arena::ConnectionSlot;
-use super::connection::Notify;
 use super::pending::FastPending;
 
 /// The number of a claim. Claims of one hub are numbered one after another, so that a claim that is no longer current is
@@ -158,13 +157,16 @@ impl Hub {
 
     /// Sets the claim of a connection whose bytes were taken out of the logs. The driver has the connection from now on.
     pub(super) fn set_claim(&mut self, slot: ConnectionSlot, frames: u32, bytes: usize) -> Option<Claim> {
-        let (now, number) = (self.now, self.next_claim);
-        self.next_claim = number.next();
+        let (now, number) = (self.now, self.next_claim_number());
         let (id, connection) = self.connections.entry_mut(slot)?;
-        connection.claim = Some(number);
-        let pending_since = connection.pending_since.filter(|_| connection.notify == Notify::Reported);
-        connection.mark_reported(pending_since.unwrap_or(now));
+        connection.set_claim(number, now);
         Some(Claim::new(id, number, frames, bytes))
+    }
+
+    pub(super) fn next_claim_number(&mut self) -> ClaimNumber {
+        let number = self.next_claim;
+        self.next_claim = number.next();
+        number
     }
 
     /// Returns the slot of a claim that is current.

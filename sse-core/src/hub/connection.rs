@@ -166,6 +166,14 @@ impl Connection {
         self.pending_since = Some(pending_since);
     }
 
+    /// Records a claim. The driver has the connection from now on: the claimed bytes count as reported.
+    #[inline]
+    pub(crate) fn set_claim(&mut self, number: ClaimNumber, now: Instant) {
+        self.claim = Some(number);
+        let pending_since = self.pending_since.filter(|_| self.notify == Notify::Reported);
+        self.mark_reported(pending_since.unwrap_or(now));
+    }
+
     /// Records that nothing is left of the reported bytes: the next pending byte has to be reported.
     #[inline]
     pub(crate) fn mark_idle(&mut self) {

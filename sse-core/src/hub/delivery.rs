@@ -8,7 +8,7 @@ use crate::time::Instant;
 use crate::wire::Frame;
 
 use super::arena::ConnectionSlot;
-use super::connection::{Notify, OpeningFrame, Stage};
+use super::connection::{Connection, Notify, OpeningFrame, Stage};
 use super::pending::{self, Cursor, FastPending, PendingItem, SinglePending};
 use super::subscription::{LogIndex, SubscriptionNumber};
 use super::{Hub, position_frame, reset_frame};
@@ -35,7 +35,7 @@ impl Hub {
     }
 
     /// Returns what is pending for a connection, as far as that is known without a walk.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fast_pending(&self, slot: ConnectionSlot) -> FastPending {
         let Some((id, connection)) = self.connections.entry(slot) else { return FastPending::SlowPath };
         let found = pending::fast_pending(id, connection, &self.channels);
@@ -229,9 +229,17 @@ impl Hub {
         }
     }
 
-    /// Moves past the single item that the [fast path](Hub::fast_pending) found. Nothing is pending behind it.
-    pub(super) fn pass_single(&mut self, slot: ConnectionSlot, item: PendingItem) {
+    /// Moves past the single item that the [fast path](Hub::fast_pending) found, and applies `update` to the connection.
+    /// Nothing is pending behind the item.
+    #[inline(always)]
+    pub(super) fn pass_single(
+        &mut self,
+        slot: ConnectionSlot,
+        item: PendingItem,
+        update: impl FnOnce(&mut Connection),
+    ) {
         let Some(connection) = self.connections.at_mut(slot) else { return };
+        update(connection);
         match item {
             PendingItem::Event(place) => connection.move_to(&mut self.channels, place.position),
             PendingItem::Ping => {

@@ -72,9 +72,7 @@ impl Subscriptions {
 
     pub(crate) fn remove(&mut self, number: SubscriptionNumber) {
         match self {
-            Subscriptions::Many(many) if number.0 < many.len() && many.len() > 1 => {
-                _ = many.remove(number.0)
-            }
+            Subscriptions::Many(many) if number.0 < many.len() && many.len() > 1 => _ = many.remove(number.0),
             _ if number.0 < self.as_slice().len() => *self = Subscriptions::NONE,
             _ => {}
         }

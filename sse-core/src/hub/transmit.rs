@@ -183,8 +183,10 @@ impl<'a> Transmit<'a> {
         let slot = self.slot?;
         let first = self.first?;
         if self.is_single && count == self.remaining {
-            self.hub.pass_single(slot, first);
-            return self.hub.set_claim(slot, 1, count);
+            let (id, number) = (self.hub.connections.id(slot)?, self.hub.next_claim_number());
+            let now = self.now;
+            self.hub.pass_single(slot, first, |connection| connection.set_claim(number, now));
+            return Some(Claim::new(id, number, 1, count));
         }
         let (mut left, mut frames) = (count, 0u32);
         while left > 0
@@ -242,11 +244,11 @@ impl<'a> Transmit<'a> {
         stats.delivered = stats.delivered.saturating_add(1);
         stats.bytes = stats.bytes.saturating_add(self.remaining as u64);
         (self.first, self.remaining) = (None, 0);
-        if let Some(connection) = self.hub.connections.at_mut(slot) {
-            connection.last_taken_at = self.now;
+        let now = self.now;
+        self.hub.pass_single(slot, item, |connection| {
+            connection.last_taken_at = now;
             connection.mark_idle();
-        }
-        self.hub.pass_single(slot, item);
+        });
     }
 
     /// Takes up to `count` bytes of the first frame, and returns how many.

@@ -34,7 +34,6 @@ pub(super) enum EventId<'a> {
 }
 
 /// Encodes the fields as one frame, in the order of E1.
-#[inline]
 pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
     let id = fields.id.map(CheckedId::new).transpose()?;
     let name = fields.event;

@@ -4,7 +4,7 @@ use bytes::Buf;
 use sse_core::{Action, CloseReason, ConnectionId, Instant, OnMaxLifetime, Transmit};
 
 use super::connection::{Block, Connection, FirstBlock};
-use super::window::{position_block, read_window, reset_block, take_bytes};
+use super::window::{claim, position_block, read_window, reset_block, take_bytes};
 use super::world::{CLIENTS, PositionSource, World};
 
 impl World {
@@ -175,13 +175,17 @@ impl World {
             return;
         };
         let (server, id) = (connection.server, connection.id);
-        let how = self.random.below(10);
+        let how = self.random.below(14);
         let now = self.clock();
         let lagged = self.servers[server].hub.stats().lagged;
         let mut window = self.servers[server].hub.transmit(now, id);
         let shown = read_window(&window);
         let mut taken = Vec::new();
         match how {
+            10.. => {
+                let claimed = claim(window, how, self.random.below(shown.len() + 1));
+                return self.return_claim(client, &shown, claimed, lagged);
+            }
             0 => {}
             1..5 => take_bytes(&mut window, self.random.below(shown.len() + 1), &mut taken),
             5..7 => {
@@ -225,7 +229,7 @@ impl World {
         assert!(self.servers[server].hub.poll_action().is_none(), "reading a window had an effect");
     }
 
-    fn record_taken(&mut self, client: usize, shown: &[u8], taken: Vec<u8>, has_lagged: bool) {
+    pub(super) fn record_taken(&mut self, client: usize, shown: &[u8], taken: Vec<u8>, has_lagged: bool) {
         let mut connection = self.clients[client].connection.take().expect("open");
         connection.start_is_fixed |= has_lagged || !taken.is_empty();
         let server = connection.server;

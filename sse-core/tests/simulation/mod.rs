@@ -4,6 +4,7 @@
 
 pub(crate) mod channels;
 pub(crate) mod check;
+pub(crate) mod claims;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod driver;

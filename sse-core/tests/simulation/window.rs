@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use bytes::Buf;
-use sse_core::{Event, Transmit};
+use sse_core::{Claim, Event, Transmit};
 
 use super::connection::Block;
 use super::world::epoch_name;
@@ -37,6 +37,17 @@ pub(crate) fn take_bytes(window: &mut Transmit<'_>, count: usize, taken: &mut Ve
         window.advance(part);
         read_window(window);
     }
+}
+
+/// Claims the first frame, or whole frames of at most `most` bytes.
+pub(crate) fn claim(window: Transmit<'_>, how: usize, most: usize) -> Option<(Vec<u8>, Claim)> {
+    if how.is_multiple_of(2) {
+        let (frame, claim) = window.claim_frame()?;
+        return Some((frame.to_vec(), claim));
+    }
+    let mut bytes = Vec::new();
+    let claim = window.claim_into(most, &mut bytes)?;
+    Some((bytes, claim))
 }
 
 /// Returns the position that a block announces. Such a block has nothing but an id.
