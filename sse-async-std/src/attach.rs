@@ -13,7 +13,7 @@ use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn};
 use sse_core::shared::Outbound;
 
 /// How often what a peer still sent is read before its socket is closed.
-const READS_AT_END: usize = 16;
+const READS_BEFORE_CLOSE: usize = 16;
 
 /// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
 ///
@@ -25,7 +25,7 @@ const READS_AT_END: usize = 16;
 /// costs one write, and the peer's end is noticed without one.
 #[derive(Clone)]
 pub struct Sockets {
-    lines: SocketSetHandle<Wire>,
+    handle: SocketSetHandle<TcpSocket>,
 }
 
 impl Sockets {
@@ -48,8 +48,8 @@ impl Sockets {
     /// smol::spawn(task).detach();
     /// ```
     pub fn drive() -> (Sockets, DriveSockets) {
-        let (lines, attach) = SocketSet::new();
-        (Sockets { lines: attach }, DriveSockets { lines })
+        let (sockets, handle) = SocketSet::new();
+        (Sockets { handle }, DriveSockets { sockets })
     }
 
     /// Hands over a socket. From now on the hub's connection lives as long as it.
@@ -73,8 +73,8 @@ impl Sockets {
     /// Those of the system, and when there is a clone of the socket, which the reactor would wake instead. The socket and
     /// the connection are closed then.
     pub fn attach(&self, socket: impl IntoSocket, outbound: Outbound, framing: Framing) -> io::Result<()> {
-        let wire = Wire { stream: socket.into_socket()?, can_read: true, can_write: true };
-        self.lines.attach(wire, outbound, framing);
+        let socket = TcpSocket { stream: socket.into_socket()?, is_readable: true, is_writable: true };
+        self.handle.attach(socket, outbound, framing);
         Ok(())
     }
 }
@@ -122,26 +122,26 @@ impl IntoSocket for async_std::net::TcpStream {
 }
 
 /// A socket, and whether it may be ready: only then it is tried. The reactor says when it is again.
-struct Wire {
+struct TcpSocket {
     stream: Async<TcpStream>,
-    can_read: bool,
-    can_write: bool,
+    is_readable: bool,
+    is_writable: bool,
 }
 
-impl Socket for Wire {
+impl Socket for TcpSocket {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Wire { stream, can_read, .. } = self;
-        try_when_ready(can_read, || stream.poll_readable(cx), || stream.get_ref().read(buffer))
+        let TcpSocket { stream, is_readable, .. } = self;
+        try_io(is_readable, || stream.poll_readable(cx), || stream.get_ref().read(buffer))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let Wire { stream, can_write, .. } = self;
+        let TcpSocket { stream, is_writable, .. } = self;
         let write = || match slices {
             // A plain write is the cheaper call.
             [only] => stream.get_ref().write(only),
             _ => stream.get_ref().write_vectored(slices),
         };
-        try_when_ready(can_write, || stream.poll_writable(cx), write)
+        try_io(is_writable, || stream.poll_writable(cx), write)
     }
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -150,7 +150,7 @@ impl Socket for Wire {
         // What came since the reactor looked last: a close over bytes that were not read is a reset, and that may take from
         // the peer what it did not read yet.
         let mut buffer = [0; 4096];
-        for _ in 0..READS_AT_END {
+        for _ in 0..READS_BEFORE_CLOSE {
             if !matches!(stream.read(&mut buffer), Ok(1..)) {
                 break;
             }
@@ -161,18 +161,18 @@ impl Socket for Wire {
 
 /// Does a call that may not be ready, and waits if it is not. That the reactor says so again means only that it is tried
 /// again: the first time it is asked, it does not know yet.
-fn try_when_ready(
-    may_be_ready: &mut bool,
+fn try_io(
+    is_ready: &mut bool,
     mut wait: impl FnMut() -> Poll<io::Result<()>>,
     mut call: impl FnMut() -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     loop {
-        if !*may_be_ready {
+        if !*is_ready {
             ready!(wait())?;
-            *may_be_ready = true;
+            *is_ready = true;
         }
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *may_be_ready = false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_ready = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             done => return Poll::Ready(done),
         }
@@ -185,14 +185,14 @@ fn try_when_ready(
 /// Dropping it closes the sockets that were attached.
 #[must_use = "futures do nothing unless polled"]
 pub struct DriveSockets {
-    lines: SocketSet<Wire>,
+    sockets: SocketSet<TcpSocket>,
 }
 
 impl Future for DriveSockets {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.lines.turn(cx, |_, _| Ok(())) {
+        match self.sockets.turn(cx, |_, _| Ok(())) {
             Turn::Done => return Poll::Ready(()),
             Turn::Yield => cx.waker().wake_by_ref(),
             Turn::Sleep(_) => {}
@@ -203,7 +203,7 @@ impl Future for DriveSockets {
 
 impl fmt::Debug for DriveSockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DriveSockets").field("connections", &self.lines.len()).finish()
+        f.debug_struct("DriveSockets").field("connections", &self.sockets.len()).finish()
     }
 }
 
@@ -221,13 +221,13 @@ mod tests {
             calls += 1;
             Err(io::ErrorKind::WouldBlock.into())
         };
-        let mut may_be_ready = true;
+        let mut is_ready = true;
         for _ in 0..3 {
             let wait = || {
                 waits += 1;
                 Poll::Pending
             };
-            assert!(try_when_ready(&mut may_be_ready, wait, &mut refused).is_pending());
+            assert!(try_io(&mut is_ready, wait, &mut refused).is_pending());
         }
         assert_eq!((calls, waits), (1, 3));
     }
@@ -243,9 +243,9 @@ mod tests {
             waits += 1;
             Poll::Ready(Ok(()))
         };
-        let mut may_be_ready = true;
-        assert!(matches!(try_when_ready(&mut may_be_ready, wait, call), Poll::Ready(Ok(7))));
-        assert_eq!((calls, waits, may_be_ready), (3, 2, true));
+        let mut is_ready = true;
+        assert!(matches!(try_io(&mut is_ready, wait, call), Poll::Ready(Ok(7))));
+        assert_eq!((calls, waits, is_ready), (3, 2, true));
     }
 
     /// Whether the reactor has told of it or not.
@@ -254,12 +254,12 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let stream = listener.accept().unwrap().0.into_socket().unwrap();
-        let mut wire = Wire { stream, can_read: false, can_write: true };
+        let mut socket = TcpSocket { stream, is_readable: false, is_writable: true };
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(matches!(wire.poll_write(&mut cx, &[IoSlice::new(b"last")]), Poll::Ready(Ok(4))));
+        assert!(matches!(socket.poll_write(&mut cx, &[IoSlice::new(b"last")]), Poll::Ready(Ok(4))));
         client.write_all(b"and more").unwrap();
-        assert!(matches!(wire.poll_shut_down(&mut cx), Poll::Ready(Ok(()))));
-        drop(wire);
+        assert!(matches!(socket.poll_shut_down(&mut cx), Poll::Ready(Ok(()))));
+        drop(socket);
         let mut seen = String::new();
         client.read_to_string(&mut seen).unwrap();
         assert_eq!(seen, "last");

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use sse_core::shared::Outbound;
 
-use crate::ticket::{Marker, Ticket};
+use crate::detach::{DetachHandle, Detachable};
 
 /// The body of an event stream. Dropping it disconnects (X4).
 ///
@@ -32,7 +32,7 @@ pub struct SseBody(Content);
 #[derive(Debug)]
 enum Content {
     /// Not yet asked for bytes: until then the connection can be taken away.
-    Marked(Ticket),
+    Detachable(Detachable),
     Live(Outbound),
     /// Bytes that were known before, and then the end.
     Fixed(Bytes),
@@ -46,10 +46,10 @@ impl SseBody {
     }
 
     /// The body of a connection, and what the head needs so that the connection can be taken out of it.
-    pub(crate) fn marked(outbound: Outbound) -> (SseBody, Marker) {
-        let ticket = Ticket::new(outbound);
-        let marker = ticket.marker();
-        (SseBody(Content::Marked(ticket)), marker)
+    pub(crate) fn detachable(outbound: Outbound) -> (SseBody, DetachHandle) {
+        let detachable = Detachable::new(outbound);
+        let handle = detachable.handle();
+        (SseBody(Content::Detachable(detachable)), handle)
     }
 
     pub(crate) fn fixed(bytes: Bytes) -> SseBody {
@@ -65,14 +65,14 @@ impl Body for SseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Content::Marked(ticket) = &self.0 {
+        if let Content::Detachable(detachable) = &self.0 {
             // From here on it is the body's: nothing is locked per delivery.
-            self.0 = ticket.take().map_or(Content::Ended, Content::Live);
+            self.0 = detachable.take().map_or(Content::Ended, Content::Live);
         }
         let bytes = match &mut self.0 {
             Content::Live(outbound) => ready!(outbound.poll_bytes(cx)),
             Content::Fixed(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-            Content::Marked(_) | Content::Ended => None,
+            Content::Detachable(_) | Content::Ended => None,
         };
         if bytes.is_none() {
             self.0 = Content::Ended;
@@ -86,7 +86,7 @@ impl Body for SseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Content::Marked(_) | Content::Live(_) => SizeHint::default(),
+            Content::Detachable(_) | Content::Live(_) => SizeHint::default(),
             Content::Fixed(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Ended => SizeHint::with_exact(0),
         }

@@ -9,20 +9,20 @@ use sse_core::shared::Outbound;
 /// Alone the body holds it. When the body is dropped before, by a middleware that answers something else too, the
 /// connection ends and its marker means nothing any more.
 #[derive(Debug)]
-pub(crate) struct Ticket(Arc<Mutex<Option<Outbound>>>);
+pub(crate) struct Detachable(Arc<Mutex<Option<Outbound>>>);
 
 /// The same among the extensions of the response's head, from where `serve_connection` takes it. Where it gets lost
 /// the body serves.
 #[derive(Clone, Debug)]
-pub(crate) struct Marker(Weak<Mutex<Option<Outbound>>>);
+pub(crate) struct DetachHandle(Weak<Mutex<Option<Outbound>>>);
 
-impl Ticket {
-    pub(crate) fn new(outbound: Outbound) -> Ticket {
-        Ticket(Arc::new(Mutex::new(Some(outbound))))
+impl Detachable {
+    pub(crate) fn new(outbound: Outbound) -> Detachable {
+        Detachable(Arc::new(Mutex::new(Some(outbound))))
     }
 
-    pub(crate) fn marker(&self) -> Marker {
-        Marker(Arc::downgrade(&self.0))
+    pub(crate) fn handle(&self) -> DetachHandle {
+        DetachHandle(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn take(&self) -> Option<Outbound> {
@@ -30,7 +30,7 @@ impl Ticket {
     }
 }
 
-impl Marker {
+impl DetachHandle {
     /// The connection, if nobody has it yet and the body still lives.
     pub(crate) fn take(&self) -> Option<Outbound> {
         take(&*self.0.upgrade()?)

@@ -14,43 +14,47 @@ use hyper::service::Service;
 use pin_project_lite::pin_project;
 use sse_core::adapter::Framing;
 
-use crate::ticket::Marker;
-use crate::watch::Progress;
+use crate::detach::DetachHandle;
+use crate::flush::HandOver;
 
 /// The application's service, from outside all of its middleware.
-pub(crate) struct Answering<S> {
+pub(crate) struct DetectService<S> {
     service: S,
-    progress: Progress,
+    hand_over: HandOver,
 }
 
-impl<S> Answering<S> {
-    pub(crate) fn new(service: S, progress: Progress) -> Answering<S> {
-        Answering { service, progress }
+impl<S> DetectService<S> {
+    pub(crate) fn new(service: S, hand_over: HandOver) -> DetectService<S> {
+        DetectService { service, hand_over }
     }
 }
 
-impl<S, B> Service<Request<Incoming>> for Answering<S>
+impl<S, B> Service<Request<Incoming>> for DetectService<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
 {
-    type Response = Response<Outgoing<B>>;
+    type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
-    type Future = Answer<S::Future>;
+    type Future = DetectFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let asked = Asked { is_head: request.method() == Method::HEAD, version: request.version() };
-        Answer { response: self.service.call(request), asked, progress: self.progress.clone() }
+        let info = RequestInfo { is_head: request.method() == Method::HEAD, version: request.version() };
+        DetectFuture {
+            response: self.service.call(request),
+            request: info,
+            hand_over: self.hand_over.clone(),
+        }
     }
 }
 
 /// What the answer to a request depends on, and hyper does not tell later.
 #[derive(Clone, Copy)]
-struct Asked {
+struct RequestInfo {
     is_head: bool,
     version: Version,
 }
 
-impl Asked {
+impl RequestInfo {
     /// HTTP/1.0 knows no chunks.
     fn framing(self) -> Framing {
         if self.version < Version::HTTP_11 { Framing::UntilClose } else { Framing::Chunked }
@@ -58,7 +62,7 @@ impl Asked {
 
     /// Whether what follows the head on the wire are the bytes of the connection and nothing else. Where it is not,
     /// the body serves.
-    fn is_stream<B>(self, response: &Response<B>) -> bool {
+    fn is_event_stream<B>(self, response: &Response<B>) -> bool {
         let headers = response.headers();
         !self.is_head
             && response.status() == StatusCode::OK
@@ -69,42 +73,46 @@ impl Asked {
 
 pin_project! {
     /// The application's response in the making.
-    pub(crate) struct Answer<F> {
+    pub(crate) struct DetectFuture<F> {
         #[pin]
         response: F,
-        asked: Asked,
-        progress: Progress,
+        request: RequestInfo,
+        hand_over: HandOver,
     }
 }
 
-impl<F, B, E> Future for Answer<F>
+impl<F, B, E> Future for DetectFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
-    type Output = Result<Response<Outgoing<B>>, E>;
+    type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.response.poll(cx))?;
-        Poll::Ready(Ok(outgoing(response, *this.asked, this.progress)))
+        Poll::Ready(Ok(detect(response, *this.request, this.hand_over)))
     }
 }
 
-fn outgoing<B>(mut response: Response<B>, asked: Asked, progress: &Progress) -> Response<Outgoing<B>> {
-    let marker = response.extensions_mut().remove::<Marker>();
-    let outbound = marker.filter(|_| asked.is_stream(&response)).and_then(|marker| marker.take());
-    let Some(outbound) = outbound else { return response.map(|body| Outgoing::Body { body }) };
-    progress.subscribe(outbound, asked.framing());
-    frame_head(&mut response, asked);
-    response.map(|_| Outgoing::Stream { progress: progress.clone() })
+fn detect<B>(
+    mut response: Response<B>,
+    request: RequestInfo,
+    hand_over: &HandOver,
+) -> Response<ResponseBody<B>> {
+    let handle = response.extensions_mut().remove::<DetachHandle>();
+    let outbound = handle.filter(|_| request.is_event_stream(&response)).and_then(|handle| handle.take());
+    let Some(outbound) = outbound else { return response.map(|body| ResponseBody::Body { body }) };
+    hand_over.begin(outbound, request.framing());
+    frame_head(&mut response, request);
+    response.map(|_| ResponseBody::Stream { hand_over: hand_over.clone() })
 }
 
 /// How the body is framed is decided here, as whoever writes it is told, and not by a handler or hyper.
-fn frame_head<B>(response: &mut Response<B>, asked: Asked) {
+fn frame_head<B>(response: &mut Response<B>, request: RequestInfo) {
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
     headers.remove(TRANSFER_ENCODING);
-    match asked.framing() {
+    match request.framing() {
         Framing::Chunked => *response.version_mut() = Version::HTTP_11,
         Framing::UntilClose => {
             // hyper would promise a client of HTTP/1.0 that asks for it to keep the connection, although the body has
@@ -117,17 +125,17 @@ fn frame_head<B>(response: &mut Response<B>, asked: Asked) {
 
 pin_project! {
     /// The body that hyper gets.
-    #[project = OutgoingProjection]
-    pub(crate) enum Outgoing<B> {
+    #[project = ResponseBodyProjection]
+    pub(crate) enum ResponseBody<B> {
         /// The application's.
         Body { #[pin] body: B },
         /// One that has the first bytes, and then is never ready: its connection is taken out of hyper when these are flushed.
-        Stream { progress: Progress },
+        Stream { hand_over: HandOver },
     }
 }
 
-impl<B: Body> Body for Outgoing<B> {
-    type Data = Either<B::Data>;
+impl<B: Body> Body for ResponseBody<B> {
+    type Data = ResponseData<B::Data>;
     type Error = B::Error;
 
     fn poll_frame(
@@ -135,11 +143,11 @@ impl<B: Body> Body for Outgoing<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
         match self.project() {
-            OutgoingProjection::Body { body } => {
-                body.poll_frame(cx).map_ok(|frame| frame.map_data(Either::Body))
+            ResponseBodyProjection::Body { body } => {
+                body.poll_frame(cx).map_ok(|frame| frame.map_data(ResponseData::Body))
             }
-            OutgoingProjection::Stream { progress } => match progress.first_bytes() {
-                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(Either::First(bytes))))),
+            ResponseBodyProjection::Stream { hand_over } => match hand_over.first_bytes() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(ResponseData::FirstBytes(bytes))))),
                 None => Poll::Pending,
             },
         }
@@ -147,51 +155,51 @@ impl<B: Body> Body for Outgoing<B> {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Outgoing::Body { body } => body.is_end_stream(),
-            Outgoing::Stream { .. } => false,
+            ResponseBody::Body { body } => body.is_end_stream(),
+            ResponseBody::Stream { .. } => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Outgoing::Body { body } => body.size_hint(),
-            Outgoing::Stream { .. } => SizeHint::default(),
+            ResponseBody::Body { body } => body.size_hint(),
+            ResponseBody::Stream { .. } => SizeHint::default(),
         }
     }
 }
 
 /// Bytes of the application's body, or the first ones of a stream.
-pub(crate) enum Either<D> {
+pub(crate) enum ResponseData<D> {
     Body(D),
-    First(Bytes),
+    FirstBytes(Bytes),
 }
 
-impl<D: Buf> Buf for Either<D> {
+impl<D: Buf> Buf for ResponseData<D> {
     fn remaining(&self) -> usize {
         match self {
-            Either::Body(data) => data.remaining(),
-            Either::First(bytes) => bytes.remaining(),
+            ResponseData::Body(data) => data.remaining(),
+            ResponseData::FirstBytes(bytes) => bytes.remaining(),
         }
     }
 
     fn chunk(&self) -> &[u8] {
         match self {
-            Either::Body(data) => data.chunk(),
-            Either::First(bytes) => bytes.chunk(),
+            ResponseData::Body(data) => data.chunk(),
+            ResponseData::FirstBytes(bytes) => bytes.chunk(),
         }
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         match self {
-            Either::Body(data) => data.chunks_vectored(slices),
-            Either::First(bytes) => bytes.chunks_vectored(slices),
+            ResponseData::Body(data) => data.chunks_vectored(slices),
+            ResponseData::FirstBytes(bytes) => bytes.chunks_vectored(slices),
         }
     }
 
     fn advance(&mut self, count: usize) {
         match self {
-            Either::Body(data) => data.advance(count),
-            Either::First(bytes) => bytes.advance(count),
+            ResponseData::Body(data) => data.advance(count),
+            ResponseData::FirstBytes(bytes) => bytes.advance(count),
         }
     }
 }

@@ -17,30 +17,30 @@ use sse_core::shared::Outbound;
 /// How far one HTTP connection is on its way to become an event stream. Its parts inside hyper and the future outside
 /// hold it together; all of them are polled by one task.
 #[derive(Clone, Default)]
-pub(crate) struct Progress(Arc<Mutex<State>>);
+pub(crate) struct HandOver(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     subscription: Option<(Outbound, Framing)>,
     /// Bytes of the connection go out with the head.
-    has_begun: bool,
-    head: Head,
+    has_first_bytes: bool,
+    head: HeadState,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Head {
+enum HeadState {
     /// Not yet made, or not yet in hyper's write buffer.
     #[default]
-    Ahead,
+    Unwritten,
     /// In hyper's write buffer, or in the transport's, with the first bytes.
     Buffered,
     /// Taken by the transport.
     Flushed,
 }
 
-impl Progress {
+impl HandOver {
     /// A response is an event stream.
-    pub(crate) fn subscribe(&self, outbound: Outbound, framing: Framing) {
+    pub(crate) fn begin(&self, outbound: Outbound, framing: Framing) {
         self.lock().subscription = Some((outbound, framing));
     }
 
@@ -53,32 +53,32 @@ impl Progress {
     /// what it got then would be lost with it at the hand-over.
     pub(crate) fn first_bytes(&self) -> Option<Bytes> {
         let mut state = self.lock();
-        if state.head == Head::Ahead
-            && !state.has_begun
+        if state.head == HeadState::Unwritten
+            && !state.has_first_bytes
             && let Some((outbound, _)) = &mut state.subscription
             && let Some(bytes) = outbound.first_bytes()
         {
-            state.has_begun = true;
+            state.has_first_bytes = true;
             return Some(bytes);
         }
-        if state.head == Head::Ahead {
-            state.head = Head::Buffered;
+        if state.head == HeadState::Unwritten {
+            state.head = HeadState::Buffered;
         }
         None
     }
 
-    pub(crate) fn has_begun(&self) -> bool {
-        self.lock().has_begun
+    pub(crate) fn has_first_bytes(&self) -> bool {
+        self.lock().has_first_bytes
     }
 
     pub(crate) fn is_flushed(&self) -> bool {
-        self.lock().head == Head::Flushed
+        self.lock().head == HeadState::Flushed
     }
 
-    fn transport_flushed(&self) {
+    fn note_flush(&self) {
         let mut state = self.lock();
-        if state.head == Head::Buffered {
-            state.head = Head::Flushed;
+        if state.head == HeadState::Buffered {
+            state.head = HeadState::Flushed;
         }
     }
 
@@ -88,18 +88,18 @@ impl Progress {
 }
 
 /// A transport that notes when it was flushed.
-pub(crate) struct Watch<I> {
+pub(crate) struct FlushWatch<I> {
     pub(crate) io: I,
-    progress: Progress,
+    hand_over: HandOver,
 }
 
-impl<I> Watch<I> {
-    pub(crate) fn new(io: I, progress: Progress) -> Watch<I> {
-        Watch { io, progress }
+impl<I> FlushWatch<I> {
+    pub(crate) fn new(io: I, hand_over: HandOver) -> FlushWatch<I> {
+        FlushWatch { io, hand_over }
     }
 }
 
-impl<I: Read + Unpin> Read for Watch<I> {
+impl<I: Read + Unpin> Read for FlushWatch<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -109,10 +109,10 @@ impl<I: Read + Unpin> Read for Watch<I> {
     }
 }
 
-impl<I: Write + Unpin> Write for Watch<I> {
+impl<I: Write + Unpin> Write for FlushWatch<I> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        self.progress.transport_flushed();
+        self.hand_over.note_flush();
         Poll::Ready(Ok(()))
     }
 

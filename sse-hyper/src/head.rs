@@ -27,9 +27,9 @@ use crate::SseBody;
 /// assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
 /// ```
 pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
-    let (body, marker) = SseBody::marked(outbound);
+    let (body, handle) = SseBody::detachable(outbound);
     let mut response = with_head(version, body);
-    response.extensions_mut().insert(marker);
+    response.extensions_mut().insert(handle);
     response
 }
 

@@ -61,14 +61,14 @@
 //! # {
 //! use hyper::server::conn::http1;
 //! use hyper_util::rt::TokioTimer;
-//! use sse_hyper::{Outcome, Subscribed};
+//! use sse_hyper::{Outcome, Detached};
 //!
 //! // `service` is hyper's; an axum router becomes one by `hyper_util::service::TowerToHyperService::new(router)`.
 //! let mut builder = http1::Builder::new();
 //! builder.timer(TokioTimer::new()); // without it hyper waits for ever for the head of a request
 //! match sse_hyper::serve_connection(&builder, socket, service).await? {
 //!     Outcome::Closed => {}
-//!     Outcome::Subscribed(Subscribed { io, outbound, framing, .. }) => {
+//!     Outcome::Detached(Detached { io, outbound, framing, .. }) => {
 //!         // The driver's from now on.
 //!         # let _ = (io, outbound, framing);
 //!     }
@@ -105,22 +105,22 @@
 //!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) gives them one.
 //! - Nothing here panics.
 
-mod answer;
 mod body;
+mod detach;
+mod detect;
 mod driver;
+mod flush;
 mod head;
 mod origin;
 mod request;
 mod serve;
-mod ticket;
-mod watch;
 
 pub use body::SseBody;
 pub use driver::{HubTimer, epoch_from_clock, start};
 pub use head::{Refusal, response};
 pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
 pub use request::connection_config;
-pub use serve::{Outcome, ServeConnection, Subscribed, serve_connection};
+pub use serve::{Detached, Outcome, ServeConnection, serve_connection};
 
 /// The README's example is compiled with the tests.
 #[cfg(doctest)]

@@ -16,8 +16,8 @@ use sse_core::CloseReason;
 use sse_core::adapter::Framing;
 use sse_core::shared::Outbound;
 
-use crate::answer::Answering;
-use crate::watch::{Progress, Watch};
+use crate::detect::DetectService;
+use crate::flush::{FlushWatch, HandOver};
 
 /// Serves the requests on one HTTP/1 connection as hyper does, until the response to one is made by
 /// [`response`](crate::response): then, as soon as its head is flushed, the transport comes back together with the
@@ -56,12 +56,12 @@ use crate::watch::{Progress, Watch};
 ///
 /// let builder = http1::Builder::new();
 /// match sse_hyper::serve_connection(&builder, TokioIo::new(server), service).await? {
-///     Outcome::Subscribed(subscribed) => {
+///     Outcome::Detached(detached) => {
 ///         // The head is out, and where the client begins. What comes is the driver's to write from now on.
 ///         let mut head = vec![0; 4096];
 ///         let count = client.read(&mut head).await?;
 ///         assert!(head[..count].ends_with(b"\r\n\r\n9\r\nid: 1-0\n\n\r\n"));
-///         assert_eq!(subscribed.unread, 0);
+///         assert_eq!(detached.unread, 0);
 ///     }
 ///     Outcome::Closed => panic!("it asked for a stream"),
 /// }
@@ -75,13 +75,13 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let progress = Progress::default();
-    let io = Watch::new(io, progress.clone());
-    let service = Answering::new(service, progress.clone());
+    let hand_over = HandOver::default();
+    let io = FlushWatch::new(io, hand_over.clone());
+    let service = DetectService::new(service, hand_over.clone());
     let mut builder = builder.clone();
     // With it hyper does not flush while it has bytes that it did not parse: a head would never leave.
     let connection = builder.pipeline_flush(false).serve_connection(io, service);
-    ServeConnection { connection: Some(connection), progress, waiting: None }
+    ServeConnection { connection: Some(connection), hand_over, pending: None }
 }
 
 /// What became of an HTTP/1 connection.
@@ -90,7 +90,7 @@ pub enum Outcome<I> {
     /// It is over: the peer or hyper closed it, or the hub ended a stream whose head was not taken.
     Closed,
     /// The head of an event stream is out, with what was due first.
-    Subscribed(Subscribed<I>),
+    Detached(Detached<I>),
 }
 
 /// A transport on which the head of an event stream was written with the first bytes, and the connection whose bytes come next.
@@ -98,7 +98,7 @@ pub enum Outcome<I> {
 /// Dropping it disconnects and closes the transport.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Subscribed<I> {
+pub struct Detached<I> {
     /// The transport: all that hyper had for it is written and flushed.
     pub io: I,
     /// The connection of the hub. What was due to it when its head was written, up to 16 KiB, went out with the head.
@@ -119,9 +119,9 @@ where
     B: Body,
 {
     /// Until it is over.
-    connection: Option<http1::Connection<Watch<I>, Answering<S>>>,
-    progress: Progress,
-    waiting: Option<Waiting>,
+    connection: Option<http1::Connection<FlushWatch<I>, DetectService<S>>>,
+    hand_over: HandOver,
+    pending: Option<PendingHead>,
 }
 
 impl<I, S, B> ServeConnection<I, S, B>
@@ -144,16 +144,16 @@ where
     }
 
     /// The transport and the connection, when the head is flushed.
-    fn hand_over(&mut self) -> Option<Subscribed<I>> {
-        if !self.progress.is_flushed() {
+    fn take_detached(&mut self) -> Option<Detached<I>> {
+        if !self.hand_over.is_flushed() {
             return None;
         }
-        let Waiting { mut outbound, framing, .. } = self.waiting.take()?;
-        if self.progress.has_begun() {
+        let PendingHead { mut outbound, framing, .. } = self.pending.take()?;
+        if self.hand_over.has_first_bytes() {
             outbound.first_bytes_taken();
         }
         let parts = self.connection.take()?.into_parts();
-        Some(Subscribed { io: parts.io.io, outbound, framing, unread: parts.read_buf.len() })
+        Some(Detached { io: parts.io.io, outbound, framing, unread: parts.read_buf.len() })
     }
 }
 
@@ -175,14 +175,14 @@ where
             this.end();
             return Poll::Ready(result.map(|()| Outcome::Closed));
         }
-        if let Some((outbound, framing)) = this.progress.take_subscription() {
-            this.waiting = Some(Waiting { outbound, framing });
+        if let Some((outbound, framing)) = this.hand_over.take_subscription() {
+            this.pending = Some(PendingHead { outbound, framing });
         }
-        if let Some(subscribed) = this.hand_over() {
-            return Poll::Ready(Ok(Outcome::Subscribed(subscribed)));
+        if let Some(detached) = this.take_detached() {
+            return Poll::Ready(Ok(Outcome::Detached(detached)));
         }
-        let Some(waiting) = &mut this.waiting else { return Poll::Pending };
-        ready!(waiting.poll_ended(cx));
+        let Some(pending) = &mut this.pending else { return Poll::Pending };
+        ready!(pending.poll_ended(cx));
         this.end();
         Poll::Ready(Ok(Outcome::Closed))
     }
@@ -196,20 +196,20 @@ where
 {
     fn end(&mut self) {
         self.connection = None;
-        self.waiting = None;
+        self.pending = None;
         // Of a response that was made in the turn in which the transport failed.
-        drop(self.progress.take_subscription());
+        drop(self.hand_over.take_subscription());
     }
 }
 
 /// A subscription whose head the peer has not taken yet. hyper has no timeout for that, but the hub has: bytes that are
 /// due and not taken for the stall time end the connection (T3).
-struct Waiting {
+struct PendingHead {
     outbound: Outbound,
     framing: Framing,
 }
 
-impl Waiting {
+impl PendingHead {
     /// Ready when the hub ended the connection. Most heads are flushed in the turn that wrote them, and never wait.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.outbound.poll_ended(cx)

@@ -3,7 +3,7 @@
 mod app;
 mod wire;
 
-use app::{HEAD_1_0, HEAD_1_1, OPENING, Served, chunk, get, hub, opened, service, subscribed, write_due};
+use app::{HEAD_1_0, HEAD_1_1, OPENING, Served, chunk, detach, get, hub, opened, service, write_due};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Response;
@@ -48,7 +48,7 @@ impl Case {
             peer.send(sent);
             settle("it is answered", || !peer.received().is_empty() || self.sent.len() == 1).await;
         }
-        let mut subscribed = subscribed(served).await;
+        let mut detached = detach(served).await;
         let context = format!("{:?}, {manners:?}", self.sent);
         let framed = |frames: &str| match self.framing {
             Framing::Chunked => chunk(frames),
@@ -57,19 +57,19 @@ impl Case {
         let expected = self.before.to_owned() + &self.head + &framed(OPENING);
         assert_eq!(peer.received(), expected, "{context}");
         assert_eq!((peer.buffered(), peer.is_closed()), (0, false), "{context}");
-        assert_eq!(subscribed.framing, self.framing, "{context}");
+        assert_eq!(detached.framing, self.framing, "{context}");
         if let Some(beyond) = self.beyond {
-            assert_eq!(subscribed.unread + peer.unread(), beyond, "{context}");
+            assert_eq!(detached.unread + peer.unread(), beyond, "{context}");
             if manners.at_once > 7 {
-                assert_eq!(subscribed.unread, beyond, "{context}");
+                assert_eq!(detached.unread, beyond, "{context}");
             }
         }
 
         hub.channel("a").unwrap().publish(&Event::new().data("1")).unwrap();
-        write_due(&mut subscribed).await;
+        write_due(&mut detached).await;
         assert_eq!(peer.received(), expected + &framed("id: e-1\ndata: 1\n\n"), "{context}");
         assert_eq!(hub.stats().connections, 1, "{context}");
-        drop(subscribed);
+        drop(detached);
         assert_eq!((hub.stats().connections, peer.is_closed()), (0, true), "{context}");
     }
 
@@ -104,13 +104,13 @@ async fn x7_what_is_due_at_first_goes_out_with_the_head() {
             let (peer, io) = wire(manners);
             let served = Served::with(&builder, io, service(&hub));
             peer.send(get("/unannounced"));
-            let mut subscribed = subscribed(served).await;
+            let mut detached = detach(served).await;
             let expected = HEAD_1_1.to_owned() + &chunk(&(frames[0].clone() + &frames[1]));
             assert!(peer.received() == expected, "{manners:?}");
             if manners.vectored {
                 assert_eq!(peer.writes(), 1);
             }
-            write_due(&mut subscribed).await;
+            write_due(&mut detached).await;
             assert!(peer.received() == expected + &chunk(&frames[2]), "{manners:?}");
         }
     }
@@ -124,9 +124,9 @@ async fn x7_a_large_event_is_left_for_the_driver() {
     let published = channel.publish(&Event::new().data("x".repeat(20_000))).unwrap();
     let (peer, io) = wire(Manners::GOOD);
     peer.send(get("/unannounced"));
-    let mut subscribed = subscribed(Served::new(io, service(&hub))).await;
+    let mut detached = detach(Served::new(io, service(&hub))).await;
     assert_eq!(peer.received(), HEAD_1_1);
-    write_due(&mut subscribed).await;
+    write_due(&mut detached).await;
     let frame = std::str::from_utf8(published.frame.as_bytes()).unwrap();
     assert!(peer.received() == HEAD_1_1.to_owned() + &chunk(frame));
 }
@@ -194,7 +194,7 @@ async fn x7_a_head_is_not_kept_back_by_a_builder_that_flushes_late() {
     builder.pipeline_flush(true);
     peer.send(get("/sse") + "rubbish");
     let served = Served::with(&builder, io, service(&hub()));
-    assert_eq!(subscribed(served).await.unread, 7);
+    assert_eq!(detach(served).await.unread, 7);
     assert_eq!(peer.received(), opened());
 }
 
@@ -212,7 +212,7 @@ async fn x7_a_transport_that_takes_nothing_is_not_handed_over() {
         }
         assert!(!served.is_finished());
         peer.refuse(false);
-        subscribed(served).await;
+        detach(served).await;
         assert_eq!(peer.received(), opened());
     }
 }
@@ -233,9 +233,9 @@ async fn x7_an_axum_router_hands_over() {
         settle("the connection of HEAD is gone", || hub.stats().connections == 0).await;
         let before = peer.received();
         peer.send(get("/sse"));
-        let subscribed = subscribed(served).await;
+        let detached = detach(served).await;
         assert_eq!(peer.received(), before + &opened(), "{manners:?}");
-        drop(subscribed);
+        drop(detached);
     }
 }
 
@@ -247,8 +247,8 @@ async fn x7_a_tcp_socket_comes_back() {
     let (socket, _) = listener.accept().await.unwrap();
     let served = Served::new(TokioIo::new(socket), service(&hub));
     client.write_all(get("/sse").as_bytes()).await.unwrap();
-    let subscribed = subscribed(served).await;
-    let mut socket = subscribed.io.into_inner();
+    let detached = detach(served).await;
+    let mut socket = detached.io.into_inner();
     socket.write_all(b"by hand").await.unwrap();
     drop(socket);
     let mut received = String::new();
@@ -268,7 +268,7 @@ async fn x7_head_is_answered_by_hyper_and_its_connection_released() {
         assert_eq!(hub.stats().opened, 1);
         let before = peer.received();
         peer.send(get("/sse"));
-        let _subscribed = subscribed(served).await;
+        let _detached = detach(served).await;
         assert_eq!(peer.received(), before + &opened(), "{manners:?}");
     }
 }
@@ -312,8 +312,8 @@ async fn x7_a_connection_that_the_hub_ended_meanwhile_is_handed_over_all_the_sam
     let (peer, io) = wire(Manners::GOOD);
     let served = Served::new(io, service(&hub));
     peer.send(get("/ended"));
-    let mut subscribed = subscribed(served).await;
-    assert_eq!(subscribed.outbound.handle().closed().await, CloseReason::Requested);
-    let end = std::future::poll_fn(|cx| subscribed.outbound.poll_bytes(cx)).await;
+    let mut detached = detach(served).await;
+    assert_eq!(detached.outbound.handle().closed().await, CloseReason::Requested);
+    let end = std::future::poll_fn(|cx| detached.outbound.poll_bytes(cx)).await;
     assert_eq!((end, peer.received().as_str()), (None, HEAD_1_1));
 }

@@ -145,7 +145,7 @@ async fn x6_a_graceful_shutdown_lets_a_request_become_a_stream() {
     let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     future.as_mut().graceful_shutdown();
-    assert!(matches!(future.await.unwrap(), Outcome::Subscribed(_)));
+    assert!(matches!(future.await.unwrap(), Outcome::Detached(_)));
     assert_eq!(peer.received(), opened().replace("keep-alive", "keep-alive, close"));
 }
 

@@ -69,9 +69,9 @@ async fn race(manners: Manners, refuses: bool) {
     let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
     let mut cx = Context::from_waker(Waker::noop());
     let mut polls = 0;
-    let mut subscribed = loop {
+    let mut detached = loop {
         match future.as_mut().poll(&mut cx) {
-            Poll::Ready(Ok(Outcome::Subscribed(subscribed))) => break subscribed,
+            Poll::Ready(Ok(Outcome::Detached(detached))) => break detached,
             Poll::Ready(other) => panic!("{:?}", other.is_ok()),
             Poll::Pending => peer.refuse(false),
         }
@@ -80,7 +80,7 @@ async fn race(manners: Manners, refuses: bool) {
     };
     // The peer takes again, and the driver writes what is due.
     peer.refuse(false);
-    let due = subscribed.outbound.poll_bytes(&mut cx);
+    let due = detached.outbound.poll_bytes(&mut cx);
     let due = match due {
         Poll::Ready(Some(bytes)) => chunk(std::str::from_utf8(&bytes).unwrap()),
         _ => String::new(),

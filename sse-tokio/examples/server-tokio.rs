@@ -60,8 +60,9 @@ async fn requests(socket: TcpStream, app: Router, sockets: Sockets) {
     builder.timer(TokioTimer::new());
     let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
     match served.await {
-        Ok(Outcome::Subscribed(stream)) => {
-            if let Err(error) = sockets.attach(stream.io.into_inner(), stream.outbound, stream.framing) {
+        Ok(Outcome::Detached(detached)) => {
+            if let Err(error) = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing)
+            {
                 eprintln!("a client was lost: {error}");
             }
         }

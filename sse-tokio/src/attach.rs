@@ -17,13 +17,13 @@ use tokio::net::TcpStream;
 use crate::driver::yield_now;
 
 /// How many sockets one look at the reactor tells of.
-const EVENTS: usize = 1024;
+const EVENT_CAPACITY: usize = 1024;
 
 /// How often a socket is read before it is closed.
 const READS_BEFORE_CLOSE: usize = 16;
 
 /// How often one poll of the task looks at the reactor, before others get the thread.
-const LOOKS_PER_POLL: usize = 16;
+const REACTOR_POLLS_PER_TURN: usize = 16;
 
 /// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
 ///
@@ -35,7 +35,7 @@ const LOOKS_PER_POLL: usize = 16;
 /// and the peer's end is noticed without one.
 #[derive(Clone)]
 pub struct Sockets {
-    lines: SocketSetHandle<Wire>,
+    handle: SocketSetHandle<TcpSocket>,
 }
 
 impl Sockets {
@@ -51,11 +51,11 @@ impl Sockets {
     pub fn start() -> io::Result<Sockets> {
         #[allow(deprecated, reason = "its other form is unsafe; this reactor owns its descriptor")]
         let reactor = AsyncFd::with_interest(mio::Poll::new()?, tokio::io::Interest::READABLE)?;
-        let (lines, attach) = SocketSet::new();
-        let run = Run { reactor, events: Events::with_capacity(EVENTS), lines };
+        let (sockets, handle) = SocketSet::new();
+        let driver = DriveSockets { reactor, events: Events::with_capacity(EVENT_CAPACITY), sockets };
         // It yields by its own count: the runtime's would make sockets look as if they were not ready.
-        tokio::spawn(tokio::task::unconstrained(run));
-        Ok(Sockets { lines: attach })
+        tokio::spawn(tokio::task::unconstrained(driver));
+        Ok(Sockets { handle })
     }
 
     /// Hands over a socket. From now on the hub's connection lives as long as it.
@@ -75,7 +75,7 @@ impl Sockets {
     pub fn attach(&self, socket: TcpStream, outbound: Outbound, framing: Framing) -> io::Result<()> {
         // It leaves tokio's reactor, with what that holds for it.
         let stream = mio::net::TcpStream::from_std(socket.into_std()?);
-        self.lines.attach(Wire { stream, can_read: false, can_write: true }, outbound, framing);
+        self.handle.attach(TcpSocket { stream, is_readable: false, is_writable: true }, outbound, framing);
         Ok(())
     }
 }
@@ -87,23 +87,23 @@ impl fmt::Debug for Sockets {
 }
 
 /// A socket, and what the reactor said of it last.
-struct Wire {
+struct TcpSocket {
     stream: mio::net::TcpStream,
-    can_read: bool,
-    can_write: bool,
+    is_readable: bool,
+    is_writable: bool,
 }
 
-impl Socket for Wire {
+impl Socket for TcpSocket {
     fn registers_waker(&self) -> bool {
         false
     }
 
     fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        try_now(&mut self.can_read, || self.stream.read(buffer))
+        try_io(&mut self.is_readable, || self.stream.read(buffer))
     }
 
     fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        try_now(&mut self.can_write, || match slices {
+        try_io(&mut self.is_writable, || match slices {
             // A plain write is the cheaper call.
             [only] => self.stream.write(only),
             _ => self.stream.write_vectored(slices),
@@ -123,7 +123,7 @@ impl Socket for Wire {
 }
 
 /// Does a call that may not be ready; then the reactor says when it is.
-fn try_now(is_ready: &mut bool, mut call: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+fn try_io(is_ready: &mut bool, mut call: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
     while *is_ready {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_ready = false,
@@ -135,16 +135,16 @@ fn try_now(is_ready: &mut bool, mut call: impl FnMut() -> io::Result<usize>) -> 
 }
 
 /// The task.
-struct Run {
+struct DriveSockets {
     reactor: AsyncFd<mio::Poll>,
     events: Events,
-    lines: SocketSet<Wire>,
+    sockets: SocketSet<TcpSocket>,
 }
 
-impl Run {
+impl DriveSockets {
     /// Takes what the reactor knows, until it knows nothing more.
     fn poll_reactor(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        for _ in 0..LOOKS_PER_POLL {
+        for _ in 0..REACTOR_POLLS_PER_TURN {
             let Poll::Ready(ready) = self.reactor.poll_read_ready_mut(cx) else { return Ok(()) };
             let mut ready = ready?;
             match ready.get_inner_mut().poll(&mut self.events, Some(Duration::ZERO)) {
@@ -155,13 +155,13 @@ impl Run {
             for event in &self.events {
                 count += 1;
                 let index = event.token().0;
-                if let Some(wire) = self.lines.socket_mut(index) {
-                    wire.can_read |= event.is_readable() || event.is_read_closed() || event.is_error();
-                    wire.can_write |= event.is_writable() || event.is_write_closed() || event.is_error();
-                    self.lines.wake(index);
+                if let Some(socket) = self.sockets.socket_mut(index) {
+                    socket.is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                    socket.is_writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+                    self.sockets.wake(index);
                 }
             }
-            if count < EVENTS {
+            if count < EVENT_CAPACITY {
                 ready.clear_ready();
             }
         }
@@ -170,7 +170,7 @@ impl Run {
     }
 }
 
-impl Future for Run {
+impl Future for DriveSockets {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -178,10 +178,11 @@ impl Future for Run {
         if self.poll_reactor(cx).is_err() {
             return Poll::Ready(());
         }
-        let Run { reactor, lines, .. } = &mut *self;
+        let DriveSockets { reactor, sockets, .. } = &mut *self;
         let registry = reactor.get_ref().registry();
         let both = Interest::READABLE | Interest::WRITABLE;
-        let turn = lines.turn(cx, |index, wire| registry.register(&mut wire.stream, Token(index), both));
+        let turn =
+            sockets.turn(cx, |index, socket| registry.register(&mut socket.stream, Token(index), both));
         match turn {
             Turn::Done => return Poll::Ready(()),
             Turn::Yield => yield_now(cx),

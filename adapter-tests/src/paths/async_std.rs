@@ -50,8 +50,8 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
     listen(setup, told, stop, move |socket, desk| {
         let sockets = sockets.clone();
         task::spawn(async move {
-            if let Some(stream) = requests(socket, desk).await {
-                sockets.attach(stream.io, stream.outbound, stream.framing).expect("a socket");
+            if let Some(detached) = requests(socket, desk).await {
+                sockets.attach(detached.io, detached.outbound, detached.framing).expect("a socket");
             }
         });
     });

@@ -53,9 +53,9 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
                 let (socket, _) = listener.accept().await.expect("a client");
                 let (desk, sockets) = (desk.clone(), sockets.clone());
                 let serving = async move {
-                    if let Some(stream) = requests(socket, desk).await {
-                        let socket: std::sync::Arc<smol::Async<std::net::TcpStream>> = stream.io.into();
-                        sockets.attach(socket, stream.outbound, stream.framing).expect("a socket");
+                    if let Some(detached) = requests(socket, desk).await {
+                        let socket: std::sync::Arc<smol::Async<std::net::TcpStream>> = detached.io.into();
+                        sockets.attach(socket, detached.outbound, detached.framing).expect("a socket");
                     }
                 };
                 executor.spawn(serving).detach();
@@ -74,23 +74,23 @@ async fn listen(hub: &SharedHub, setup: &Setup, told: &Sender<Listening>) -> (Tc
 }
 
 /// A socket that became a stream.
-pub(super) struct Stream<I> {
+pub(super) struct Detached<I> {
     pub(super) io: I,
     pub(super) outbound: Outbound,
     pub(super) framing: Framing,
 }
 
 /// Has hyper serve the requests on a socket, until one is for a stream.
-pub(super) async fn requests<I>(socket: I, desk: Desk) -> Option<Stream<I>>
+pub(super) async fn requests<I>(socket: I, desk: Desk) -> Option<Detached<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut builder = http1::Builder::new();
     builder.timer(SmolTimer::new());
     match sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service(desk)).await {
-        Ok(Outcome::Subscribed(stream)) => {
-            let (outbound, framing) = (stream.outbound, stream.framing);
-            Some(Stream { io: stream.io.into_inner(), outbound, framing })
+        Ok(Outcome::Detached(detached)) => {
+            let (outbound, framing) = (detached.outbound, detached.framing);
+            Some(Detached { io: detached.io.into_inner(), outbound, framing })
         }
         _ => None,
     }

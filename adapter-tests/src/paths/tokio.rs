@@ -112,8 +112,8 @@ async fn requests(socket: TcpStream, desk: Desk, sockets: Sockets) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
     let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), service(desk)).await;
-    if let Ok(Outcome::Subscribed(stream)) = served {
-        let socket = stream.io.into_inner();
-        sockets.attach(socket, stream.outbound, stream.framing).expect("a socket");
+    if let Ok(Outcome::Detached(detached)) = served {
+        let socket = detached.io.into_inner();
+        sockets.attach(socket, detached.outbound, detached.framing).expect("a socket");
     }
 }

@@ -61,8 +61,8 @@ async fn requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
     let mut builder = http1::Builder::new();
     builder.timer(SmolTimer::new());
     let served = sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service);
-    if let Ok(Outcome::Subscribed(stream)) = served.await
-        && let Err(error) = sockets.attach(stream.io.into_inner(), stream.outbound, stream.framing)
+    if let Ok(Outcome::Detached(detached)) = served.await
+        && let Err(error) = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing)
     {
         eprintln!("a client was lost: {error}");
     }

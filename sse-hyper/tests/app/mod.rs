@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::adapter::Framing;
 use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
-use sse_hyper::{Outcome, Subscribed};
+use sse_hyper::{Detached, Outcome};
 use tokio::task::JoinHandle;
 
 /// The whole head of a stream over HTTP/1.1, from a [`builder`] that puts no date in it.
@@ -154,25 +154,25 @@ impl<I: Read + Write + Unpin + Send + 'static> Served<I> {
 }
 
 /// The subscription that has to come of it.
-pub(crate) async fn subscribed<I: Read + Write + Unpin + Send + 'static>(served: Served<I>) -> Subscribed<I> {
+pub(crate) async fn detach<I: Read + Write + Unpin + Send + 'static>(served: Served<I>) -> Detached<I> {
     match served.outcome().await.unwrap() {
-        Outcome::Subscribed(subscribed) => subscribed,
+        Outcome::Detached(detached) => detached,
         Outcome::Closed => panic!("closed"),
     }
 }
 
 /// What a driver does: writes what is due, framed, in one go.
-pub(crate) async fn write_due<I: Write + Unpin>(subscribed: &mut Subscribed<I>) {
-    let due = poll_fn(|cx| subscribed.outbound.poll_bytes(cx)).await.expect("it has not ended");
+pub(crate) async fn write_due<I: Write + Unpin>(detached: &mut Detached<I>) {
+    let due = poll_fn(|cx| detached.outbound.poll_bytes(cx)).await.expect("it has not ended");
     let due = std::str::from_utf8(&due).unwrap();
-    let framed = if subscribed.framing == Framing::Chunked { chunk(due) } else { due.to_owned() };
+    let framed = if detached.framing == Framing::Chunked { chunk(due) } else { due.to_owned() };
     let mut rest = framed.as_bytes();
     let written: io::Result<()> = poll_fn(|cx| {
         while !rest.is_empty() {
-            let count = std::task::ready!(Pin::new(&mut subscribed.io).poll_write(cx, rest))?;
+            let count = std::task::ready!(Pin::new(&mut detached.io).poll_write(cx, rest))?;
             rest = &rest[count..];
         }
-        Pin::new(&mut subscribed.io).poll_flush(cx)
+        Pin::new(&mut detached.io).poll_flush(cx)
     })
     .await;
     assert!(matches!(Poll::Ready(written), Poll::Ready(Ok(()))));

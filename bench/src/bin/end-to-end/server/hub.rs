@@ -34,9 +34,9 @@ async fn requests(socket: TcpStream, app: Router, sockets: Sockets) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
     let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
-    if let Ok(Outcome::Subscribed(stream)) = served.await {
+    if let Ok(Outcome::Detached(detached)) = served.await {
         // Where it fails, the client is gone: the loader counts what it missed.
-        let _ = sockets.attach(stream.io.into_inner(), stream.outbound, stream.framing);
+        let _ = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing);
     }
 }
 
