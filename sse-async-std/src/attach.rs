@@ -6,14 +6,11 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use async_io::Async;
-use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn};
+use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn, discard_received, try_io};
 use sse_core::shared::Outbound;
-
-/// How often what a peer still sent is read before its socket is closed.
-const READS_BEFORE_CLOSE: usize = 16;
 
 /// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
 ///
@@ -146,36 +143,9 @@ impl Socket for TcpSocket {
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut stream = self.stream.get_ref();
-        let shut_down = stream.shutdown(Shutdown::Write);
-        // What came since the reactor looked last: a close over bytes that were not read is a reset, and that may take from
-        // the peer what it did not read yet.
-        let mut buffer = [0; 4096];
-        for _ in 0..READS_BEFORE_CLOSE {
-            if !matches!(stream.read(&mut buffer), Ok(1..)) {
-                break;
-            }
-        }
-        Poll::Ready(shut_down)
-    }
-}
-
-/// Does a call that may not be ready, and waits if it is not. That the reactor says so again means only that it is tried
-/// again: the first time it is asked, it does not know yet.
-fn try_io(
-    is_ready: &mut bool,
-    mut wait: impl FnMut() -> Poll<io::Result<()>>,
-    mut call: impl FnMut() -> io::Result<usize>,
-) -> Poll<io::Result<usize>> {
-    loop {
-        if !*is_ready {
-            ready!(wait())?;
-            *is_ready = true;
-        }
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_ready = false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return Poll::Ready(done),
-        }
+        let result = stream.shutdown(Shutdown::Write);
+        discard_received(&mut stream);
+        Poll::Ready(result)
     }
 }
 
@@ -212,41 +182,6 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-
-    /// A delivery must not cost a read beside its write.
-    #[test]
-    fn a_call_that_was_refused_waits_for_the_reactor() {
-        let (mut calls, mut waits) = (0, 0);
-        let mut refused = || {
-            calls += 1;
-            Err(io::ErrorKind::WouldBlock.into())
-        };
-        let mut is_ready = true;
-        for _ in 0..3 {
-            let wait = || {
-                waits += 1;
-                Poll::Pending
-            };
-            assert!(try_io(&mut is_ready, wait, &mut refused).is_pending());
-        }
-        assert_eq!((calls, waits), (1, 3));
-    }
-
-    #[test]
-    fn a_reactor_that_says_so_too_early_is_asked_again() {
-        let (mut calls, mut waits) = (0, 0);
-        let call = || {
-            calls += 1;
-            if calls < 3 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(7) }
-        };
-        let wait = || {
-            waits += 1;
-            Poll::Ready(Ok(()))
-        };
-        let mut is_ready = true;
-        assert!(matches!(try_io(&mut is_ready, wait, call), Poll::Ready(Ok(7))));
-        assert_eq!((calls, waits, is_ready), (3, 2, true));
-    }
 
     /// Whether the reactor has told of it or not.
     #[test]

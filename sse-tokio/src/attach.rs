@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mio::{Events, Interest, Token};
-use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn};
+use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn, discard_received, try_io};
 use sse_core::shared::Outbound;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
@@ -18,9 +18,6 @@ use crate::driver::yield_now;
 
 /// How many sockets one look at the reactor tells of.
 const EVENT_CAPACITY: usize = 1024;
-
-/// How often a socket is read before it is closed.
-const READS_BEFORE_CLOSE: usize = 16;
 
 /// How often one poll of the task looks at the reactor, before others get the thread.
 const REACTOR_POLLS_PER_TURN: usize = 16;
@@ -99,39 +96,23 @@ impl Socket for TcpSocket {
     }
 
     fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        try_io(&mut self.is_readable, || self.stream.read(buffer))
+        try_io(&mut self.is_readable, || Poll::Pending, || self.stream.read(buffer))
     }
 
     fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        try_io(&mut self.is_writable, || match slices {
+        let write = || match slices {
             // A plain write is the cheaper call.
             [only] => self.stream.write(only),
             _ => self.stream.write_vectored(slices),
-        })
+        };
+        try_io(&mut self.is_writable, || Poll::Pending, write)
     }
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Closed with bytes unread, it would be reset, and the peer could lose what it did not read yet.
-        let mut buffer = [0; 4096];
-        for _ in 0..READS_BEFORE_CLOSE {
-            if !matches!(self.stream.read(&mut buffer), Ok(1..)) {
-                break;
-            }
-        }
-        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+        let result = self.stream.shutdown(Shutdown::Write);
+        discard_received(&mut self.stream);
+        Poll::Ready(result)
     }
-}
-
-/// Does a call that may not be ready; then the reactor says when it is.
-fn try_io(is_ready: &mut bool, mut call: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
-    while *is_ready {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_ready = false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return Poll::Ready(done),
-        }
-    }
-    Poll::Pending
 }
 
 /// The task.
@@ -189,5 +170,33 @@ impl Future for DriveSockets {
             Turn::Sleep(_) => {}
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Bytes that the reactor has not reported yet are discarded as well.
+    #[test]
+    fn a_socket_is_closed_without_unread_bytes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = listener.accept().unwrap().0;
+        stream.set_nonblocking(true).unwrap();
+        let stream = mio::net::TcpStream::from_std(stream);
+        let mut socket = TcpSocket { stream, is_readable: false, is_writable: true };
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(socket.poll_write(&mut cx, &[IoSlice::new(b"last")]), Poll::Ready(Ok(4))));
+        client.write_all(b"and more").unwrap();
+        assert!(matches!(socket.poll_shut_down(&mut cx), Poll::Ready(Ok(()))));
+        drop(socket);
+        let mut seen = String::new();
+        client.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, "last");
+        // A reset behind the end shows only here.
+        assert!(client.take_error().unwrap().is_none());
     }
 }

@@ -3,6 +3,7 @@
 mod driver;
 mod epoch;
 mod http;
+mod nonblocking;
 mod socket;
 mod socket_set;
 mod source;
@@ -13,6 +14,7 @@ mod writer;
 pub use driver::{DriveHub, Driver, Timer, Turn};
 pub use epoch::epoch_of;
 pub use http::{Framing, HEADERS};
+pub use nonblocking::{discard_received, try_io};
 pub use socket::{ServeConnection, Socket};
 pub use socket_set::{SocketSet, SocketSetHandle};
 pub use source::SourceConnection;
