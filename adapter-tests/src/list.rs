@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::{COME_BACK, LONG, Path, Setup, until};
 
 /// X1: the head comes at once, and says what it has to.
-pub fn the_head_comes_first(path: Path) {
+pub fn the_head_is_sent_before_any_event(path: Path) {
     let server = path.start(Setup::default());
     let client = Client::get(&server, "quiet", Some("e-0"));
     assert_eq!(client.status, 200);
@@ -40,7 +40,7 @@ pub fn events_arrive_in_order(path: Path) {
 }
 
 /// H3, H4: who comes back gets what was missed, of both channels, and then what is live.
-pub fn who_comes_back_has_missed_nothing(path: Path) {
+pub fn a_reconnecting_client_receives_what_it_missed(path: Path) {
     let server = path.start(Setup { connection: ConnectionConfig::default(), ..Setup::default() });
     let mut client = Client::get(&server, "a,b", None);
     assert_eq!(client.bytes(9), "id: e-0\n\n", "it can come back before its first event");
@@ -75,7 +75,7 @@ pub fn frames_of_every_size_arrive_whole(path: Path) {
 }
 
 /// T1: a comment comes when nothing else did.
-pub fn pings_come_when_it_is_quiet(path: Path) {
+pub fn an_idle_connection_receives_pings(path: Path) {
     let mut setup = Setup::default();
     setup.connection.ping = Some(Duration::from_millis(100));
     let server = path.start(setup);
@@ -86,7 +86,7 @@ pub fn pings_come_when_it_is_quiet(path: Path) {
 }
 
 /// T2: a connection ends when its longest life is over.
-pub fn a_life_ends_when_its_time_is_over(path: Path) {
+pub fn a_connection_ends_at_its_max_lifetime(path: Path) {
     let mut setup = Setup::default();
     setup.connection.max_lifetime = Some(Duration::from_millis(100));
     let server = path.start(setup);
@@ -96,7 +96,7 @@ pub fn a_life_ends_when_its_time_is_over(path: Path) {
 }
 
 /// T2: the application is asked instead, and may extend the life or end it.
-pub fn the_application_may_extend_a_life(path: Path) {
+pub fn the_application_can_extend_a_max_lifetime(path: Path) {
     let mut setup = Setup::default();
     setup.connection.max_lifetime = Some(Duration::from_millis(50));
     setup.connection.on_max_lifetime = OnMaxLifetime::Report;
@@ -114,7 +114,7 @@ pub fn the_application_may_extend_a_life(path: Path) {
 }
 
 /// X3: a peer that goes is noticed when it goes, not at the next write.
-pub fn a_peer_that_goes_is_noticed(path: Path) {
+pub fn a_disconnect_is_noticed_without_a_write(path: Path) {
     let server = path.start(Setup::default());
     let client = Client::get(&server, "a", None);
     let handle = server.opened.recv_timeout(LONG).expect("it was opened");
@@ -125,7 +125,7 @@ pub fn a_peer_that_goes_is_noticed(path: Path) {
 }
 
 /// S1: a peer that does not read delays nobody, and costs no more than the backlog.
-pub fn a_peer_that_does_not_read_delays_nobody(path: Path) {
+pub fn a_peer_that_does_not_read_delays_no_other_peer(path: Path) {
     let server = path.start(Setup::default());
     let stalled = Client::get(&server, "a", None);
     let mut reader = Client::get(&server, "a", None);
@@ -141,7 +141,7 @@ pub fn a_peer_that_does_not_read_delays_nobody(path: Path) {
 }
 
 /// A peer that reads late gets all that was kept for it, in order, and no half of anything.
-pub fn a_peer_that_reads_late_gets_what_was_kept(path: Path) {
+pub fn a_slow_reader_receives_the_whole_backlog(path: Path) {
     let server = path.start(Setup::default());
     let mut late = Client::get(&server, "a", None);
     let channel = server.hub.channel("a").expect("it was opened");
@@ -157,7 +157,7 @@ pub fn a_peer_that_reads_late_gets_what_was_kept(path: Path) {
 }
 
 /// A close delivers what was due, and ends the stream as HTTP has it.
-pub fn a_close_delivers_what_was_due(path: Path) {
+pub fn a_close_delivers_pending_events_first(path: Path) {
     let server = path.start(Setup::default());
     let mut client = Client::get(&server, "a", None);
     let handle = server.opened.recv_timeout(LONG).expect("it was opened");
@@ -171,7 +171,7 @@ pub fn a_close_delivers_what_was_due(path: Path) {
 }
 
 /// A2: a drain asks each client to come back, and ends it.
-pub fn a_drain_asks_clients_to_come_back(path: Path) {
+pub fn a_drain_sends_each_client_a_retry_time(path: Path) {
     let server = path.start(Setup::default());
     let mut clients: Vec<_> = (0..5).map(|_| Client::get(&server, "a", None)).collect();
     let retry = (Duration::from_secs(1), Duration::from_secs(2));
@@ -189,7 +189,7 @@ pub fn a_drain_asks_clients_to_come_back(path: Path) {
 }
 
 /// A1: one too many is asked to come back later, and nobody is evicted for it.
-pub fn one_too_many_is_asked_to_come_back(path: Path) {
+pub fn a_client_beyond_the_limit_is_refused_with_a_retry_time(path: Path) {
     let limits = Limits { connections: 1, ..Limits::default() };
     let server = path.start(Setup { hub: HubConfig { limits, ..HubConfig::default() }, ..Setup::default() });
     let mut first = Client::get(&server, "a", None);
@@ -202,12 +202,12 @@ pub fn one_too_many_is_asked_to_come_back(path: Path) {
 }
 
 /// X6: a graceful shutdown returns although streams are open, and each gets what was due.
-pub fn a_graceful_shutdown_returns(path: Path) {
-    a_graceful_shutdown_of(path, 200);
+pub fn a_graceful_shutdown_returns_with_open_streams(path: Path) {
+    graceful_shutdown_with(path, 200);
 }
 
 /// The same with so many streams.
-pub fn a_graceful_shutdown_of(path: Path, streams: u64) {
+pub fn graceful_shutdown_with(path: Path, streams: u64) {
     let mut server = path.start(Setup::default());
     let mut clients: Vec<_> = (0..streams).map(|_| Client::get(&server, "a", None)).collect();
     let channel = server.hub.channel("a").expect("it was opened");
@@ -221,7 +221,7 @@ pub fn a_graceful_shutdown_of(path: Path, streams: u64) {
 }
 
 /// X2: whatever bytes come instead of a request or in it, the server goes on, and holds nothing for them.
-pub fn rubbish_does_no_harm(path: Path) {
+pub fn malformed_requests_do_no_harm(path: Path) {
     let server = path.start(Setup::default());
     let mut rubbish: Vec<Vec<u8>> = vec![
         b"".to_vec(),
@@ -253,7 +253,7 @@ pub fn rubbish_does_no_harm(path: Path) {
 }
 
 /// D8: thousands of connects and disconnects leave nothing behind.
-pub fn connects_and_disconnects_leave_nothing_behind(path: Path) {
+pub fn disconnected_clients_leave_nothing_behind(path: Path) {
     let server = path.start(Setup::default());
     let rounds = if path.is_http2 { 3 } else { 20 };
     for _ in 0..rounds {

@@ -32,11 +32,11 @@ macro_rules! clients {
             const PATH: Path = Path { run: $run, is_http2: false, reads_requests: true };
 
             tests! {
-                curl_keeps_up_and_its_end_is_noticed
-                python_reads_what_was_published
-                node_comes_back_by_itself_and_has_missed_nothing
-                nginx_passes_events_on_at_once_and_tells_when_the_client_goes
-                a_ping_keeps_a_stream_open_through_nginx
+                curl_receives_each_event_and_its_disconnect_is_noticed
+                python_receives_missed_and_live_events
+                node_reconnects_by_itself_and_misses_nothing
+                nginx_forwards_events_at_once_and_disconnects_with_its_client
+                pings_keep_a_stream_open_through_nginx
             }
         })*
     };
@@ -53,7 +53,7 @@ clients! {
     tokio_attached: paths::tokio::attached;
 }
 
-fn curl_keeps_up_and_its_end_is_noticed(path: Path) {
+fn curl_receives_each_event_and_its_disconnect_is_noticed(path: Path) {
     if !has("curl", "--version") {
         return;
     }
@@ -69,7 +69,7 @@ fn curl_keeps_up_and_its_end_is_noticed(path: Path) {
     server.wait_for_connections(0);
 }
 
-fn python_reads_what_was_published(path: Path) {
+fn python_receives_missed_and_live_events(path: Path) {
     let Some(python) = python() else { return };
     let server = Server::start(path);
     let first = server.publish("news", &Event::new().data("seen before"));
@@ -93,7 +93,7 @@ fn python_reads_what_was_published(path: Path) {
     server.wait_for_connections(0);
 }
 
-fn node_comes_back_by_itself_and_has_missed_nothing(path: Path) {
+fn node_reconnects_by_itself_and_misses_nothing(path: Path) {
     let Some(modules) = node() else { return };
     let server = Server::start(path);
     let script = modules.join("follow.mjs");
@@ -126,7 +126,7 @@ fn node_comes_back_by_itself_and_has_missed_nothing(path: Path) {
     assert!(server.hub.stats().replayed >= TEXTS.len() as u64, "it was gone while some were published");
 }
 
-fn nginx_passes_events_on_at_once_and_tells_when_the_client_goes(path: Path) {
+fn nginx_forwards_events_at_once_and_disconnects_with_its_client(path: Path) {
     if !(has("curl", "--version") && has("nginx", "-v")) {
         return;
     }
@@ -146,7 +146,7 @@ fn nginx_passes_events_on_at_once_and_tells_when_the_client_goes(path: Path) {
     server.wait_for_connections(0);
 }
 
-fn a_ping_keeps_a_stream_open_through_nginx(path: Path) {
+fn pings_keep_a_stream_open_through_nginx(path: Path) {
     if !(has("curl", "--version") && has("nginx", "-v")) {
         return;
     }

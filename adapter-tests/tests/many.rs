@@ -17,7 +17,7 @@ const CLIENTS: usize = 10_000;
 const OTHER_FILES: u64 = 200;
 
 #[test]
-fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
+fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
     let allowed = rlimit::increase_nofile_limit(CLIENTS as u64 + OTHER_FILES).expect("a limit");
     let clients = CLIENTS.min(allowed.saturating_sub(OTHER_FILES) as usize);
     if clients < CLIENTS {
@@ -66,7 +66,7 @@ fn ten_thousand_connect_half_are_killed_and_nothing_leaks() {
 #[test]
 fn x6_a_graceful_shutdown_returns_with_a_thousand_streams_open() {
     for run in [paths::hyper::axum_body, paths::tokio::attached] {
-        list::a_graceful_shutdown_of(Path { run, is_http2: false, reads_requests: true }, 1000);
+        list::graceful_shutdown_with(Path { run, is_http2: false, reads_requests: true }, 1000);
     }
 }
 

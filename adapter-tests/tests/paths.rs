@@ -11,28 +11,28 @@ macro_rules! paths {
             const PATH: Path = Path { run: $run, is_http2: $is_http2, reads_requests: $reads };
 
             tests! {
-                the_head_comes_first
+                the_head_is_sent_before_any_event
                 events_arrive_in_order
-                who_comes_back_has_missed_nothing
+                a_reconnecting_client_receives_what_it_missed
                 frames_of_every_size_arrive_whole
-                pings_come_when_it_is_quiet
-                a_life_ends_when_its_time_is_over
-                the_application_may_extend_a_life
-                a_peer_that_goes_is_noticed
-                a_peer_that_does_not_read_delays_nobody
-                a_peer_that_reads_late_gets_what_was_kept
-                a_close_delivers_what_was_due
-                a_drain_asks_clients_to_come_back
-                one_too_many_is_asked_to_come_back
-                a_graceful_shutdown_returns
-                connects_and_disconnects_leave_nothing_behind
+                an_idle_connection_receives_pings
+                a_connection_ends_at_its_max_lifetime
+                the_application_can_extend_a_max_lifetime
+                a_disconnect_is_noticed_without_a_write
+                a_peer_that_does_not_read_delays_no_other_peer
+                a_slow_reader_receives_the_whole_backlog
+                a_close_delivers_pending_events_first
+                a_drain_sends_each_client_a_retry_time
+                a_client_beyond_the_limit_is_refused_with_a_retry_time
+                a_graceful_shutdown_returns_with_open_streams
+                disconnected_clients_leave_nothing_behind
             }
 
             #[test]
-            fn rubbish_does_no_harm() {
+            fn malformed_requests_do_no_harm() {
                 // Where the test's own server reads requests, there is nothing of this project to be tried.
                 if PATH.reads_requests {
-                    list::rubbish_does_no_harm(PATH);
+                    list::malformed_requests_do_no_harm(PATH);
                 }
             }
         })*

@@ -89,7 +89,7 @@ fn a_citation_is_a_whole_word() {
 }
 
 #[test]
-fn a_test_has_the_rule_at_the_front_of_its_name() {
+fn a_test_name_begins_with_its_rule() {
     let text = "#[test]\nfn d1_x() {}\n#[tokio::test(start_paused = true)]\n// Why.\nasync fn x2_y() {}\n\
                 fn h1_helper() {}\n#[cfg(test)]\nmod tests {\n#[test]\nfn about_k1() {}\n#[test]\nfn t4x_z() {}";
     let sources = [Source { path: "a.rs".into(), text: text.into() }];

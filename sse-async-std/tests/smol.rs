@@ -25,7 +25,7 @@ fn run<T>(work: impl AsyncFnOnce(&smol::Executor<'static>) -> T) -> T {
 }
 
 #[test]
-fn sockets_readers_and_clocks_work_on_smol() {
+fn sockets_readers_and_timers_work_on_smol() {
     run(async |executor| {
         let (hub, drive) = sse_async_std::drive("e", HubConfig::default()).unwrap();
         let hub_task = executor.spawn(drive);
@@ -76,7 +76,7 @@ fn sockets_readers_and_clocks_work_on_smol() {
 }
 
 #[test]
-fn a_socket_of_smol_is_served_by_a_task_of_its_own() {
+fn a_smol_socket_can_be_served_on_a_task_of_its_own() {
     run(async |executor| {
         let (hub, drive) = sse_async_std::drive("e", HubConfig::default()).unwrap();
         executor.spawn(drive).detach();

@@ -106,7 +106,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-fn an_event_reaches_the_clients_of_either_framing() {
+fn an_event_reaches_chunked_and_unchunked_clients() {
     let server = Server::new();
     let mut chunked = server.connect(Framing::Chunked);
     let mut plain = server.connect(Framing::UntilClose);
@@ -120,7 +120,7 @@ fn an_event_reaches_the_clients_of_either_framing() {
 }
 
 #[test]
-fn pings_come_on_a_socket_that_is_idle() {
+fn an_idle_socket_receives_pings() {
     let server = Server::new();
     let mut client = server.connect(Framing::UntilClose);
     server.hub.with(|hub, now| {
@@ -131,7 +131,7 @@ fn pings_come_on_a_socket_that_is_idle() {
 }
 
 #[test]
-fn a_peer_that_goes_is_noticed_without_a_write() {
+fn a_disconnect_is_noticed_without_a_write() {
     let server = Server::new();
     let polite = server.connect(Framing::Chunked);
     let half = server.connect(Framing::Chunked);
@@ -155,7 +155,7 @@ fn a_peer_that_goes_is_noticed_without_a_write() {
 }
 
 #[test]
-fn a_peer_that_went_before_is_noticed_too() {
+fn a_disconnect_before_the_attachment_is_noticed() {
     let server = Server::new();
     let (client, socket) = server.pair();
     drop(client);
@@ -164,7 +164,7 @@ fn a_peer_that_went_before_is_noticed_too() {
 }
 
 #[test]
-fn a_stream_that_the_hub_closes_is_complete() {
+fn a_stream_closed_by_the_hub_is_complete() {
     let server = Server::new();
     let (mut chunked, mut plain) = (server.connect(Framing::Chunked), server.connect(Framing::UntilClose));
     thread::sleep(Duration::from_millis(30));
@@ -179,7 +179,7 @@ fn a_stream_that_the_hub_closes_is_complete() {
 
 /// To close over bytes that were not read is a reset, and may take from the client what it did not read yet.
 #[test]
-fn what_a_client_still_sends_does_not_break_its_stream() {
+fn bytes_sent_by_a_client_do_not_truncate_its_stream() {
     let server = Server::new();
     for round in 0..300 {
         let (mut client, socket) = server.pair();
@@ -208,7 +208,7 @@ fn what_a_client_still_sends_does_not_break_its_stream() {
 }
 
 #[test]
-fn a_client_that_sends_and_sends_is_closed() {
+fn a_client_that_sends_without_end_is_closed() {
     let server = Server::new();
     let mut client = server.connect(Framing::Chunked);
     let part = vec![b'x'; 64 * 1024];
@@ -219,7 +219,7 @@ fn a_client_that_sends_and_sends_is_closed() {
 
 /// More than sockets hold: the driver waits until the peer reads, in the middle of frames.
 #[test]
-fn a_reader_that_pauses_gets_every_byte() {
+fn a_reader_that_pauses_receives_every_byte() {
     const EVENTS: usize = 3000;
     let backlog = BacklogConfig { frames: NonZeroUsize::new(10_000).unwrap(), bytes: 64 << 20 };
     let server = Server::with(HubConfig::default(), ChannelConfig { backlog, ..Default::default() });
@@ -246,7 +246,7 @@ fn a_reader_that_pauses_gets_every_byte() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_is_bounded_and_delays_nobody() {
+fn a_stalled_reader_is_bounded_and_delays_no_other_reader() {
     const EVENTS: usize = 4000;
     let hub = HubConfig { stall_timeout: Some(Duration::from_millis(1500)), ..Default::default() };
     let backlog = BacklogConfig { frames: NonZeroUsize::new(200).unwrap(), bytes: 2 << 20 };
@@ -298,7 +298,7 @@ fn open_files() -> usize {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn thousands_that_come_and_go_leave_nothing_behind() {
+fn thousands_of_disconnected_clients_leave_nothing_behind() {
     const ROUNDS: u64 = 30;
     const AT_ONCE: u64 = 100;
     let server = Server::new();
@@ -356,7 +356,7 @@ fn a_socket_with_a_clone_is_refused() {
 }
 
 #[test]
-fn a_socket_of_the_reactor_or_of_the_library_is_taken() {
+fn sockets_of_async_io_and_of_std_can_be_attached() {
     let server = Server::new();
     let address = server.address();
     let pair = || {
@@ -394,7 +394,7 @@ fn the_task_ends_with_its_last_handle_and_connection() {
 }
 
 #[test]
-fn what_comes_when_the_task_was_dropped_is_closed() {
+fn sockets_are_closed_after_the_task_was_dropped() {
     let server = Server::new();
     let (sockets, run) = Sockets::drive();
     let (mut client, socket) = server.pair();

@@ -67,7 +67,7 @@ async fn until(mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_stream_is_woken_by_what_is_published() {
+fn a_publication_wakes_a_stream() {
     task::block_on(async {
         let (hub, channel) = hub();
         let mut stream = EventStream::new(follow(&hub, &channel));
@@ -86,7 +86,7 @@ fn a_stream_is_woken_by_what_is_published() {
 }
 
 #[test]
-fn who_comes_back_gets_what_was_missed() {
+fn a_reconnecting_client_receives_what_it_missed() {
     task::block_on(async {
         let (hub, channel) = hub();
         for text in ["one", "two", "three"] {
@@ -101,7 +101,7 @@ fn who_comes_back_gets_what_was_missed() {
 }
 
 #[test]
-fn pings_come_by_the_clock() {
+fn pings_follow_the_clock() {
     task::block_on(async {
         let (hub, _channel) = hub();
         let interval = Duration::from_millis(60);
@@ -121,7 +121,7 @@ fn pings_come_by_the_clock() {
 }
 
 #[test]
-fn a_deadline_that_is_set_later_may_come_sooner() {
+fn an_earlier_deadline_wakes_a_sleeping_driver() {
     task::block_on(async {
         let (hub, _channel) = hub();
         let outbound = hub.connect(quiet()).unwrap();
@@ -153,7 +153,7 @@ fn dropping_a_body_disconnects() {
 }
 
 #[test]
-fn a_stream_ends_with_its_connection_behind_what_was_due() {
+fn a_closed_connection_ends_its_stream_after_the_pending_events() {
     task::block_on(async {
         let (hub, channel) = hub();
         let outbound = follow(&hub, &channel);
@@ -168,7 +168,7 @@ fn a_stream_ends_with_its_connection_behind_what_was_due() {
 }
 
 #[test]
-fn shutting_down_ends_a_stream_that_waits() {
+fn a_shutdown_ends_a_waiting_stream() {
     task::block_on(async {
         let (hub, channel) = hub();
         let mut stream = EventStream::new(follow(&hub, &channel));
@@ -180,7 +180,7 @@ fn shutting_down_ends_a_stream_that_waits() {
 }
 
 #[test]
-fn a_reader_gives_the_bytes_in_any_portion() {
+fn a_reader_can_be_read_in_portions_of_any_size() {
     task::block_on(async {
         let (hub, channel) = hub();
         let outbound = follow(&hub, &channel);
@@ -206,7 +206,7 @@ fn a_reader_gives_the_bytes_in_any_portion() {
 }
 
 #[test]
-fn a_reader_gives_what_is_due_and_is_woken_for_more() {
+fn a_reader_returns_pending_bytes_and_is_woken_for_more() {
     task::block_on(async {
         let (hub, channel) = hub();
         let mut reader = EventReader::new(follow(&hub, &channel));
@@ -255,7 +255,7 @@ impl Stream for Source {
 }
 
 #[test]
-fn a_fed_stream_sends_its_events_and_ends_with_them() {
+fn a_source_stream_sends_its_events_and_ends() {
     task::block_on(async {
         let (hub, _channel) = hub();
         let events = Source::of(vec![data("one"), data("two")]);
@@ -270,7 +270,7 @@ fn a_fed_stream_sends_its_events_and_ends_with_them() {
 }
 
 #[test]
-fn a_fed_body_fails_with_an_event_that_cannot_be_sent() {
+fn a_source_stream_fails_with_an_event_that_cannot_be_sent() {
     task::block_on(async {
         let (hub, _channel) = hub();
         let wrong = || Source::of(vec![data("one"), Event::new().id("a\nb").data("two"), data("three")]);
@@ -288,7 +288,7 @@ fn a_fed_body_fails_with_an_event_that_cannot_be_sent() {
 }
 
 #[test]
-fn a_fed_reader_gives_its_events() {
+fn a_source_reader_returns_its_events() {
     task::block_on(async {
         let (hub, _channel) = hub();
         let events = Source::of(vec![data("one"), data("two")]);
@@ -300,7 +300,7 @@ fn a_fed_reader_gives_its_events() {
 }
 
 #[test]
-fn a_stream_of_events_goes_to_a_channel_until_it_cannot() {
+fn publish_all_publishes_until_the_channel_is_closed() {
     task::block_on(async {
         let (hub, channel) = hub();
         let mut stream = EventStream::new(follow(&hub, &channel));
@@ -368,7 +368,7 @@ impl AsyncWrite for Narrow {
 }
 
 #[test]
-fn a_writer_gets_all_in_chunks_and_is_closed() {
+fn a_writer_receives_chunks_and_is_closed() {
     task::block_on(async {
         let (hub, channel) = hub();
         let outbound = follow(&hub, &channel);
@@ -394,7 +394,7 @@ fn a_writer_gets_all_in_chunks_and_is_closed() {
 
 #[cfg(unix)]
 #[test]
-fn serving_notices_that_the_peer_has_gone() {
+fn serve_notices_a_disconnect() {
     task::block_on(async {
         let (hub, channel) = hub();
         let (here, there) = async_std::os::unix::net::UnixStream::pair().unwrap();
@@ -412,7 +412,7 @@ fn serving_notices_that_the_peer_has_gone() {
 
 /// What frameworks ask of a body: http-types wants all of it.
 #[test]
-fn bodies_can_be_given_to_frameworks() {
+fn bodies_implement_the_traits_that_frameworks_require() {
     fn body<T: Send + Sync + Unpin + 'static>() {}
     fn stream<T: Stream<Item = Result<Bytes, E>>, E>() {}
     fn reader<T: AsyncRead + AsyncBufRead>() {}

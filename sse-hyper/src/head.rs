@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x1_only_http_1_is_told_that_the_connection_is_kept_alive() {
+    fn x1_the_head_has_keep_alive_on_http_1_only() {
         for (version, is_told) in [
             (Version::HTTP_10, true),
             (Version::HTTP_11, true),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_a_refusal_says_what_is_to_become_of_the_client() {
+    fn a1_each_refusal_has_its_status_and_retry_time() {
         let time = Duration::from_millis(1500);
         let later = Refusal::Later(time).into_response(Version::HTTP_11);
         assert_eq!(later.status(), StatusCode::OK);

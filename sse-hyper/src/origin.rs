@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn x8_a_listed_origin_is_told_that_it_may_read_the_stream() {
+    fn x8_a_listed_origin_is_allowed_to_read_the_stream() {
         for origin in ["https://app.example", "http://localhost:5173"] {
             let headers = applied(&origins().admit(&from(&[origin.as_bytes()])).unwrap());
             assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], origin);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn x8_credentials_are_allowed_only_when_configured_and_only_to_a_page() {
+    fn x8_credentials_are_allowed_only_if_configured_and_only_with_an_origin() {
         let origins = origins().credentials(true);
         let headers = applied(&origins.admit(&from(&[b"https://app.example"])).unwrap());
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn x8_vary_is_said_once_and_beside_what_else_varies() {
+    fn x8_vary_contains_origin_once_and_keeps_other_fields() {
         let admitted = origins().admit(&HeaderMap::new()).unwrap();
         for (before, after) in [
             ("accept", vec!["accept", "origin"]),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_sends_can_be_listed() {
+    fn origins_as_browsers_send_them_are_accepted() {
         for origin in [
             "https://app.example",
             "http://localhost:8080",
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_sends_is_an_error_that_says_what_is_wrong() {
+    fn other_origins_are_rejected_with_the_reason() {
         let scheme = |origin: String| OriginError::Scheme { origin };
         let host = |origin: String| OriginError::Host { origin };
         let port = |origin: String| OriginError::Port { origin };

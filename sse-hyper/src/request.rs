@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn x2_the_header_counts_before_the_parameter() {
+    fn x2_the_header_takes_precedence_over_the_parameter() {
         assert_eq!(asked("/?lastEventId=b", Some(b"a")), Some("a".into()));
         assert_eq!(asked("/?lastEventId=b", None), Some("b".into()));
         assert_eq!(asked("/?lastEventId=b", Some(b"")), Some("b".into()));
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn x2_the_header_is_utf_8_and_anything_else_is_unknown() {
+    fn x2_a_value_that_cannot_be_an_id_is_an_unknown_id() {
         assert_eq!(asked("/", Some("grün".as_bytes())).unwrap().as_str(), Some("grün"));
         assert_eq!(asked("/", Some(b"gr\xfcn")).unwrap().as_str(), None);
         assert_eq!(asked("/", Some(&[b'x'; 1025])).unwrap().as_str(), None);

@@ -11,7 +11,7 @@ use demo_process::{Demo, http};
 use programs::{Follower, has};
 
 #[test]
-fn curl_sees_each_event_at_once_and_its_end_is_noticed() {
+fn curl_receives_each_event_at_once_and_its_disconnect_is_noticed() {
     if !has("curl", "--version") {
         return;
     }
@@ -34,7 +34,7 @@ fn curl_sees_each_event_at_once_and_its_end_is_noticed() {
 }
 
 #[test]
-fn bad_input_gets_a_4xx_that_says_what_is_wrong() {
+fn bad_input_gets_a_4xx_with_the_reason() {
     let demo = Demo::start(0);
     let cases: [(&str, &str, &[u8], u16, &str); 9] = [
         ("POST /publish/a HTTP/1.1", "X-Event-Id: a\tb", b"x", 400, "control character"),
@@ -61,7 +61,7 @@ fn bad_input_gets_a_4xx_that_says_what_is_wrong() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_ends_it_at_once_although_streams_are_open() {
+fn an_interrupt_ends_the_server_at_once_with_open_streams() {
     let mut demo = Demo::start(0);
     let _streams: Vec<_> =
         (0..20).map(|_| demo_process::open_stream(demo.port, "/sse/weather", None)).collect();
@@ -70,7 +70,7 @@ fn an_interrupt_ends_it_at_once_although_streams_are_open() {
 }
 
 #[test]
-fn a_browser_misses_nothing_when_the_server_cuts_the_line() {
+fn a_browser_misses_nothing_when_the_server_drops_its_connection() {
     if !(has("chromedriver", "--version") && has("chromium", "--version")) {
         return;
     }

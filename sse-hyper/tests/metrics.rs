@@ -51,7 +51,7 @@ fn value(page: &str, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn an_operator_can_answer_from_a_scrape() {
+async fn a_scrape_reports_the_state_of_the_hub() {
     let limits = Limits { connections: 2, ..Limits::default() };
     let config = HubConfig { limits, ..HubConfig::default() };
     let hub = sse_hyper::start("e", config, &TokioExecutor::new(), TokioTimer::new()).unwrap();

@@ -81,12 +81,12 @@ impl Case {
 }
 
 #[tokio::test]
-async fn x7_the_transport_comes_back_when_exactly_the_head_and_the_first_bytes_are_out() {
+async fn x7_the_transport_is_handed_over_after_exactly_the_head_and_the_first_bytes() {
     Case::new(get("/sse")).check_all().await;
 }
 
 #[tokio::test]
-async fn x7_what_is_due_at_first_goes_out_with_the_head() {
+async fn x7_the_first_pending_bytes_go_out_with_the_head() {
     // The last goes out by itself.
     let sizes = [100, 15_000, 20_000];
     let hub = hub();
@@ -117,7 +117,7 @@ async fn x7_what_is_due_at_first_goes_out_with_the_head() {
 }
 
 #[tokio::test]
-async fn x7_a_large_event_is_left_for_the_driver() {
+async fn x7_a_large_first_frame_is_left_to_the_driver() {
     let hub = hub();
     let channel =
         hub.open_channel("a", ChannelConfig { start: StartFrom::All, ..Default::default() }).unwrap();
@@ -132,12 +132,12 @@ async fn x7_a_large_event_is_left_for_the_driver() {
 }
 
 #[tokio::test]
-async fn x7_also_after_a_slow_handler() {
+async fn x7_the_transport_is_handed_over_after_a_slow_handler() {
     Case::new(get("/slow")).check_all().await;
 }
 
 #[tokio::test]
-async fn x7_also_after_other_requests() {
+async fn x7_the_transport_is_handed_over_after_other_requests() {
     let plain = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nplain";
     let sent = vec![get("/plain"), get("/sse")];
     Case { sent, before: plain, ..Case::new("") }.check_all().await;
@@ -146,14 +146,14 @@ async fn x7_also_after_other_requests() {
 }
 
 #[tokio::test]
-async fn x7_what_is_sent_behind_the_request_is_counted_and_dropped() {
+async fn x7_bytes_behind_the_request_are_counted_and_dropped() {
     for rubbish in ["x", "\0\0\0", "GET /sse HTTP/1.1\r\nhost: a\r\n\r\n"] {
         Case { beyond: Some(rubbish.len()), ..Case::new(get("/sse") + rubbish) }.check_all().await;
     }
 }
 
 #[tokio::test]
-async fn x7_the_body_of_a_request_may_be_expected_read_or_left() {
+async fn x7_a_request_body_can_be_read_or_left_unread() {
     let post = |path: &str, more: &str| {
         format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n{more}\r\n")
     };
@@ -167,7 +167,7 @@ async fn x7_the_body_of_a_request_may_be_expected_read_or_left() {
 }
 
 #[tokio::test]
-async fn x7_a_client_of_http_1_0_gets_frames_until_the_close() {
+async fn x7_http_1_0_clients_receive_unchunked_frames_until_the_close() {
     let until_close =
         |sent: &str| Case { head: HEAD_1_0.to_owned(), framing: Framing::UntilClose, ..Case::new(sent) };
     until_close("GET /sse HTTP/1.0\r\n\r\n").check_all().await;
@@ -176,19 +176,19 @@ async fn x7_a_client_of_http_1_0_gets_frames_until_the_close() {
 }
 
 #[tokio::test]
-async fn x7_a_client_that_wants_no_second_answer_gets_its_stream() {
+async fn x7_a_request_with_connection_close_is_handed_over() {
     let head = HEAD_1_1.replace("keep-alive", "keep-alive, close");
     let sent = "GET /sse HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     Case { head, ..Case::new(sent) }.check_all().await;
 }
 
 #[tokio::test]
-async fn x7_a_handler_cannot_frame_the_body_wrongly() {
+async fn x7_framing_fields_set_by_a_handler_are_replaced() {
     Case::new(get("/misframed")).check_all().await;
 }
 
 #[tokio::test]
-async fn x7_a_head_is_not_kept_back_by_a_builder_that_flushes_late() {
+async fn x7_pipeline_flush_does_not_delay_the_head() {
     let (peer, io) = wire(Manners::GOOD);
     let mut builder = app::builder();
     builder.pipeline_flush(true);
@@ -199,7 +199,7 @@ async fn x7_a_head_is_not_kept_back_by_a_builder_that_flushes_late() {
 }
 
 #[tokio::test]
-async fn x7_a_transport_that_takes_nothing_is_not_handed_over() {
+async fn x7_a_blocked_transport_is_handed_over_only_after_its_flush() {
     for buffers in [false, true] {
         let (peer, io) = wire(Manners { buffers, ..Manners::GOOD });
         peer.refuse(true);
@@ -218,7 +218,7 @@ async fn x7_a_transport_that_takes_nothing_is_not_handed_over() {
 }
 
 #[tokio::test]
-async fn x7_an_axum_router_hands_over() {
+async fn x7_connections_of_an_axum_router_are_handed_over() {
     async fn subscribe(State(hub): State<SharedHub>, request: Request) -> Response<SseBody> {
         sse_hyper::response(request.version(), hub.connect(ConnectionConfig::default()).unwrap())
     }
@@ -240,7 +240,7 @@ async fn x7_an_axum_router_hands_over() {
 }
 
 #[tokio::test]
-async fn x7_a_tcp_socket_comes_back() {
+async fn x7_a_tcp_socket_is_handed_over() {
     let hub = hub();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -257,7 +257,7 @@ async fn x7_a_tcp_socket_comes_back() {
 }
 
 #[tokio::test]
-async fn x7_head_is_answered_by_hyper_and_its_connection_released() {
+async fn x7_hyper_answers_head_requests_and_the_connection_ends() {
     for manners in Manners::all() {
         let hub = hub();
         let (peer, io) = wire(manners);
@@ -274,7 +274,7 @@ async fn x7_head_is_answered_by_hyper_and_its_connection_released() {
 }
 
 #[tokio::test]
-async fn x7_where_it_would_be_wrong_the_body_serves() {
+async fn x7_the_body_path_serves_responses_that_cannot_be_handed_over() {
     for path in ["/teapot", "/gzip", "/trailer", "/lost", "/looked"] {
         for manners in Manners::all() {
             let hub = hub();
@@ -296,7 +296,7 @@ async fn x7_where_it_would_be_wrong_the_body_serves() {
 }
 
 #[tokio::test]
-async fn x7_a_middleware_that_answers_something_else_ends_the_connection() {
+async fn x7_a_middleware_that_replaces_the_body_ends_the_connection() {
     let hub = hub();
     let (peer, io) = wire(Manners::WORST);
     let served = Served::new(io, service(&hub));
@@ -307,7 +307,7 @@ async fn x7_a_middleware_that_answers_something_else_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn x7_a_connection_that_the_hub_ended_meanwhile_is_handed_over_all_the_same() {
+async fn x7_a_connection_that_the_hub_has_closed_is_handed_over() {
     let hub = hub();
     let (peer, io) = wire(Manners::GOOD);
     let served = Served::new(io, service(&hub));

@@ -16,7 +16,7 @@ use sse_hyper::Outcome;
 use wire::{Manners, settle, wire};
 
 #[tokio::test]
-async fn x4_a_response_without_its_body_has_no_connection_and_without_its_head_it_has() {
+async fn x4_the_body_of_a_response_owns_the_connection_and_the_head_does_not() {
     let hub = hub();
     for keep_body in [false, true] {
         let stream = hub.connect(ConnectionConfig::default()).unwrap();
@@ -31,7 +31,7 @@ async fn x4_a_response_without_its_body_has_no_connection_and_without_its_head_i
 }
 
 #[tokio::test]
-async fn x4_dropping_the_future_at_any_point_closes_and_disconnects() {
+async fn x4_dropping_the_future_at_any_point_closes_the_transport_and_disconnects() {
     let mut polls = 0;
     loop {
         let hub = hub();
@@ -56,7 +56,7 @@ async fn x4_dropping_the_future_at_any_point_closes_and_disconnects() {
 }
 
 #[tokio::test]
-async fn x4_a_peer_that_goes_while_its_request_is_handled_is_noticed() {
+async fn x4_a_disconnect_during_the_handler_is_noticed() {
     for manners in Manners::all() {
         let hub = hub();
         let (peer, io) = wire(manners);
@@ -71,7 +71,7 @@ async fn x4_a_peer_that_goes_while_its_request_is_handled_is_noticed() {
 }
 
 #[tokio::test]
-async fn x4_a_peer_that_goes_before_it_took_the_head_is_noticed() {
+async fn x4_a_disconnect_before_the_head_was_taken_is_noticed() {
     let hub = hub();
     let (peer, io) = wire(Manners::GOOD);
     peer.refuse(true);
@@ -86,7 +86,7 @@ async fn x4_a_peer_that_goes_before_it_took_the_head_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn t3_a_peer_that_does_not_take_the_head_has_the_stall_time() {
+async fn t3_a_peer_that_does_not_take_the_head_is_closed_after_the_stall_timeout() {
     let hub = hub();
     let (peer, io) = wire(Manners::GOOD);
     peer.refuse(true);
@@ -102,7 +102,7 @@ async fn t3_a_peer_that_does_not_take_the_head_has_the_stall_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn x6_a_head_that_is_not_taken_does_not_outlive_the_hub() {
+async fn x6_a_shutdown_ends_a_connection_whose_head_was_not_taken() {
     let hub = hub();
     let (peer, io) = wire(Manners::GOOD);
     peer.refuse(true);
@@ -138,7 +138,7 @@ async fn x6_a_graceful_shutdown_ends_an_idle_connection() {
 }
 
 #[tokio::test]
-async fn x6_a_graceful_shutdown_lets_a_request_become_a_stream() {
+async fn x6_a_graceful_shutdown_lets_a_running_request_become_a_stream() {
     let hub = hub();
     let (peer, io) = wire(Manners::GOOD);
     peer.send(get("/slow"));
@@ -150,7 +150,7 @@ async fn x6_a_graceful_shutdown_lets_a_request_become_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn x7_hypers_timeout_for_a_requests_head_holds() {
+async fn x7_the_header_read_timeout_of_hyper_applies() {
     for sent in ["", "GET /sse HTTP/1.1\r\nho"] {
         let (peer, io) = wire(Manners::GOOD);
         let mut builder = http1::Builder::new();

@@ -95,17 +95,17 @@ async fn race(manners: Manners, refuses: bool) {
 }
 
 #[tokio::test]
-async fn x7_nothing_is_lost_that_is_published_after_the_head_was_flushed_and_taken() {
+async fn x7_an_event_published_after_the_flush_is_not_lost_on_an_orderly_transport() {
     race(Manners::GOOD, false).await;
 }
 
 #[tokio::test]
-async fn x7_nothing_is_lost_that_is_published_after_the_head_was_flushed_and_refused() {
+async fn x7_an_event_published_after_the_flush_is_not_lost_on_a_blocked_transport() {
     race(Manners::GOOD, true).await;
 }
 
 #[tokio::test]
-async fn x7_nothing_is_lost_that_is_published_after_the_head_was_flushed_with_all_manners() {
+async fn x7_an_event_published_after_the_flush_is_not_lost_on_any_transport() {
     for manners in Manners::all() {
         race(manners, false).await;
     }

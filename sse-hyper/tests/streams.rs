@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn x1_the_head_comes_at_once_and_says_what_it_has_to() {
+async fn x1_the_head_is_sent_at_once_with_all_its_fields() {
     let port = serve(hub(HubConfig::default())).await;
     let client = Client::get(port, "/sse/quiet", Some("e-0")).await;
     assert!(client.head.starts_with("HTTP/1.1 200 OK\r\n"), "{}", client.head);
@@ -32,7 +32,7 @@ async fn x1_the_head_comes_at_once_and_says_what_it_has_to() {
 }
 
 #[tokio::test]
-async fn events_arrive_as_they_are_published_and_in_order() {
+async fn events_arrive_in_the_order_of_publication() {
     let hub = hub(HubConfig::default());
     let port = serve(hub.clone()).await;
     let mut client = Client::get(port, "/sse/weather", None).await;
@@ -46,7 +46,7 @@ async fn events_arrive_as_they_are_published_and_in_order() {
 }
 
 #[tokio::test]
-async fn h4_a_client_of_two_channels_comes_back_and_has_missed_nothing() {
+async fn h4_a_client_of_two_channels_reconnects_and_misses_nothing() {
     let hub = hub(HubConfig::default());
     let port = serve(hub.clone()).await;
     let mut client = Client::get(port, "/sse/a,b", None).await;
@@ -65,7 +65,7 @@ async fn h4_a_client_of_two_channels_comes_back_and_has_missed_nothing() {
 }
 
 #[tokio::test]
-async fn h6_an_id_from_before_a_restart_gets_the_reset() {
+async fn h6_an_id_from_before_a_restart_causes_a_reset() {
     let port = serve(hub(HubConfig::default())).await;
     let mut client = Client::get(port, "/sse/a", Some("before-12")).await;
     let reset = client.message().await;
@@ -73,7 +73,7 @@ async fn h6_an_id_from_before_a_restart_gets_the_reset() {
 }
 
 #[tokio::test]
-async fn x2_the_last_event_id_may_stand_in_the_query_and_may_be_anything() {
+async fn x2_the_last_event_id_can_be_in_the_query_and_can_be_any_bytes() {
     let hub = hub(HubConfig::default());
     let port = serve(hub.clone()).await;
     let channel = hub.open_channel("a", ChannelConfig::default()).unwrap();
@@ -91,7 +91,7 @@ async fn x2_the_last_event_id_may_stand_in_the_query_and_may_be_anything() {
 }
 
 #[tokio::test]
-async fn x3_a_peer_that_goes_is_noticed_when_it_goes() {
+async fn x3_a_disconnect_is_noticed_without_a_write() {
     let hub = hub(HubConfig::default());
     let port = serve(hub.clone()).await;
     let client = Client::get(port, "/sse/a", None).await;
@@ -115,7 +115,7 @@ async fn x4_dropping_the_response_disconnects() {
 }
 
 #[tokio::test]
-async fn x4_a_client_that_does_not_read_delays_nobody() {
+async fn x4_a_client_that_does_not_read_delays_no_other_client() {
     let hub = hub(HubConfig::default());
     let port = serve(hub.clone()).await;
     let stalled = Client::get(port, "/sse/a", None).await;
@@ -132,7 +132,7 @@ async fn x4_a_client_that_does_not_read_delays_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn x5_pings_come_by_the_clock_of_the_runtime() {
+async fn x5_pings_follow_the_clock_of_the_runtime() {
     let hub = hub(HubConfig::default());
     let mut stream =
         hub.connect(ConnectionConfig { announce_position: false, ..Default::default() }).unwrap();
@@ -148,7 +148,7 @@ async fn x5_pings_come_by_the_clock_of_the_runtime() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn x5_an_idle_hub_sleeps_from_deadline_to_deadline() {
+async fn x5_an_idle_hub_sleeps_until_its_next_deadline() {
     let hub = hub(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let config =
         ConnectionConfig { ping: None, max_lifetime: Some(Duration::from_secs(3600)), ..Default::default() };
@@ -160,7 +160,7 @@ async fn x5_an_idle_hub_sleeps_from_deadline_to_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn x5_a_nearer_deadline_is_met_although_the_driver_sleeps() {
+async fn x5_an_earlier_deadline_wakes_a_sleeping_driver() {
     let hub = hub(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let lives = |seconds| ConnectionConfig {
         ping: None,
@@ -202,7 +202,7 @@ async fn x6_a_graceful_shutdown_returns_with_streams_open() {
 }
 
 #[tokio::test]
-async fn a1_a_client_too_many_is_asked_to_come_back_later() {
+async fn a1_a_client_beyond_the_limit_is_refused_with_a_retry_time() {
     let limits = Limits { connections: 1, ..Limits::default() };
     let port = serve(hub(HubConfig { limits, ..HubConfig::default() })).await;
     let _first = Client::get(port, "/sse/a", None).await;
@@ -213,7 +213,7 @@ async fn a1_a_client_too_many_is_asked_to_come_back_later() {
 }
 
 #[tokio::test]
-async fn the_same_body_serves_http_2() {
+async fn the_body_serves_http_2() {
     let hub = hub(HubConfig::default());
     let (client, server) = tokio::io::duplex(64 * 1024);
     let service = hyper_util::service::TowerToHyperService::new(router(hub.clone()));
@@ -244,7 +244,7 @@ async fn the_same_body_serves_http_2() {
 }
 
 #[tokio::test]
-async fn thousands_of_connects_and_disconnects_leave_nothing_behind() {
+async fn thousands_of_disconnected_clients_leave_nothing_behind() {
     let hub = hub(HubConfig::default());
     let port = serve(hub.clone()).await;
     for _ in 0..100 {
