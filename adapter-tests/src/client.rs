@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use sse_core::{Decoder, Message};
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::{LONG, Running, until};
+use crate::{Running, TIMEOUT, wait_until};
 
 /// One request for a stream, and what comes.
 pub struct Client {
@@ -51,7 +51,7 @@ impl Client {
 
     fn http1(port: u16, path: &str, last_event_id: Option<&str>) -> Client {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-        socket.set_read_timeout(Some(LONG)).expect("a time");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a time");
         let id = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n");
         socket.write_all(request.as_bytes()).expect("the request is taken");
@@ -119,7 +119,7 @@ impl Client {
                 }
             });
         });
-        let (status, head) = head.recv_timeout(LONG).expect("the head has to come");
+        let (status, head) = head.recv_timeout(TIMEOUT).expect("the head has to come");
         Client { source: Source::Http2(body), status, head, body: Vec::new(), decoder: Decoder::new() }
     }
 
@@ -172,7 +172,7 @@ impl Client {
         match &mut self.source {
             Source::Http2(body) => {
                 let mut received = None;
-                until("bytes have to come", || match body.try_recv() {
+                wait_until("bytes have to come", || match body.try_recv() {
                     Err(TryRecvError::Empty) => false,
                     result => {
                         received = result.ok();

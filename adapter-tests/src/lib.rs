@@ -21,7 +21,7 @@ use sse_core::shared::{Connection, Outbound, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
 
 /// Longer than anything here takes, unless it never comes.
-pub const LONG: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a server is made with.
 #[derive(Clone)]
@@ -81,10 +81,10 @@ impl Path {
         // Servers and clients are one process here, and some systems allow it few files at first.
         let _ = rlimit::increase_nofile_limit(20_000);
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let (told, listening) = std::sync::mpsc::channel();
+        let (ready, listening) = std::sync::mpsc::channel();
         let run = self.run;
-        let thread = std::thread::spawn(move || run(setup, told, stopped));
-        let Listening { port, hub, opened } = listening.recv_timeout(LONG).expect("the server listens");
+        let thread = std::thread::spawn(move || run(setup, ready, stopped));
+        let Listening { port, hub, opened } = listening.recv_timeout(TIMEOUT).expect("the server listens");
         Running { port, hub, opened, is_http2: self.is_http2, stop: Some(stop), thread: Some(thread) }
     }
 }
@@ -107,41 +107,41 @@ impl Drop for Running {
 
 /// What the handlers of a server share.
 #[derive(Clone)]
-pub struct Desk {
+pub struct Handler {
     hub: SharedHub,
     connection: ConnectionConfig,
-    tell: Sender<Connection>,
+    opened: Sender<Connection>,
 }
 
-impl Desk {
-    /// The desk of a server that listens, which is told.
-    pub fn open(hub: SharedHub, setup: &Setup, port: u16, told: &Sender<Listening>) -> Desk {
-        let (tell, opened) = std::sync::mpsc::channel();
-        told.send(Listening { port, hub: hub.clone(), opened }).expect("the test waits for it");
-        Desk { hub, connection: setup.connection.clone(), tell }
+impl Handler {
+    /// The handler of a server that listens, which is told.
+    pub fn start(hub: SharedHub, setup: &Setup, port: u16, ready: &Sender<Listening>) -> Handler {
+        let (sender, opened) = std::sync::mpsc::channel();
+        ready.send(Listening { port, hub: hub.clone(), opened }).expect("the test waits for it");
+        Handler { hub, connection: setup.connection.clone(), opened: sender }
     }
 
     /// The stream of a request for `/sse/{channels}`; `None` when there is no room for another.
-    pub fn stream(&self, path: &str, asked: ConnectionConfig) -> Option<Outbound> {
-        let config = ConnectionConfig { last_event_id: asked.last_event_id, ..self.connection.clone() };
-        let stream = self.hub.connect(config).ok()?;
+    pub fn subscribe(&self, path: &str, requested: ConnectionConfig) -> Option<Outbound> {
+        let config = ConnectionConfig { last_event_id: requested.last_event_id, ..self.connection.clone() };
+        let outbound = self.hub.connect(config).ok()?;
         for name in path.strip_prefix("/sse/")?.split(',') {
             let channel = self.hub.open_channel(name, ChannelConfig::default()).ok()?;
-            stream.subscribe(&channel).ok()?;
+            outbound.subscribe(&channel).ok()?;
         }
-        let _ = self.tell.send(stream.handle());
-        Some(stream)
+        let _ = self.opened.send(outbound.handle());
+        Some(outbound)
     }
 }
 
 /// How long a refused client is asked to wait.
-pub const COME_BACK: Duration = Duration::from_secs(3);
+pub const RETRY_AFTER: Duration = Duration::from_secs(3);
 
 /// Waits until something holds, which it has to.
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < LONG, "{what}");
+    while !condition() {
+        assert!(start.elapsed() < TIMEOUT, "{what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -10,7 +10,7 @@ use sse_core::{
 };
 
 use crate::client::Client;
-use crate::{COME_BACK, LONG, Path, Setup, until};
+use crate::{Path, RETRY_AFTER, Setup, TIMEOUT, wait_until};
 
 /// X1: the head comes at once, and says what it has to.
 pub fn the_head_is_sent_before_any_event(path: Path) {
@@ -56,8 +56,8 @@ pub fn a_reconnecting_client_receives_what_it_missed(path: Path) {
     let mut client = Client::get(&server, "a,b", Some(&id));
     a.publish(&Event::new().data("7")).expect("it is open");
     assert_eq!(client.data(5), ["3", "4", "5", "6", "7"]);
-    let mut stranger = Client::get(&server, "a", Some("before-12"));
-    assert_eq!(stranger.message().event, "reset", "H6");
+    let mut unknown = Client::get(&server, "a", Some("before-12"));
+    assert_eq!(unknown.message().event, "reset", "H6");
 }
 
 /// A frame of every size arrives whole: smaller and larger than any buffer on the way.
@@ -92,7 +92,7 @@ pub fn a_connection_ends_at_its_max_lifetime(path: Path) {
     let server = path.start(setup);
     let mut client = Client::get(&server, "a", None);
     client.end();
-    until("it is counted", || server.hub.stats().closed.timed_out == 1);
+    wait_until("it is counted", || server.hub.stats().closed.timed_out == 1);
 }
 
 /// T2: the application is asked instead, and may extend the life or end it.
@@ -102,7 +102,7 @@ pub fn the_application_can_extend_a_max_lifetime(path: Path) {
     setup.connection.on_max_lifetime = OnMaxLifetime::Report;
     let server = path.start(setup);
     let mut client = Client::get(&server, "a", None);
-    let handle = server.opened.recv_timeout(LONG).expect("it was opened");
+    let handle = server.opened.recv_timeout(TIMEOUT).expect("it was opened");
     block_on(handle.timed_out());
     assert!(handle.set_max_lifetime(Some(Duration::from_millis(50))));
     block_on(handle.timed_out());
@@ -117,7 +117,7 @@ pub fn the_application_can_extend_a_max_lifetime(path: Path) {
 pub fn a_disconnect_is_noticed_without_a_write(path: Path) {
     let server = path.start(Setup::default());
     let client = Client::get(&server, "a", None);
-    let handle = server.opened.recv_timeout(LONG).expect("it was opened");
+    let handle = server.opened.recv_timeout(TIMEOUT).expect("it was opened");
     assert_eq!(server.hub.stats().connections, 1);
     drop(client);
     assert_eq!(block_on(handle.closed()), CloseReason::Disconnected);
@@ -137,7 +137,7 @@ pub fn a_peer_that_does_not_read_delays_no_other_peer(path: Path) {
         assert!(channel.stats().expect("it is open").backlog_bytes <= 8 << 20);
     }
     drop(stalled);
-    until("both are known", || server.hub.stats().connections <= 1);
+    wait_until("both are known", || server.hub.stats().connections <= 1);
 }
 
 /// A peer that reads late gets all that was kept for it, in order, and no half of anything.
@@ -160,7 +160,7 @@ pub fn a_slow_reader_receives_the_whole_backlog(path: Path) {
 pub fn a_close_delivers_pending_events_first(path: Path) {
     let server = path.start(Setup::default());
     let mut client = Client::get(&server, "a", None);
-    let handle = server.opened.recv_timeout(LONG).expect("it was opened");
+    let handle = server.opened.recv_timeout(TIMEOUT).expect("it was opened");
     for number in 0..100 {
         block_on(handle.send(&Event::new().data(number.to_string()))).expect("there will be room");
     }
@@ -182,10 +182,10 @@ pub fn a_drain_sends_each_client_a_retry_time(path: Path) {
     });
     for client in &mut clients {
         assert!(client.end(), "the end is a clean one");
-        let asked = client.retry().expect("it is asked to wait");
-        assert!((retry.0..=retry.1).contains(&asked), "{asked:?}");
+        let retry_time = client.retry().expect("it is asked to wait");
+        assert!((retry.0..=retry.1).contains(&retry_time), "{retry_time:?}");
     }
-    until("they are counted", || server.hub.stats().closed.shutting_down == 5);
+    wait_until("they are counted", || server.hub.stats().closed.shutting_down == 5);
 }
 
 /// A1: one too many is asked to come back later, and nobody is evicted for it.
@@ -196,7 +196,7 @@ pub fn a_client_beyond_the_limit_is_refused_with_a_retry_time(path: Path) {
     let mut second = Client::get(&server, "a", None);
     assert_eq!(second.status, 200, "a browser never comes back after anything else");
     assert!(second.end());
-    assert_eq!(second.retry(), Some(COME_BACK));
+    assert_eq!(second.retry(), Some(RETRY_AFTER));
     server.hub.channel("a").expect("it is open").publish(&Event::new().data("1")).expect("it is open");
     assert_eq!(first.message().data, "1");
 }
@@ -223,7 +223,7 @@ pub fn graceful_shutdown_with(path: Path, streams: u64) {
 /// X2: whatever bytes come instead of a request or in it, the server goes on, and holds nothing for them.
 pub fn malformed_requests_do_no_harm(path: Path) {
     let server = path.start(Setup::default());
-    let mut rubbish: Vec<Vec<u8>> = vec![
+    let mut inputs: Vec<Vec<u8>> = vec![
         b"".to_vec(),
         b"\0\0\0\0\r\n\r\n".to_vec(),
         b"GET /sse/a".to_vec(),
@@ -237,16 +237,16 @@ pub fn malformed_requests_do_no_harm(path: Path) {
     let ids: [&[u8]; 6] = [b"\xff\xfe", b"e-99999999999999999999", b"e--1", b"", b"\x01", &[b'9'; 4000]];
     for id in ids {
         let head = b"GET /sse/a HTTP/1.1\r\nHost: a\r\nLast-Event-ID: ".to_vec();
-        rubbish.push([head, id.to_vec(), b"\r\n\r\n".to_vec()].concat());
+        inputs.push([head, id.to_vec(), b"\r\n\r\n".to_vec()].concat());
     }
-    for bytes in rubbish {
+    for bytes in inputs {
         let mut socket = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a time");
         // The server may close before it has read all of it.
         let _ = socket.write_all(&bytes);
         let _ = socket.read(&mut [0; 100]);
     }
-    until("nothing is left of them", || server.hub.stats().connections == 0);
+    wait_until("nothing is left of them", || server.hub.stats().connections == 0);
     let mut client = Client::get(&server, "a", None);
     server.hub.channel("a").expect("it is open").publish(&Event::new().data("1")).expect("it is open");
     assert_eq!(client.message().data, "1");
@@ -260,7 +260,7 @@ pub fn disconnected_clients_leave_nothing_behind(path: Path) {
         let clients: Vec<_> = (0..100).map(|_| Client::get(&server, "a", None)).collect();
         drop(clients);
     }
-    until("they are gone", || server.hub.stats().connections == 0);
+    wait_until("they are gone", || server.hub.stats().connections == 0);
     let stats = server.hub.stats();
     assert_eq!((stats.opened, stats.closed.total()), (rounds * 100, rounds * 100));
     let channel = server.hub.open_channel("a", ChannelConfig::default()).expect("there is room");

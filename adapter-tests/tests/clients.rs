@@ -17,7 +17,7 @@ use clients_kit::{Nginx, Server, node, python};
 use programs::{Follower, has};
 
 /// What a buffer in between would exceed by far, and what a busy machine does not.
-const AT_ONCE: Duration = Duration::from_secs(5);
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// Texts that a client can get wrong.
 const TEXTS: [&str; 6] =
@@ -78,16 +78,16 @@ fn python_receives_missed_and_live_events(path: Path) {
     assert_eq!(missed.frame.id(), Some("7"));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients_kit/follow.py");
     let mut client = Follower::start(&python, &[script, &server.url("/sse/news"), id]);
-    let told = |line: String| serde_json::from_str::<Value>(&line).expect("it prints JSON");
+    let parsed = |line: String| serde_json::from_str::<Value>(&line).expect("it prints JSON");
     assert_eq!(
-        told(client.wait_for("[")),
+        parsed(client.wait_for("[")),
         json!(["7", "note", TEXTS[0]]),
         "what it missed, and not what it saw"
     );
     for text in TEXTS {
         let published = server.publish("news", &Event::new().data(text));
         let id = published.frame.id().expect("the hub gives ids");
-        assert_eq!(told(client.wait_for("[")), json!([id, "message", text]));
+        assert_eq!(parsed(client.wait_for("[")), json!([id, "message", text]));
     }
     client.kill();
     server.wait_for_connections(0);
@@ -138,7 +138,7 @@ fn nginx_forwards_events_at_once_and_disconnects_with_its_client(path: Path) {
         let published_at = Instant::now();
         server.publish("news", &Event::new().data(format!("headline {n}")));
         curl.wait_for(&format!("data: headline {n}"));
-        assert!(published_at.elapsed() < AT_ONCE, "{:?}", published_at.elapsed());
+        assert!(published_at.elapsed() < PROMPT, "{:?}", published_at.elapsed());
     }
     assert_eq!(server.connections(), 1);
     // Nothing is published any more.

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use adapter_tests::{LONG, Path, Setup, list, paths};
+use adapter_tests::{Path, Setup, TIMEOUT, list, paths};
 use sse_core::Event;
 
 /// How many there shall be; fewer where the system allows no more files.
@@ -26,9 +26,9 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
     let mut server = Server::start();
     // By the first client all is open that the server has.
     drop(server.connect());
-    let before = server.held_by(0);
+    let before = server.usage_with(0);
     let mut sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
-    let full = server.held_by(clients);
+    let full = server.usage_with(clients);
     assert_eq!(full.files, before.files + clients as u64);
 
     assert_eq!(server.ask("publish first"), clients.to_string());
@@ -37,28 +37,28 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
     }
     let half = clients / 2;
     sockets.truncate(clients - half);
-    let left = server.held_by(clients - half);
+    let left = server.usage_with(clients - half);
     assert_eq!(left.files, full.files - half as u64);
     assert_eq!(server.ask("publish second"), (clients - half).to_string());
     for socket in &mut sockets {
         assert!(read_until(socket, b"\n\n\r\n").ends_with("data: second\n\n\r\n"));
     }
     drop(sockets);
-    let after = server.held_by(0);
+    let after = server.usage_with(0);
     assert_eq!(after.files, before.files);
 
     // What is freed is used again by those who come next, but for what lies between: less than a leak would be.
     const ROUNDS: u64 = 6;
-    let mut held = Vec::new();
+    let mut usage = Vec::new();
     for _ in 0..=ROUNDS {
         let sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
-        server.held_by(clients);
+        server.usage_with(clients);
         drop(sockets);
-        held.push(server.held_by(0));
+        usage.push(server.usage_with(0));
     }
-    let (first, end) = (&held[0], &held[ROUNDS as usize]);
+    let (first, end) = (&usage[0], &usage[ROUNDS as usize]);
     let grown = end.resident.saturating_sub(first.resident);
-    assert!(grown < 64 * clients as u64 * ROUNDS, "{held:?}");
+    assert!(grown < 64 * clients as u64 * ROUNDS, "{usage:?}");
     let all = clients as u64 * (ROUNDS + 2) + 1;
     assert_eq!((end.opened, end.closed), (all, all));
 }
@@ -73,14 +73,14 @@ fn x6_a_graceful_shutdown_returns_with_a_thousand_streams_open() {
 /// The server's process, and what it says.
 struct Server {
     process: Child,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
     port: u16,
 }
 
 /// What a server holds.
 #[derive(Debug)]
-struct Held {
+struct Usage {
     connections: usize,
     opened: u64,
     closed: u64,
@@ -98,9 +98,9 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let ask = process.stdin.take().expect("it is piped");
-        let answers = BufReader::new(process.stdout.take().expect("it is piped"));
-        let mut server = Server { process, ask, answers, port: 0 };
+        let stdin = process.stdin.take().expect("it is piped");
+        let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
+        let mut server = Server { process, stdin, stdout, port: 0 };
         server.port = server.answer().parse().expect("a port");
         server
     }
@@ -109,14 +109,14 @@ impl Server {
     /// again a second later.
     fn connect(&self) -> TcpStream {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
-        socket.set_read_timeout(Some(LONG)).expect("a time");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a time");
         socket.write_all(b"GET /sse/a HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is taken");
         read_until(&mut socket, b"\r\n\r\n");
         socket
     }
 
     fn ask(&mut self, question: &str) -> String {
-        writeln!(self.ask, "{question}").expect("it listens");
+        writeln!(self.stdin, "{question}").expect("it listens");
         self.answer()
     }
 
@@ -124,34 +124,34 @@ impl Server {
     fn answer(&mut self) -> String {
         loop {
             let mut line = String::new();
-            assert!(self.answers.read_line(&mut line).expect("it answers") > 0, "it ended");
+            assert!(self.stdout.read_line(&mut line).expect("it answers") > 0, "it ended");
             if let Some((_, answer)) = line.trim_end().split_once("answer: ") {
                 return answer.to_owned();
             }
         }
     }
 
-    fn held(&mut self) -> Held {
-        let answer = self.ask("held");
+    fn usage(&mut self) -> Usage {
+        let answer = self.ask("usage");
         let numbers: Vec<u64> = answer.split(' ').map(|number| number.parse().expect("a number")).collect();
         let [connections, opened, closed, files, resident] = numbers[..] else { panic!("{answer}") };
-        Held { connections: connections as usize, opened, closed, files, resident }
+        Usage { connections: connections as usize, opened, closed, files, resident }
     }
 
     /// What it holds when so many are connected, which has to come.
-    fn held_by(&mut self, clients: usize) -> Held {
-        let mut held = self.held();
+    fn usage_with(&mut self, clients: usize) -> Usage {
+        let mut usage = self.usage();
         // A socket is closed a moment after the hub knows.
         let mut files = u64::MAX;
-        for _ in 0..LONG.as_millis() / 20 {
-            if held.connections == clients && held.files == files {
-                return held;
+        for _ in 0..TIMEOUT.as_millis() / 20 {
+            if usage.connections == clients && usage.files == files {
+                return usage;
             }
-            files = held.files;
+            files = usage.files;
             std::thread::sleep(Duration::from_millis(20));
-            held = self.held();
+            usage = self.usage();
         }
-        panic!("{clients} should be connected: {held:?}");
+        panic!("{clients} should be connected: {usage:?}");
     }
 }
 

@@ -9,15 +9,15 @@ use sse_core::{ConnectionConfig, Event, Instant};
 
 fn main() {
     let members = number("MEMBERS", 1_000_000);
-    let asked = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let is_asked = |name| asked.as_ref().is_none_or(|asked| asked == name);
-    if is_asked("fan-out") {
+    let selected = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let is_selected = |name| selected.as_ref().is_none_or(|selected| selected == name);
+    if is_selected("fan-out") {
         fan_out(members);
     }
-    if is_asked("memory") {
+    if is_selected("memory") {
         memory(members);
     }
-    if is_asked("idle") {
+    if is_selected("idle") {
         idle(members, number("MINUTES", 60));
     }
 }

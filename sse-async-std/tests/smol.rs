@@ -12,13 +12,13 @@ use sse_core::adapter::Framing;
 use sse_core::shared::Outbound;
 use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig};
 
-const LONG: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs all of it on one executor that nothing else knows.
 fn run<T>(work: impl AsyncFnOnce(&smol::Executor<'static>) -> T) -> T {
     let executor = smol::Executor::new();
     let late = async {
-        smol::Timer::after(LONG).await;
+        smol::Timer::after(TIMEOUT).await;
         panic!("it takes too long")
     };
     smol::block_on(executor.run(work(&executor).or(late)))

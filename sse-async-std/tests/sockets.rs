@@ -18,7 +18,7 @@ use sse_core::shared::{Channel, Outbound, SharedHub};
 use sse_core::{BacklogConfig, ChannelConfig, CloseReason, ConnectionConfig, Decoder, Event, HubConfig};
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server that hands over each socket, whose clients follow one channel. One at a time: a test counts what is open.
 struct Server {
@@ -26,7 +26,7 @@ struct Server {
     channel: Channel,
     sockets: Sockets,
     listener: TcpListener,
-    _alone: MutexGuard<'static, ()>,
+    _exclusive: MutexGuard<'static, ()>,
 }
 
 impl Server {
@@ -35,12 +35,12 @@ impl Server {
     }
 
     fn with(hub: HubConfig, channel: ChannelConfig) -> Server {
-        static ALONE: Mutex<()> = Mutex::new(());
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        static EXCLUSIVE: Mutex<()> = Mutex::new(());
+        let _exclusive = EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner);
         let hub = sse_async_std::start("e", hub).unwrap();
         let channel = hub.open_channel("news", channel).unwrap();
         let listener = task::block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        Server { hub, channel, sockets: Sockets::start(), listener, _alone }
+        Server { hub, channel, sockets: Sockets::start(), listener, _exclusive }
     }
 
     fn address(&self) -> SocketAddr {
@@ -50,7 +50,7 @@ impl Server {
     /// A socket that nobody serves yet.
     fn pair(&self) -> (TcpStream, async_std::net::TcpStream) {
         let client = TcpStream::connect(self.address()).unwrap();
-        client.set_read_timeout(Some(LONG)).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
         (client, task::block_on(self.listener.accept()).unwrap().0)
     }
 
@@ -97,10 +97,10 @@ impl Client {
     }
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < LONG, "not in time: {what}");
+    while !condition() {
+        assert!(begin.elapsed() < TIMEOUT, "not in time: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -133,25 +133,25 @@ fn an_idle_socket_receives_pings() {
 #[test]
 fn a_disconnect_is_noticed_without_a_write() {
     let server = Server::new();
-    let polite = server.connect(Framing::Chunked);
-    let half = server.connect(Framing::Chunked);
-    let (rude, socket) = server.pair();
+    let closing = server.connect(Framing::Chunked);
+    let half_closed = server.connect(Framing::Chunked);
+    let (resetting, socket) = server.pair();
     server.sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap();
-    let mut stays = server.connect(Framing::Chunked);
+    let mut staying = server.connect(Framing::Chunked);
     thread::sleep(Duration::from_millis(30));
     assert_eq!(server.hub.stats().connections, 4);
 
-    drop(polite);
-    until("a close", || server.hub.stats().connections == 3);
-    half.socket.shutdown(Shutdown::Write).unwrap();
-    until("a half close", || server.hub.stats().connections == 2);
+    drop(closing);
+    wait_until("a close", || server.hub.stats().connections == 3);
+    half_closed.socket.shutdown(Shutdown::Write).unwrap();
+    wait_until("a half close", || server.hub.stats().connections == 2);
     // What is not read makes of the close a reset.
     server.publish("unread");
     thread::sleep(Duration::from_millis(30));
-    drop(rude);
-    until("a reset", || server.hub.stats().connections == 1);
+    drop(resetting);
+    wait_until("a reset", || server.hub.stats().connections == 1);
     assert_eq!(server.hub.stats().closed.disconnected, 3);
-    stays.wait_for("data: unread\n\n\r\n");
+    staying.wait_for("data: unread\n\n\r\n");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_disconnect_before_the_attachment_is_noticed() {
     let (client, socket) = server.pair();
     drop(client);
     server.sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap();
-    until("the end", || server.hub.stats().connections == 0);
+    wait_until("the end", || server.hub.stats().connections == 0);
 }
 
 #[test]
@@ -252,8 +252,8 @@ fn a_stalled_reader_is_bounded_and_delays_no_other_reader() {
     let backlog = BacklogConfig { frames: NonZeroUsize::new(200).unwrap(), bytes: 2 << 20 };
     let history = sse_core::HistoryConfig { events: 10, ..Default::default() };
     let server = Server::with(hub, ChannelConfig { backlog, history, ..Default::default() });
-    let _stuck = server.connect(Framing::Chunked);
-    let mut quick = server.connect(Framing::UntilClose);
+    let _stalled = server.connect(Framing::Chunked);
+    let mut fast = server.connect(Framing::UntilClose);
 
     let read = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&read);
@@ -264,29 +264,29 @@ fn a_stalled_reader_is_bounded_and_delays_no_other_reader() {
                 match decoder.next_message() {
                     Some(message) => break message.unwrap(),
                     None => {
-                        quick.seen.clear();
-                        assert_ne!(quick.read(), 0, "it ended before event {number}");
-                        decoder.push(&quick.seen);
+                        fast.seen.clear();
+                        assert_ne!(fast.read(), 0, "it ended before event {number}");
+                        decoder.push(&fast.seen);
                     }
                 }
             };
             assert_eq!(message.id, format!("e-{number}"));
             counter.store(number, Ordering::Release);
         }
-        quick
+        fast
     });
     let text = "x".repeat(5000);
     let mut most_bytes = 0;
     for number in 1..=EVENTS {
         // The reader stays near.
-        until("the quick reader", || number - read.load(Ordering::Acquire) < 50);
+        wait_until("the fast reader", || number - read.load(Ordering::Acquire) < 50);
         server.publish(&text);
         most_bytes = most_bytes.max(server.channel.stats().unwrap().backlog_bytes);
     }
-    let _quick = reads.join().unwrap();
+    let _fast = reads.join().unwrap();
     assert!(most_bytes > 500_000, "nothing waited: {most_bytes}");
     assert!(most_bytes <= 2 << 20, "{most_bytes}");
-    until("the stall time", || server.hub.stats().closed.stalled == 1);
+    wait_until("the stall time", || server.hub.stats().closed.stalled == 1);
     assert_eq!(server.hub.stats().connections, 1);
 }
 
@@ -300,13 +300,13 @@ fn open_files() -> usize {
 #[test]
 fn thousands_of_disconnected_clients_leave_nothing_behind() {
     const ROUNDS: u64 = 30;
-    const AT_ONCE: u64 = 100;
+    const CLIENTS: u64 = 100;
     let server = Server::new();
     drop(server.connect(Framing::Chunked));
-    until("the first", || server.hub.stats().connections == 0);
+    wait_until("the first", || server.hub.stats().connections == 0);
     let files = open_files();
     for round in 0..ROUNDS {
-        let mut clients: Vec<_> = (0..AT_ONCE).map(|_| server.connect(Framing::Chunked)).collect();
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect(Framing::Chunked)).collect();
         server.publish("all");
         match round % 3 {
             0 => clients[0].wait_for("data: all\n\n\r\n"),
@@ -320,13 +320,13 @@ fn thousands_of_disconnected_clients_leave_nothing_behind() {
             _ => {}
         }
         drop(clients);
-        until("a round", || server.hub.stats().connections == 0);
+        wait_until("a round", || server.hub.stats().connections == 0);
     }
-    until("the sockets", || open_files() <= files);
+    wait_until("the sockets", || open_files() <= files);
     let stats = server.hub.stats();
-    assert_eq!(stats.opened, ROUNDS * AT_ONCE + 1);
+    assert_eq!(stats.opened, ROUNDS * CLIENTS + 1);
     assert_eq!(stats.closed.total(), stats.opened);
-    assert_eq!(stats.closed.requested, ROUNDS / 3 * AT_ONCE);
+    assert_eq!(stats.closed.requested, ROUNDS / 3 * CLIENTS);
     assert_eq!(stats.closed.disconnected, stats.opened - stats.closed.requested);
     assert_eq!(server.channel.stats().unwrap().members, 0);
 }
@@ -381,27 +381,27 @@ fn sockets_of_async_io_and_of_std_can_be_attached() {
 #[test]
 fn the_task_ends_with_its_last_handle_and_connection() {
     let server = Server::new();
-    let (sockets, run) = Sockets::drive();
-    let run = task::spawn(run);
+    let (sockets, driver) = Sockets::drive();
+    let driver = task::spawn(driver);
     let (client, socket) = server.pair();
     sockets.clone().attach(socket, server.outbound(), Framing::Chunked).unwrap();
     drop(sockets);
     thread::sleep(Duration::from_millis(30));
     assert_eq!(server.hub.stats().connections, 1, "the connection goes on");
     drop(client);
-    task::block_on(async_std::future::timeout(LONG, run)).unwrap();
+    task::block_on(async_std::future::timeout(TIMEOUT, driver)).unwrap();
     assert_eq!(server.hub.stats().connections, 0);
 }
 
 #[test]
 fn sockets_are_closed_after_the_task_was_dropped() {
     let server = Server::new();
-    let (sockets, run) = Sockets::drive();
+    let (sockets, driver) = Sockets::drive();
     let (mut client, socket) = server.pair();
     let outbound = server.outbound();
     let handle = outbound.handle();
     sockets.attach(socket, outbound, Framing::Chunked).unwrap();
-    drop(run);
+    drop(driver);
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
     assert_eq!(task::block_on(handle.closed()), CloseReason::Disconnected);
     let (mut client, socket) = server.pair();

@@ -23,7 +23,7 @@ use sse_core::shared::{Channel, ConnectionSendError, Outbound, SharedHub};
 use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, LastEventId, PublishError};
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn hub() -> (SharedHub, Channel) {
     let hub = sse_async_std::start("e", HubConfig::default()).unwrap();
@@ -46,22 +46,22 @@ fn data(text: &str) -> Event<'_> {
     Event::new().data(text)
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(LONG, future).await.expect("it takes too long")
+async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
+    timeout(TIMEOUT, future).await.expect("it takes too long")
 }
 
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
-    soon(poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx))).await
+    within_timeout(poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx))).await
 }
 
 async fn next_text(stream: &mut EventStream) -> String {
     String::from_utf8(next(stream).await.unwrap().unwrap().to_vec()).unwrap()
 }
 
-async fn until(mut holds: impl FnMut() -> bool) {
+async fn wait_until(mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < LONG, "it takes too long");
+    while !condition() {
+        assert!(begin.elapsed() < TIMEOUT, "it takes too long");
         task::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -131,7 +131,7 @@ fn an_earlier_deadline_wakes_a_sleeping_driver() {
         task::sleep(Duration::from_millis(30)).await;
         assert!(handle.set_max_lifetime(Some(Duration::from_millis(20))));
         assert!(next(&mut stream).await.is_none());
-        assert_eq!(soon(handle.closed()).await, CloseReason::TimedOut);
+        assert_eq!(within_timeout(handle.closed()).await, CloseReason::TimedOut);
     });
 }
 
@@ -172,10 +172,10 @@ fn a_shutdown_ends_a_waiting_stream() {
     task::block_on(async {
         let (hub, channel) = hub();
         let mut stream = EventStream::new(follow(&hub, &channel));
-        let waits = task::spawn(async move { next(&mut stream).await.is_none() });
+        let waiting = task::spawn(async move { next(&mut stream).await.is_none() });
         task::sleep(Duration::from_millis(30)).await;
         hub.shut_down();
-        assert!(soon(waits).await);
+        assert!(within_timeout(waiting).await);
     });
 }
 
@@ -190,18 +190,18 @@ fn a_reader_can_be_read_in_portions_of_any_size() {
         channel.publish(&data("two")).unwrap();
 
         let mut small = [0; 3];
-        assert_eq!(soon(reader.read(&mut small)).await.unwrap(), 3);
+        assert_eq!(within_timeout(reader.read(&mut small)).await.unwrap(), 3);
         assert_eq!(&small, b"id:");
         let mut line = String::new();
-        soon(reader.read_line(&mut line)).await.unwrap();
+        within_timeout(reader.read_line(&mut line)).await.unwrap();
         assert_eq!(line, " e-1\n");
         Pin::new(&mut reader).consume(usize::MAX);
 
         handle.close();
         let mut rest = Vec::new();
-        soon(reader.read_to_end(&mut rest)).await.unwrap();
+        within_timeout(reader.read_to_end(&mut rest)).await.unwrap();
         assert_eq!(rest, b"", "what was consumed is gone, and the end is an end");
-        assert_eq!(soon(reader.read(&mut small)).await.unwrap(), 0, "and stays one");
+        assert_eq!(within_timeout(reader.read(&mut small)).await.unwrap(), 0, "and stays one");
     });
 }
 
@@ -212,16 +212,16 @@ fn a_reader_returns_pending_bytes_and_is_woken_for_more() {
         let mut reader = EventReader::new(follow(&hub, &channel));
         channel.publish(&data("one")).unwrap();
         let mut buffer = [0; 1024];
-        let count = soon(reader.read(&mut buffer)).await.unwrap();
+        let count = within_timeout(reader.read(&mut buffer)).await.unwrap();
         assert_eq!(&buffer[..count], b"id: e-1\ndata: one\n\n");
 
-        let waits = task::spawn(async move {
-            let count = soon(reader.read(&mut buffer)).await.unwrap();
+        let waiting = task::spawn(async move {
+            let count = within_timeout(reader.read(&mut buffer)).await.unwrap();
             buffer[..count].to_vec()
         });
         task::sleep(Duration::from_millis(30)).await;
         channel.publish(&data("two")).unwrap();
-        assert_eq!(soon(waits).await, b"id: e-2\ndata: two\n\n");
+        assert_eq!(within_timeout(waiting).await, b"id: e-2\ndata: two\n\n");
     });
 }
 
@@ -230,7 +230,7 @@ fn a_reader_returns_pending_bytes_and_is_woken_for_more() {
 struct Source {
     events: Vec<Event<'static>>,
     has_waited: bool,
-    given: usize,
+    returned: usize,
 }
 
 impl Source {
@@ -249,7 +249,7 @@ impl Stream for Source {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.given += 1;
+        self.returned += 1;
         Poll::Ready(self.events.pop())
     }
 }
@@ -265,7 +265,7 @@ fn a_source_stream_sends_its_events_and_ends() {
             bytes.extend_from_slice(&part.unwrap());
         }
         assert_eq!(bytes, b"data: one\n\ndata: two\n\n");
-        until(|| hub.stats().connections == 0).await;
+        wait_until(|| hub.stats().connections == 0).await;
     });
 }
 
@@ -282,7 +282,7 @@ fn a_source_stream_fails_with_an_event_that_cannot_be_sent() {
 
         let mut reader = EventReader::from_events(hub.connect(quiet()).unwrap(), wrong());
         let mut text = String::new();
-        let error = soon(reader.read_to_string(&mut text)).await.unwrap_err();
+        let error = within_timeout(reader.read_to_string(&mut text)).await.unwrap_err();
         assert!(error.get_ref().is_some_and(|error| error.is::<ConnectionSendError>()), "{error}");
     });
 }
@@ -294,7 +294,7 @@ fn a_source_reader_returns_its_events() {
         let events = Source::of(vec![data("one"), data("two")]);
         let mut reader = EventReader::from_events(hub.connect(quiet()).unwrap(), events);
         let mut text = String::new();
-        soon(reader.read_to_string(&mut text)).await.unwrap();
+        within_timeout(reader.read_to_string(&mut text)).await.unwrap();
         assert_eq!(text, "data: one\n\ndata: two\n\n");
     });
 }
@@ -304,10 +304,10 @@ fn publish_all_publishes_until_the_channel_is_closed() {
     task::block_on(async {
         let (hub, channel) = hub();
         let mut stream = EventStream::new(follow(&hub, &channel));
-        soon(publish_all(&channel, Source::of(vec![data("one"), data("two")]))).await.unwrap();
+        within_timeout(publish_all(&channel, Source::of(vec![data("one"), data("two")]))).await.unwrap();
         assert_eq!(next_text(&mut stream).await, "id: e-1\ndata: one\n\nid: e-2\ndata: two\n\n");
         channel.close();
-        let error = soon(publish_all(&channel, Source::of(vec![data("three")]))).await.unwrap_err();
+        let error = within_timeout(publish_all(&channel, Source::of(vec![data("three")]))).await.unwrap_err();
         assert!(matches!(error, PublishError::UnknownChannel(_)), "{error}");
     });
 }
@@ -321,20 +321,20 @@ fn the_task_of_a_hub_ends_with_its_last_handle() {
         drop(hub);
         assert!(timeout(Duration::from_millis(50), pin!(poll_fn(|_| Poll::<()>::Pending))).await.is_err());
         drop(outbound);
-        soon(task).await;
+        within_timeout(task).await;
     });
 }
 
 /// A transport that takes a few bytes at a time, and each only at the second try.
 #[derive(Default)]
-struct Narrow {
+struct SlowWriter {
     taken: Vec<u8>,
     flushed: usize,
     is_closed: bool,
     tries: usize,
 }
 
-impl AsyncWrite for Narrow {
+impl AsyncWrite for SlowWriter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.tries += 1;
         if self.tries % 2 == 1 {
@@ -377,8 +377,8 @@ fn a_writer_receives_chunks_and_is_closed() {
         channel.publish(&data("one")).unwrap();
         channel.publish(&data(&large)).unwrap();
         handle.close();
-        let mut writer = Narrow::default();
-        let reason = soon(write_to(outbound, Framing::Chunked, &mut writer)).await.unwrap();
+        let mut writer = SlowWriter::default();
+        let reason = within_timeout(write_to(outbound, Framing::Chunked, &mut writer)).await.unwrap();
         assert_eq!(reason, CloseReason::Requested);
         let expected = format!(
             "13\r\nid: e-1\ndata: one\n\n\r\n{:x}\r\nid: e-2\ndata: {large}\n\n\r\n0\r\n\r\n",
@@ -402,10 +402,10 @@ fn serve_notices_a_disconnect() {
         channel.publish(&data("one")).unwrap();
         let mut lines = async_std::io::BufReader::new(there);
         let mut line = String::new();
-        soon(lines.read_line(&mut line)).await.unwrap();
+        within_timeout(lines.read_line(&mut line)).await.unwrap();
         assert_eq!(line, "id: e-1\n");
         drop(lines);
-        assert_eq!(soon(served).await.unwrap(), CloseReason::Disconnected);
+        assert_eq!(within_timeout(served).await.unwrap(), CloseReason::Disconnected);
         assert_eq!(hub.stats().connections, 0);
     });
 }

@@ -16,7 +16,7 @@ struct Browser {
     decoder: Decoder,
     last_event_id: String,
     connection: Option<ConnectionId>,
-    comes_back_at: Instant,
+    reconnects_at: Instant,
     seen: Vec<String>,
 }
 
@@ -50,16 +50,16 @@ impl Browser {
             hub.disconnect(now, connection);
         }
         let retry = self.decoder.retry().unwrap_or(Duration::from_secs(3));
-        self.comes_back_at = now.saturating_add(retry);
+        self.reconnects_at = now.saturating_add(retry);
     }
 }
 
 fn main() {
     let mut random = std::env::args().nth(1).map_or(1, |seed| seed.parse().expect("a number"));
-    let mut below = |most: u64| {
+    let mut random_below = |limit: u64| {
         // A linear congruential generator: its upper bits are random enough to cut lines.
         random = u64::wrapping_mul(random, 6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % most
+        (random >> 33) % limit
     };
     let mut hub = Hub::new(HubConfig::default()).expect("the default is good");
     let mut now = Instant::ORIGIN;
@@ -68,13 +68,13 @@ fn main() {
         decoder: Decoder::new(),
         last_event_id: String::new(),
         connection: None,
-        comes_back_at: now,
+        reconnects_at: now,
         seen: Vec::new(),
     };
     browser.connect(&mut hub, now, channel);
     let mut published = Vec::new();
     let mut publishes_at = now;
-    let mut cuts_at = Instant::from_millis(below(60_000));
+    let mut disconnects_at = Instant::from_millis(random_below(60_000));
     let end = Instant::from_millis(24 * 60 * 60 * 1000);
     while now < end {
         hub.handle_timeout(now);
@@ -82,13 +82,13 @@ fn main() {
             published.push(format!("headline {}", published.len()));
             let event = Event::new().data(published.last().expect("one was pushed"));
             hub.publish(now, channel, &event).expect("the channel is open");
-            publishes_at = now.saturating_add(Duration::from_millis(below(20_000)));
+            publishes_at = now.saturating_add(Duration::from_millis(random_below(20_000)));
         }
-        if cuts_at <= now {
+        if disconnects_at <= now {
             browser.lose_connection(&mut hub, now);
-            cuts_at = now.saturating_add(Duration::from_millis(below(60_000)));
+            disconnects_at = now.saturating_add(Duration::from_millis(random_below(60_000)));
         }
-        if browser.connection.is_none() && browser.comes_back_at <= now {
+        if browser.connection.is_none() && browser.reconnects_at <= now {
             browser.connect(&mut hub, now, channel);
         }
         while let Some(action) = hub.poll_action() {
@@ -101,8 +101,8 @@ fn main() {
             }
         }
         // Time jumps to what happens next.
-        let comes_back = browser.connection.is_none().then_some(browser.comes_back_at);
-        let next = [Some(publishes_at), Some(cuts_at), comes_back, hub.poll_timeout()];
+        let reconnects = browser.connection.is_none().then_some(browser.reconnects_at);
+        let next = [Some(publishes_at), Some(disconnects_at), reconnects, hub.poll_timeout()];
         now = next.into_iter().flatten().min().unwrap_or(end).max(now);
     }
     if browser.connection.is_none() {

@@ -37,9 +37,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn follow(State(app): State<App>, request: Request) -> Response<SseBody> {
-    let stream = app.hub.connect(sse_hyper::connection_config(&request)).ok();
-    match stream.filter(|stream| stream.subscribe(&app.news).is_ok()) {
-        Some(stream) => sse_hyper::response(request.version(), stream),
+    let outbound = app.hub.connect(sse_hyper::connection_config(&request)).ok();
+    match outbound.filter(|outbound| outbound.subscribe(&app.news).is_ok()) {
+        Some(outbound) => sse_hyper::response(request.version(), outbound),
         // At a limit: the browser is asked to come back later.
         None => Refusal::default().into_response(request.version()),
     }

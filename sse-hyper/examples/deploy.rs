@@ -52,9 +52,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn follow(State((hub, clock)): State<(SharedHub, Channel)>, request: Request) -> Response<SseBody> {
-    let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
-    match stream.filter(|stream| stream.subscribe(&clock).is_ok()) {
-        Some(stream) => sse_hyper::response(request.version(), stream),
+    let outbound = hub.connect(sse_hyper::connection_config(&request)).ok();
+    match outbound.filter(|outbound| outbound.subscribe(&clock).is_ok()) {
+        Some(outbound) => sse_hyper::response(request.version(), outbound),
         // While it drains, too: a connection that is kept alive may still ask.
         None => Refusal::Later(Duration::from_secs(3)).into_response(request.version()),
     }

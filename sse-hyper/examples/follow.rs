@@ -20,7 +20,7 @@ use tokio::time::{Instant as Clock, sleep_until};
 type Response = Result<hyper::Response<Incoming>, legacy::Error>;
 
 /// The client's one connection.
-enum Line {
+enum Connection {
     None,
     Requested(Pin<Box<dyn Future<Output = Response>>>),
     Open(Incoming),
@@ -30,21 +30,23 @@ enum Line {
 enum Input {
     Head(Response),
     Bytes(Bytes),
-    Broken(hyper::Error),
+    Failed(hyper::Error),
     Ended,
 }
 
-impl Line {
+impl Connection {
     async fn next(&mut self) -> Input {
         match self {
-            Line::None => std::future::pending().await,
-            Line::Requested(response) => Input::Head(response.await),
-            Line::Open(body) => match std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
-                None => Input::Ended,
-                Some(Err(error)) => Input::Broken(error),
-                // Trailers say nothing that matters here.
-                Some(Ok(frame)) => Input::Bytes(frame.into_data().unwrap_or_default()),
-            },
+            Connection::None => std::future::pending().await,
+            Connection::Requested(response) => Input::Head(response.await),
+            Connection::Open(body) => {
+                match std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+                    None => Input::Ended,
+                    Some(Err(error)) => Input::Failed(error),
+                    // Trailers say nothing that matters here.
+                    Some(Ok(frame)) => Input::Bytes(frame.into_data().unwrap_or_default()),
+                }
+            }
         }
     }
 }
@@ -59,16 +61,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Programs that lose the same server are not to come back in the same moment.
     let seed = u64::from(std::process::id());
     let mut client = Client::new(ClientConfig { seed, retry_refusals: true, ..ClientConfig::default() });
-    let mut line = Line::None;
+    let mut connection = Connection::None;
     loop {
         client.handle_timeout(now());
         while let Some(action) = client.poll_action() {
             match action {
                 ClientAction::Connect { last_event_id } => {
                     eprintln!("connecting after {last_event_id:?}");
-                    line = Line::Requested(Box::pin(http.request(request(&uri, last_event_id)?)));
+                    connection = Connection::Requested(Box::pin(http.request(request(&uri, last_event_id)?)));
                 }
-                ClientAction::Close => line = Line::None,
+                ClientAction::Close => connection = Connection::None,
                 ClientAction::Stop(reason) => return Err(reason.to_string().into()),
                 _ => {}
             }
@@ -81,7 +83,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         let deadline = client.poll_timeout().map(|at| origin + Duration::from_nanos(at.as_nanos()));
         let input = tokio::select! {
-            input = line.next() => input,
+            input = connection.next() => input,
             () = sleep_until(deadline.unwrap_or(origin)), if deadline.is_some() => continue,
         };
         match input {
@@ -89,13 +91,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let header = |name| response.headers().get(name).map(HeaderValue::as_bytes);
                 let status = response.status().as_u16();
                 client.opened(now(), status, header(CONTENT_TYPE), header(RETRY_AFTER));
-                line = Line::Open(response.into_body());
+                connection = Connection::Open(response.into_body());
             }
             Input::Bytes(bytes) => client.bytes(now(), &bytes),
-            Input::Head(Err(error)) => lost(&mut client, &mut line, now(), &error),
-            Input::Broken(error) => lost(&mut client, &mut line, now(), &error),
+            Input::Head(Err(error)) => connection_lost(&mut client, &mut connection, now(), &error),
+            Input::Failed(error) => connection_lost(&mut client, &mut connection, now(), &error),
             Input::Ended => {
-                line = Line::None;
+                connection = Connection::None;
                 client.ended(now());
             }
         }
@@ -111,8 +113,8 @@ fn request(uri: &Uri, last_event_id: Option<String>) -> Result<Request<Body>, hy
     }
 }
 
-fn lost(client: &mut Client, line: &mut Line, now: Instant, error: &dyn Error) {
+fn connection_lost(client: &mut Client, connection: &mut Connection, now: Instant, error: &dyn Error) {
     eprintln!("{error}");
-    *line = Line::None;
+    *connection = Connection::None;
     client.failed(now);
 }

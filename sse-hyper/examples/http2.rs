@@ -57,9 +57,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// The head differs with the version: HTTP/2 knows no `connection: keep-alive`.
 fn follow(hub: &SharedHub, clock: &Channel, request: &Request<Incoming>) -> Response<SseBody> {
-    let stream = hub.connect(sse_hyper::connection_config(request)).ok();
-    match stream.filter(|stream| stream.subscribe(clock).is_ok()) {
-        Some(stream) => sse_hyper::response(request.version(), stream),
+    let outbound = hub.connect(sse_hyper::connection_config(request)).ok();
+    match outbound.filter(|outbound| outbound.subscribe(clock).is_ok()) {
+        Some(outbound) => sse_hyper::response(request.version(), outbound),
         None => Refusal::default().into_response(request.version()),
     }
 }

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/metrics", listener.local_addr()?);
-    tokio::spawn(tell_the_time(news.clone(), prometheus.clone()));
+    tokio::spawn(publish_time(news.clone(), prometheus.clone()));
     axum::serve(listener, app(news, prometheus)).await?;
     Ok(())
 }
@@ -59,12 +59,12 @@ pub(crate) fn app(news: Channel, prometheus: PrometheusHandle) -> Router {
 
 async fn follow(State(news): State<Channel>, request: Request) -> Response<SseBody> {
     match news.hub().connect(sse_hyper::connection_config(&request)) {
-        Ok(stream) if stream.subscribe(&news).is_ok() => sse_hyper::response(request.version(), stream),
+        Ok(outbound) if outbound.subscribe(&news).is_ok() => sse_hyper::response(request.version(), outbound),
         _ => Refusal::default().into_response(request.version()),
     }
 }
 
-async fn tell_the_time(news: Channel, prometheus: PrometheusHandle) {
+async fn publish_time(news: Channel, prometheus: PrometheusHandle) {
     for second in 0u64.. {
         let _ = news.publish(&Event::new().data(format!("{second} seconds")));
         // What the exporter asks for where it runs no task of its own.

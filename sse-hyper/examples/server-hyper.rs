@@ -62,10 +62,10 @@ async fn follow(
 ) -> Response<SseBody> {
     // The defaults keep 500 events and ping after 50 seconds of silence.
     let channel = hub.open_channel(&name, ChannelConfig::default()).ok();
-    let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
-    match stream.zip(channel) {
-        Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
-            sse_hyper::response(request.version(), stream)
+    let outbound = hub.connect(sse_hyper::connection_config(&request)).ok();
+    match outbound.zip(channel) {
+        Some((outbound, channel)) if outbound.subscribe(&channel).is_ok() => {
+            sse_hyper::response(request.version(), outbound)
         }
         _ => Refusal::default().into_response(request.version()),
     }

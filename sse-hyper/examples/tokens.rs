@@ -22,13 +22,13 @@ use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
 /// How long an answer waits for its reader, while it is made and after.
-const KEPT: Duration = Duration::from_secs(60);
+const RETENTION: Duration = Duration::from_secs(60);
 
 /// The id of the last event of each answer. Ids have to differ among the channels of one connection, which has one here.
 const DONE: &str = "done";
 
 /// A real server has names that nobody guesses.
-static ASKED: AtomicU64 = AtomicU64::new(0);
+static ANSWERS_CREATED: AtomicU64 = AtomicU64::new(0);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -43,12 +43,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn ask(State(hub): State<SharedHub>, question: String) -> (StatusCode, String) {
-    let path = format!("/answers/{}", ASKED.fetch_add(1, Ordering::Relaxed) + 1);
+    let path = format!("/answers/{}", ANSWERS_CREATED.fetch_add(1, Ordering::Relaxed) + 1);
     let config = ChannelConfig {
         // Who comes for the first time gets all of it, and who comes back the rest.
         start: StartFrom::All,
         history: HistoryConfig { events: 10_000, ..HistoryConfig::default() },
-        empty_timeout: Some(KEPT),
+        empty_timeout: Some(RETENTION),
         on_close: OnClose::CloseConnections,
         ..ChannelConfig::default()
     };
@@ -58,7 +58,7 @@ async fn ask(State(hub): State<SharedHub>, question: String) -> (StatusCode, Str
     tokio::spawn(async move {
         // An error says that the channel was closed: nobody came back for it, and it need not be made.
         if answer(&hub, &channel, &question).await.is_ok() {
-            tokio::time::sleep(KEPT).await;
+            tokio::time::sleep(RETENTION).await;
             channel.close();
         }
     });
@@ -83,11 +83,11 @@ async fn answer(hub: &SharedHub, channel: &Channel, question: &str) -> Result<()
 
 async fn read(State(hub): State<SharedHub>, Path(name): Path<String>, request: Request) -> Response<SseBody> {
     let config = sse_hyper::connection_config(&request);
-    let has_all = config.last_event_id.as_ref().is_some_and(|id| id.as_str() == Some(DONE));
-    let channel = hub.channel(&format!("/answers/{name}")).filter(|_| !has_all);
+    let is_complete = config.last_event_id.as_ref().is_some_and(|id| id.as_str() == Some(DONE));
+    let channel = hub.channel(&format!("/answers/{name}")).filter(|_| !is_complete);
     let Some(channel) = channel else { return Refusal::StayAway.into_response(request.version()) };
-    match hub.connect(config).ok().filter(|stream| stream.subscribe(&channel).is_ok()) {
-        Some(stream) => sse_hyper::response(request.version(), stream),
+    match hub.connect(config).ok().filter(|outbound| outbound.subscribe(&channel).is_ok()) {
+        Some(outbound) => sse_hyper::response(request.version(), outbound),
         None => Refusal::default().into_response(request.version()),
     }
 }

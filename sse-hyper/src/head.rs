@@ -22,8 +22,8 @@ use crate::SseBody;
 /// # use sse_core::shared::SharedHub;
 /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
 /// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN).unwrap();
-/// # let stream = hub.connect(ConnectionConfig::default()).unwrap();
-/// let response = sse_hyper::response(http::Version::HTTP_11, stream);
+/// # let outbound = hub.connect(ConnectionConfig::default()).unwrap();
+/// let response = sse_hyper::response(http::Version::HTTP_11, outbound);
 /// assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
 /// ```
 pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
@@ -66,7 +66,7 @@ impl Refusal {
     pub fn into_response(self, version: Version) -> Response<SseBody> {
         match self {
             Refusal::Later(time) => {
-                let retry = Event::new().retry(time.min(LATEST)).encode();
+                let retry = Event::new().retry(time.min(LONGEST_RETRY)).encode();
                 with_head(
                     version,
                     SseBody::fixed(retry.map_or_else(|_| Bytes::new(), |frame| frame.into_bytes())),
@@ -84,7 +84,7 @@ impl Refusal {
 }
 
 /// The latest that a client is asked to come back: a day.
-const LATEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn with_head(version: Version, body: SseBody) -> Response<SseBody> {
     let mut response = Response::new(body);
@@ -110,14 +110,14 @@ mod tests {
 
     #[test]
     fn x1_the_head_has_keep_alive_on_http_1_only() {
-        for (version, is_told) in [
+        for (version, expected) in [
             (Version::HTTP_10, true),
             (Version::HTTP_11, true),
             (Version::HTTP_2, false),
             (Version::HTTP_3, false),
         ] {
             let response = Refusal::default().into_response(version);
-            assert_eq!(response.headers().contains_key(CONNECTION), is_told, "{version:?}");
+            assert_eq!(response.headers().contains_key(CONNECTION), expected, "{version:?}");
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
             (unavailable.status().as_u16(), &unavailable.headers()[RETRY_AFTER]),
             (503, &"2".parse().unwrap())
         );
-        let away = Refusal::StayAway.into_response(Version::HTTP_11);
-        assert_eq!(away.status(), StatusCode::NO_CONTENT);
+        let stay_away = Refusal::StayAway.into_response(Version::HTTP_11);
+        assert_eq!(stay_away.status(), StatusCode::NO_CONTENT);
     }
 }

@@ -15,10 +15,10 @@
 //!
 //! async fn subscribe(State(hub): State<SharedHub>, request: Request) -> Response<SseBody> {
 //!     let config = sse_hyper::connection_config(&request);
-//!     let Ok(stream) = hub.connect(config) else { return Refusal::default().into_response(request.version()) };
+//!     let Ok(outbound) = hub.connect(config) else { return Refusal::default().into_response(request.version()) };
 //!     let weather = hub.open_channel("weather", ChannelConfig::default()).expect("few channels, short names");
-//!     stream.subscribe(&weather).expect("one subscription");
-//!     sse_hyper::response(request.version(), stream)
+//!     outbound.subscribe(&weather).expect("one subscription");
+//!     sse_hyper::response(request.version(), outbound)
 //! }
 //!
 //! async fn publish(State(hub): State<SharedHub>, body: String) -> StatusCode {

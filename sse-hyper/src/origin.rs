@@ -75,8 +75,8 @@ impl AllowedOrigins {
     ///
     /// A comparison for each listed origin.
     pub fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Forbidden> {
-        let mut given = headers.get_all(ORIGIN).iter();
-        let origin = match (given.next(), given.next()) {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let origin = match (origins.next(), origins.next()) {
             (None, _) => None,
             (Some(origin), None) if self.origins.contains(origin) => Some(origin.clone()),
             _ => return Err(Forbidden),
@@ -177,12 +177,12 @@ pub enum OriginError {
 
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (origin, what) = match self {
+        let (origin, problem) = match self {
             OriginError::Scheme { origin } => (origin, "does not begin with a scheme and ://"),
             OriginError::Host { origin } => (origin, "is not a scheme and a bare host in lower case ASCII"),
             OriginError::Port { origin } => (origin, "has a port that a browser does not send"),
         };
-        write!(f, "{origin:?} {what}, as in https://app.example or http://localhost:5173")
+        write!(f, "{origin:?} {problem}, as in https://app.example or http://localhost:5173")
     }
 }
 
@@ -229,19 +229,19 @@ fn is_host(host: &str) -> bool {
 
 fn is_port(scheme: &str, port: &str) -> bool {
     let Ok(number) = port.parse::<u16>() else { return false };
-    let own = match scheme {
+    let default = match scheme {
         "http" => Some(80),
         "https" => Some(443),
         _ => None,
     };
-    number > 0 && Some(number) != own && number.to_string() == port
+    number > 0 && Some(number) != default && number.to_string() == port
 }
 
 /// Says that the response depends on `Origin`, unless it does.
 fn vary<B>(response: &mut Response<B>) {
     let mut fields = response.headers().get_all(VARY).iter().filter_map(|value| value.to_str().ok());
-    let is_said = |field: &str| field.trim() == "*" || field.trim().eq_ignore_ascii_case("origin");
-    if !fields.any(|value| value.split(',').any(is_said)) {
+    let has_origin = |field: &str| field.trim() == "*" || field.trim().eq_ignore_ascii_case("origin");
+    if !fields.any(|value| value.split(',').any(has_origin)) {
         response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
     }
 }
@@ -254,7 +254,7 @@ mod tests {
         AllowedOrigins::new(["https://app.example", "http://localhost:5173"]).unwrap()
     }
 
-    fn from(origins: &[&[u8]]) -> HeaderMap {
+    fn headers_from(origins: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for origin in origins {
             headers.append(ORIGIN, HeaderValue::from_bytes(origin).unwrap());
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn x8_a_listed_origin_is_allowed_to_read_the_stream() {
         for origin in ["https://app.example", "http://localhost:5173"] {
-            let headers = applied(&origins().admit(&from(&[origin.as_bytes()])).unwrap());
+            let headers = applied(&origins().admit(&headers_from(&[origin.as_bytes()])).unwrap());
             assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], origin);
             assert_eq!(headers[VARY], "origin");
             assert_eq!(headers.len(), 2, "{headers:?}");
@@ -281,9 +281,9 @@ mod tests {
     #[test]
     fn x8_credentials_are_allowed_only_if_configured_and_only_with_an_origin() {
         let origins = origins().credentials(true);
-        let headers = applied(&origins.admit(&from(&[b"https://app.example"])).unwrap());
+        let headers = applied(&origins.admit(&headers_from(&[b"https://app.example"])).unwrap());
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
-        let headers = applied(&origins.admit(&from(&[])).unwrap());
+        let headers = applied(&origins.admit(&headers_from(&[])).unwrap());
         assert_eq!(headers.keys().collect::<Vec<_>>(), [VARY]);
     }
 
@@ -308,12 +308,12 @@ mod tests {
             b"\xff",
         ];
         for other in others {
-            assert_eq!(origins().admit(&from(&[other])), Err(Forbidden), "{other:?}");
+            assert_eq!(origins().admit(&headers_from(&[other])), Err(Forbidden), "{other:?}");
         }
         let twice: [&[u8]; 2] = [b"https://app.example", b"https://elsewhere.example"];
-        assert_eq!(origins().admit(&from(&twice)), Err(Forbidden));
+        assert_eq!(origins().admit(&headers_from(&twice)), Err(Forbidden));
         let none = AllowedOrigins::new([""; 0]).unwrap();
-        assert_eq!(none.admit(&from(&[b"https://app.example"])), Err(Forbidden));
+        assert_eq!(none.admit(&headers_from(&[b"https://app.example"])), Err(Forbidden));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn connection_config<B>(request: &Request<B>) -> ConnectionConfig {
 mod tests {
     use super::*;
 
-    fn asked(uri: &str, header: Option<&[u8]>) -> Option<LastEventId> {
+    fn last_event_id_of(uri: &str, header: Option<&[u8]>) -> Option<LastEventId> {
         let mut request = Request::get(uri).body(()).unwrap();
         if let Some(value) = header {
             request.headers_mut().insert(LAST_EVENT_ID, http::HeaderValue::from_bytes(value).unwrap());
@@ -43,19 +43,19 @@ mod tests {
 
     #[test]
     fn x2_the_header_takes_precedence_over_the_parameter() {
-        assert_eq!(asked("/?lastEventId=b", Some(b"a")), Some("a".into()));
-        assert_eq!(asked("/?lastEventId=b", None), Some("b".into()));
-        assert_eq!(asked("/?lastEventId=b", Some(b"")), Some("b".into()));
-        assert_eq!(asked("/", None), None);
-        assert_eq!(asked("/?lastEventId=", None), None);
+        assert_eq!(last_event_id_of("/?lastEventId=b", Some(b"a")), Some("a".into()));
+        assert_eq!(last_event_id_of("/?lastEventId=b", None), Some("b".into()));
+        assert_eq!(last_event_id_of("/?lastEventId=b", Some(b"")), Some("b".into()));
+        assert_eq!(last_event_id_of("/", None), None);
+        assert_eq!(last_event_id_of("/?lastEventId=", None), None);
     }
 
     #[test]
     fn x2_a_value_that_cannot_be_an_id_is_an_unknown_id() {
-        assert_eq!(asked("/", Some("grün".as_bytes())).unwrap().as_str(), Some("grün"));
-        assert_eq!(asked("/", Some(b"gr\xfcn")).unwrap().as_str(), None);
-        assert_eq!(asked("/", Some(&[b'x'; 1025])).unwrap().as_str(), None);
-        assert_eq!(asked("/?lastEventId=gr%C3%BCn", None).unwrap().as_str(), Some("grün"));
-        assert_eq!(asked("/?lastEventId=%00", None).unwrap().as_str(), None);
+        assert_eq!(last_event_id_of("/", Some("grün".as_bytes())).unwrap().as_str(), Some("grün"));
+        assert_eq!(last_event_id_of("/", Some(b"gr\xfcn")).unwrap().as_str(), None);
+        assert_eq!(last_event_id_of("/", Some(&[b'x'; 1025])).unwrap().as_str(), None);
+        assert_eq!(last_event_id_of("/?lastEventId=gr%C3%BCn", None).unwrap().as_str(), Some("grün"));
+        assert_eq!(last_event_id_of("/?lastEventId=%00", None).unwrap().as_str(), None);
     }
 }

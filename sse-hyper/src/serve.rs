@@ -47,8 +47,8 @@ use crate::flush::{FlushWatch, HandOver};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let hub = sse_hyper::start("1", HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
 /// let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-///     let stream = hub.connect(ConnectionConfig::default());
-///     async move { stream.map(|stream| sse_hyper::response(request.version(), stream)) }
+///     let outbound = hub.connect(ConnectionConfig::default());
+///     async move { outbound.map(|outbound| sse_hyper::response(request.version(), outbound)) }
 /// });
 ///
 /// let (mut client, server) = tokio::io::duplex(4096);

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// Longer than anything here takes, unless it never comes.
-const LONG: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn request(port: u16, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -26,7 +26,7 @@ async fn request(port: u16, path: &str) -> TcpStream {
 async fn read_until(stream: &mut TcpStream, text: &str) {
     let mut read = Vec::new();
     while !read.windows(text.len()).any(|part| part == text.as_bytes()) {
-        assert_ne!(timeout(LONG, stream.read_buf(&mut read)).await.expect("it has to come").unwrap(), 0);
+        assert_ne!(timeout(TIMEOUT, stream.read_buf(&mut read)).await.expect("it has to come").unwrap(), 0);
     }
 }
 
@@ -42,7 +42,7 @@ async fn scrape_until(port: u16, line: &str) -> String {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(LONG, scrapes).await.unwrap_or_else(|_| panic!("{line} has to come"))
+    timeout(TIMEOUT, scrapes).await.unwrap_or_else(|_| panic!("{line} has to come"))
 }
 
 fn value(page: &str, name: &str) -> f64 {
@@ -64,16 +64,16 @@ async fn a_scrape_reports_the_state_of_the_hub() {
     let app = example::app(news.clone(), recorder.handle());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
 
-    let mut stays = request(port, "/events").await;
-    read_until(&mut stays, "id: e-0").await;
-    let mut goes = request(port, "/events").await;
-    read_until(&mut goes, "id: e-0").await;
+    let mut reader = request(port, "/events").await;
+    read_until(&mut reader, "id: e-0").await;
+    let mut leaver = request(port, "/events").await;
+    read_until(&mut leaver, "id: e-0").await;
     let mut refused = request(port, "/events").await;
     read_until(&mut refused, "retry: ").await;
     news.publish(&Event::new().data("hello")).unwrap();
-    read_until(&mut stays, "hello").await;
-    read_until(&mut goes, "hello").await;
-    drop(goes);
+    read_until(&mut reader, "hello").await;
+    read_until(&mut leaver, "hello").await;
+    drop(leaver);
 
     let page = scrape_until(port, "sse_connections 1").await;
     assert_eq!(value(&page, "sse_connections_opened_total"), 2.0);

@@ -1,9 +1,12 @@
 //! The socket path, up to the hand-over: X7.
 
 mod app;
-mod wire;
+mod transport;
 
-use app::{HEAD_1_0, HEAD_1_1, OPENING, Served, chunk, detach, get, hub, opened, service, write_due};
+use app::{
+    ConnectionTask, FIRST_BLOCK, HEAD_1_0, HEAD_1_1, chunk, detach, get, head_and_first_block, hub, service,
+    write_pending,
+};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Response;
@@ -15,7 +18,7 @@ use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, StartFrom};
 use sse_hyper::SseBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wire::{Manners, settle, wire};
+use transport::{Behaviour, run_until, transport};
 
 /// What a client sends, and what has to become of it.
 struct Case {
@@ -25,7 +28,7 @@ struct Case {
     head: String,
     framing: Framing,
     /// How many bytes of what was sent belong to no request, where that is certain.
-    beyond: Option<usize>,
+    surplus: Option<usize>,
 }
 
 impl Case {
@@ -35,38 +38,38 @@ impl Case {
             before: "",
             head: HEAD_1_1.to_owned(),
             framing: Framing::Chunked,
-            beyond: Some(0),
+            surplus: Some(0),
         }
     }
 
     /// Sends it, lets it be handed over, publishes, and looks at every byte.
-    async fn check(&self, manners: Manners) {
+    async fn check(&self, behaviour: Behaviour) {
         let hub = hub();
-        let (peer, io) = wire(manners);
-        let served = Served::new(io, service(&hub));
+        let (peer, io) = transport(behaviour);
+        let task = ConnectionTask::new(io, service(&hub));
         for sent in &self.sent {
             peer.send(sent);
-            settle("it is answered", || !peer.received().is_empty() || self.sent.len() == 1).await;
+            run_until("it is answered", || !peer.received().is_empty() || self.sent.len() == 1).await;
         }
-        let mut detached = detach(served).await;
-        let context = format!("{:?}, {manners:?}", self.sent);
+        let mut detached = detach(task).await;
+        let context = format!("{:?}, {behaviour:?}", self.sent);
         let framed = |frames: &str| match self.framing {
             Framing::Chunked => chunk(frames),
             Framing::UntilClose => frames.to_owned(),
         };
-        let expected = self.before.to_owned() + &self.head + &framed(OPENING);
+        let expected = self.before.to_owned() + &self.head + &framed(FIRST_BLOCK);
         assert_eq!(peer.received(), expected, "{context}");
         assert_eq!((peer.buffered(), peer.is_closed()), (0, false), "{context}");
         assert_eq!(detached.framing, self.framing, "{context}");
-        if let Some(beyond) = self.beyond {
-            assert_eq!(detached.unread + peer.unread(), beyond, "{context}");
-            if manners.at_once > 7 {
-                assert_eq!(detached.unread, beyond, "{context}");
+        if let Some(surplus) = self.surplus {
+            assert_eq!(detached.unread + peer.unread(), surplus, "{context}");
+            if behaviour.max_bytes > 7 {
+                assert_eq!(detached.unread, surplus, "{context}");
             }
         }
 
         hub.channel("a").unwrap().publish(&Event::new().data("1")).unwrap();
-        write_due(&mut detached).await;
+        write_pending(&mut detached).await;
         assert_eq!(peer.received(), expected + &framed("id: e-1\ndata: 1\n\n"), "{context}");
         assert_eq!(hub.stats().connections, 1, "{context}");
         drop(detached);
@@ -74,8 +77,8 @@ impl Case {
     }
 
     async fn check_all(&self) {
-        for manners in Manners::all() {
-            self.check(manners).await;
+        for behaviour in Behaviour::all() {
+            self.check(behaviour).await;
         }
     }
 }
@@ -100,18 +103,18 @@ async fn x7_the_first_pending_bytes_go_out_with_the_head() {
     let mut small = app::builder();
     small.max_buf_size(8192);
     for builder in [app::builder(), small] {
-        for manners in Manners::all().into_iter().filter(|manners| manners.at_once > 7) {
-            let (peer, io) = wire(manners);
-            let served = Served::with(&builder, io, service(&hub));
+        for behaviour in Behaviour::all().into_iter().filter(|behaviour| behaviour.max_bytes > 7) {
+            let (peer, io) = transport(behaviour);
+            let task = ConnectionTask::with(&builder, io, service(&hub));
             peer.send(get("/unannounced"));
-            let mut detached = detach(served).await;
+            let mut detached = detach(task).await;
             let expected = HEAD_1_1.to_owned() + &chunk(&(frames[0].clone() + &frames[1]));
-            assert!(peer.received() == expected, "{manners:?}");
-            if manners.vectored {
+            assert!(peer.received() == expected, "{behaviour:?}");
+            if behaviour.vectored {
                 assert_eq!(peer.writes(), 1);
             }
-            write_due(&mut detached).await;
-            assert!(peer.received() == expected + &chunk(&frames[2]), "{manners:?}");
+            write_pending(&mut detached).await;
+            assert!(peer.received() == expected + &chunk(&frames[2]), "{behaviour:?}");
         }
     }
 }
@@ -122,11 +125,11 @@ async fn x7_a_large_first_frame_is_left_to_the_driver() {
     let channel =
         hub.open_channel("a", ChannelConfig { start: StartFrom::All, ..Default::default() }).unwrap();
     let published = channel.publish(&Event::new().data("x".repeat(20_000))).unwrap();
-    let (peer, io) = wire(Manners::GOOD);
+    let (peer, io) = transport(Behaviour::ORDERLY);
     peer.send(get("/unannounced"));
-    let mut detached = detach(Served::new(io, service(&hub))).await;
+    let mut detached = detach(ConnectionTask::new(io, service(&hub))).await;
     assert_eq!(peer.received(), HEAD_1_1);
-    write_due(&mut detached).await;
+    write_pending(&mut detached).await;
     let frame = std::str::from_utf8(published.frame.as_bytes()).unwrap();
     assert!(peer.received() == HEAD_1_1.to_owned() + &chunk(frame));
 }
@@ -147,8 +150,8 @@ async fn x7_the_transport_is_handed_over_after_other_requests() {
 
 #[tokio::test]
 async fn x7_bytes_behind_the_request_are_counted_and_dropped() {
-    for rubbish in ["x", "\0\0\0", "GET /sse HTTP/1.1\r\nhost: a\r\n\r\n"] {
-        Case { beyond: Some(rubbish.len()), ..Case::new(get("/sse") + rubbish) }.check_all().await;
+    for surplus in ["x", "\0\0\0", "GET /sse HTTP/1.1\r\nhost: a\r\n\r\n"] {
+        Case { surplus: Some(surplus.len()), ..Case::new(get("/sse") + surplus) }.check_all().await;
     }
 }
 
@@ -158,7 +161,7 @@ async fn x7_a_request_body_can_be_read_or_left_unread() {
         format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n{more}\r\n")
     };
     Case::new(post("/read", "") + "body").check_all().await;
-    Case { beyond: None, ..Case::new(post("/sse", "") + "body") }.check_all().await;
+    Case { surplus: None, ..Case::new(post("/sse", "") + "body") }.check_all().await;
     // Nobody read it, so nobody asked for it.
     Case::new(post("/sse", "expect: 100-continue\r\n")).check_all().await;
     let sent = vec![post("/read", "expect: 100-continue\r\n"), "body".to_owned()];
@@ -189,31 +192,31 @@ async fn x7_framing_fields_set_by_a_handler_are_replaced() {
 
 #[tokio::test]
 async fn x7_pipeline_flush_does_not_delay_the_head() {
-    let (peer, io) = wire(Manners::GOOD);
+    let (peer, io) = transport(Behaviour::ORDERLY);
     let mut builder = app::builder();
     builder.pipeline_flush(true);
     peer.send(get("/sse") + "rubbish");
-    let served = Served::with(&builder, io, service(&hub()));
-    assert_eq!(detach(served).await.unread, 7);
-    assert_eq!(peer.received(), opened());
+    let task = ConnectionTask::with(&builder, io, service(&hub()));
+    assert_eq!(detach(task).await.unread, 7);
+    assert_eq!(peer.received(), head_and_first_block());
 }
 
 #[tokio::test]
 async fn x7_a_blocked_transport_is_handed_over_only_after_its_flush() {
     for buffers in [false, true] {
-        let (peer, io) = wire(Manners { buffers, ..Manners::GOOD });
-        peer.refuse(true);
+        let (peer, io) = transport(Behaviour { buffers, ..Behaviour::ORDERLY });
+        peer.set_blocked(true);
         let hub = hub();
-        let served = Served::new(io, service(&hub));
+        let task = ConnectionTask::new(io, service(&hub));
         peer.send(get("/sse"));
-        settle("it is subscribed", || hub.stats().connections == 1).await;
+        run_until("it is subscribed", || hub.stats().connections == 1).await;
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert!(!served.is_finished());
-        peer.refuse(false);
-        detach(served).await;
-        assert_eq!(peer.received(), opened());
+        assert!(!task.is_finished());
+        peer.set_blocked(false);
+        detach(task).await;
+        assert_eq!(peer.received(), head_and_first_block());
     }
 }
 
@@ -224,17 +227,17 @@ async fn x7_connections_of_an_axum_router_are_handed_over() {
     }
     let hub = hub();
     let router = Router::new().route("/sse", route(subscribe)).with_state(hub.clone());
-    for manners in Manners::all() {
-        let (peer, io) = wire(manners);
-        let served = Served::new(io, TowerToHyperService::new(router.clone()));
+    for behaviour in Behaviour::all() {
+        let (peer, io) = transport(behaviour);
+        let task = ConnectionTask::new(io, TowerToHyperService::new(router.clone()));
         // Its router answers HEAD by the same handler, without the body.
         peer.send("HEAD /sse HTTP/1.1\r\nhost: a\r\n\r\n");
         peer.receives("\r\n\r\n").await;
-        settle("the connection of HEAD is gone", || hub.stats().connections == 0).await;
+        run_until("the connection of HEAD is gone", || hub.stats().connections == 0).await;
         let before = peer.received();
         peer.send(get("/sse"));
-        let detached = detach(served).await;
-        assert_eq!(peer.received(), before + &opened(), "{manners:?}");
+        let detached = detach(task).await;
+        assert_eq!(peer.received(), before + &head_and_first_block(), "{behaviour:?}");
         drop(detached);
     }
 }
@@ -245,46 +248,46 @@ async fn x7_a_tcp_socket_is_handed_over() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (socket, _) = listener.accept().await.unwrap();
-    let served = Served::new(TokioIo::new(socket), service(&hub));
+    let task = ConnectionTask::new(TokioIo::new(socket), service(&hub));
     client.write_all(get("/sse").as_bytes()).await.unwrap();
-    let detached = detach(served).await;
+    let detached = detach(task).await;
     let mut socket = detached.io.into_inner();
     socket.write_all(b"by hand").await.unwrap();
     drop(socket);
     let mut received = String::new();
     client.read_to_string(&mut received).await.unwrap();
-    assert_eq!(received, opened() + "by hand");
+    assert_eq!(received, head_and_first_block() + "by hand");
 }
 
 #[tokio::test]
 async fn x7_hyper_answers_head_requests_and_the_connection_ends() {
-    for manners in Manners::all() {
+    for behaviour in Behaviour::all() {
         let hub = hub();
-        let (peer, io) = wire(manners);
-        let served = Served::new(io, service(&hub));
+        let (peer, io) = transport(behaviour);
+        let task = ConnectionTask::new(io, service(&hub));
         peer.send("HEAD /sse HTTP/1.1\r\nhost: a\r\n\r\n");
         peer.receives("\r\n\r\n").await;
-        settle("the connection of HEAD is gone", || hub.stats().connections == 0).await;
+        run_until("the connection of HEAD is gone", || hub.stats().connections == 0).await;
         assert_eq!(hub.stats().opened, 1);
         let before = peer.received();
         peer.send(get("/sse"));
-        let _detached = detach(served).await;
-        assert_eq!(peer.received(), before + &opened(), "{manners:?}");
+        let _detached = detach(task).await;
+        assert_eq!(peer.received(), before + &head_and_first_block(), "{behaviour:?}");
     }
 }
 
 #[tokio::test]
 async fn x7_the_body_path_serves_responses_that_cannot_be_handed_over() {
-    for path in ["/teapot", "/gzip", "/trailer", "/lost", "/looked"] {
-        for manners in Manners::all() {
+    for path in ["/teapot", "/gzip", "/trailer", "/lost", "/polled"] {
+        for behaviour in Behaviour::all() {
             let hub = hub();
-            let (peer, io) = wire(manners);
-            let served = Served::new(io, service(&hub));
+            let (peer, io) = transport(behaviour);
+            let task = ConnectionTask::new(io, service(&hub));
             peer.send(get(path));
             peer.receives("id: e-0\n\n\r\n").await;
             hub.channel("a").unwrap().publish(&Event::new().data("1")).unwrap();
             peer.receives(&chunk("id: e-1\ndata: 1\n\n")).await;
-            assert!(!served.is_finished(), "{path}, {manners:?}");
+            assert!(!task.is_finished(), "{path}, {behaviour:?}");
             hub.shut_down();
             peer.receives("0\r\n\r\n").await;
             assert_eq!(hub.stats().connections, 0);
@@ -298,21 +301,21 @@ async fn x7_the_body_path_serves_responses_that_cannot_be_handed_over() {
 #[tokio::test]
 async fn x7_a_middleware_that_replaces_the_body_ends_the_connection() {
     let hub = hub();
-    let (peer, io) = wire(Manners::WORST);
-    let served = Served::new(io, service(&hub));
+    let (peer, io) = transport(Behaviour::WORST);
+    let task = ConnectionTask::new(io, service(&hub));
     peer.send(get("/replaced"));
     peer.receives("replaced").await;
     assert_eq!((hub.stats().opened, hub.stats().connections), (1, 0));
-    assert!(!served.is_finished());
+    assert!(!task.is_finished());
 }
 
 #[tokio::test]
 async fn x7_a_connection_that_the_hub_has_closed_is_handed_over() {
     let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    let served = Served::new(io, service(&hub));
+    let (peer, io) = transport(Behaviour::ORDERLY);
+    let task = ConnectionTask::new(io, service(&hub));
     peer.send(get("/ended"));
-    let mut detached = detach(served).await;
+    let mut detached = detach(task).await;
     assert_eq!(detached.outbound.handle().closed().await, CloseReason::Requested);
     let end = std::future::poll_fn(|cx| detached.outbound.poll_bytes(cx)).await;
     assert_eq!((end, peer.received().as_str()), (None, HEAD_1_1));

@@ -1,27 +1,27 @@
 //! The socket path, where it ends before the hand-over: X4, T3 and X6.
 
 mod app;
-mod wire;
+mod transport;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use app::{HEAD_1_1, Served, get, hub, opened, service};
+use app::{ConnectionTask, HEAD_1_1, get, head_and_first_block, hub, service};
 use axum::http::Version;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use sse_core::ConnectionConfig;
 use sse_hyper::Outcome;
-use wire::{Manners, settle, wire};
+use transport::{Behaviour, run_until, transport};
 
 #[tokio::test]
 async fn x4_the_body_of_a_response_owns_the_connection_and_the_head_does_not() {
     let hub = hub();
     for keep_body in [false, true] {
-        let stream = hub.connect(ConnectionConfig::default()).unwrap();
-        let handle = stream.handle();
-        let (head, body) = sse_hyper::response(Version::HTTP_11, stream).into_parts();
+        let outbound = hub.connect(ConnectionConfig::default()).unwrap();
+        let handle = outbound.handle();
+        let (head, body) = sse_hyper::response(Version::HTTP_11, outbound).into_parts();
         // The marker in the head alone holds nothing.
         let kept = (Some(head).filter(|_| !keep_body), Some(body).filter(|_| keep_body));
         assert_eq!(handle.is_open(), keep_body);
@@ -35,7 +35,7 @@ async fn x4_dropping_the_future_at_any_point_closes_the_transport_and_disconnect
     let mut polls = 0;
     loop {
         let hub = hub();
-        let (peer, io) = wire(Manners::WORST);
+        let (peer, io) = transport(Behaviour::WORST);
         peer.send(get("/slow"));
         let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
         let mut cx = Context::from_waker(Waker::noop());
@@ -57,14 +57,14 @@ async fn x4_dropping_the_future_at_any_point_closes_the_transport_and_disconnect
 
 #[tokio::test]
 async fn x4_a_disconnect_during_the_handler_is_noticed() {
-    for manners in Manners::all() {
+    for behaviour in Behaviour::all() {
         let hub = hub();
-        let (peer, io) = wire(manners);
-        let served = Served::new(io, service(&hub));
+        let (peer, io) = transport(behaviour);
+        let task = ConnectionTask::new(io, service(&hub));
         peer.send(get("/wait"));
-        settle("the handler runs", || hub.stats().connections == 1).await;
-        peer.finish();
-        assert!(served.outcome().await.unwrap_err().is_incomplete_message());
+        run_until("the handler runs", || hub.stats().connections == 1).await;
+        peer.half_close();
+        assert!(task.outcome().await.unwrap_err().is_incomplete_message());
         assert_eq!(hub.stats().connections, 0);
         assert!(peer.is_closed());
     }
@@ -73,13 +73,13 @@ async fn x4_a_disconnect_during_the_handler_is_noticed() {
 #[tokio::test]
 async fn x4_a_disconnect_before_the_head_was_taken_is_noticed() {
     let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    peer.refuse(true);
+    let (peer, io) = transport(Behaviour::ORDERLY);
+    peer.set_blocked(true);
     peer.send(get("/sse"));
     let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(hub.stats().connections, 1);
-    peer.finish();
+    peer.half_close();
     assert!(future.as_mut().await.unwrap_err().is_incomplete_message());
     // The future is over, and still there.
     assert_eq!((hub.stats().connections, peer.is_closed()), (0, true));
@@ -88,8 +88,8 @@ async fn x4_a_disconnect_before_the_head_was_taken_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn t3_a_peer_that_does_not_take_the_head_is_closed_after_the_stall_timeout() {
     let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    peer.refuse(true);
+    let (peer, io) = transport(Behaviour::ORDERLY);
+    peer.set_blocked(true);
     peer.send(get("/sse"));
     let start = tokio::time::Instant::now();
     let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
@@ -104,15 +104,15 @@ async fn t3_a_peer_that_does_not_take_the_head_is_closed_after_the_stall_timeout
 #[tokio::test(start_paused = true)]
 async fn x6_a_shutdown_ends_a_connection_whose_head_was_not_taken() {
     let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
-    peer.refuse(true);
-    let served = Served::new(io, service(&hub));
+    let (peer, io) = transport(Behaviour::ORDERLY);
+    peer.set_blocked(true);
+    let task = ConnectionTask::new(io, service(&hub));
     // Nothing is due to it, so nothing has to be taken before it ends.
     peer.send(get("/unannounced"));
-    settle("it is subscribed", || hub.stats().connections == 1).await;
+    run_until("it is subscribed", || hub.stats().connections == 1).await;
     let start = tokio::time::Instant::now();
     hub.shut_down();
-    assert!(matches!(served.outcome().await, Ok(Outcome::Closed)));
+    assert!(matches!(task.outcome().await, Ok(Outcome::Closed)));
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(hub.stats().closed.total(), 1);
 }
@@ -120,7 +120,7 @@ async fn x6_a_shutdown_ends_a_connection_whose_head_was_not_taken() {
 #[tokio::test]
 async fn x6_a_graceful_shutdown_ends_an_idle_connection() {
     for is_used in [false, true] {
-        let (peer, io) = wire(Manners::GOOD);
+        let (peer, io) = transport(Behaviour::ORDERLY);
         let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub())));
         let mut cx = Context::from_waker(Waker::noop());
         if is_used {
@@ -140,25 +140,25 @@ async fn x6_a_graceful_shutdown_ends_an_idle_connection() {
 #[tokio::test]
 async fn x6_a_graceful_shutdown_lets_a_running_request_become_a_stream() {
     let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
+    let (peer, io) = transport(Behaviour::ORDERLY);
     peer.send(get("/slow"));
     let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     future.as_mut().graceful_shutdown();
     assert!(matches!(future.await.unwrap(), Outcome::Detached(_)));
-    assert_eq!(peer.received(), opened().replace("keep-alive", "keep-alive, close"));
+    assert_eq!(peer.received(), head_and_first_block().replace("keep-alive", "keep-alive, close"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn x7_the_header_read_timeout_of_hyper_applies() {
     for sent in ["", "GET /sse HTTP/1.1\r\nho"] {
-        let (peer, io) = wire(Manners::GOOD);
+        let (peer, io) = transport(Behaviour::ORDERLY);
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5));
         let start = tokio::time::Instant::now();
-        let served = Served::with(&builder, io, service(&hub()));
+        let task = ConnectionTask::with(&builder, io, service(&hub()));
         peer.send(sent);
-        assert!(served.outcome().await.unwrap_err().is_timeout(), "{sent:?}");
+        assert!(task.outcome().await.unwrap_err().is_timeout(), "{sent:?}");
         assert_eq!(start.elapsed().as_secs(), 5);
         assert!(peer.is_closed());
     }

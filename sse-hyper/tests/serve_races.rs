@@ -1,7 +1,7 @@
 //! What is published while a head is on its way, at the hand-over of the socket path: X7.
 
 mod app;
-mod wire;
+mod transport;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,59 +12,65 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use sse_core::Event;
 use sse_core::shared::SharedHub;
 use sse_hyper::Outcome;
-use wire::{Manners, Peer, Wire, wire};
+use transport::{Behaviour, Peer, Transport, transport};
 
 /// Another thread publishes just after the head was flushed; then the peer takes nothing more for a while.
-struct Racing {
-    wire: Wire,
+struct RacingTransport {
+    transport: Transport,
     hub: SharedHub,
     peer: Peer,
-    refuses: bool,
-    done: bool,
+    is_blocked: bool,
+    has_published: bool,
 }
 
-impl Read for Racing {
+impl Read for RacingTransport {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         b: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_read(cx, b)
+        Pin::new(&mut self.transport).poll_read(cx, b)
     }
 }
 
-impl Write for Racing {
+impl Write for RacingTransport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, b: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write(cx, b)
+        Pin::new(&mut self.transport).poll_write(cx, b)
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         b: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write_vectored(cx, b)
+        Pin::new(&mut self.transport).poll_write_vectored(cx, b)
     }
     fn is_write_vectored(&self) -> bool {
-        self.wire.is_write_vectored()
+        self.transport.is_write_vectored()
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.wire).poll_flush(cx);
-        if result.is_ready() && !self.done && !self.peer.received().is_empty() {
-            self.done = true;
+        let result = Pin::new(&mut self.transport).poll_flush(cx);
+        if result.is_ready() && !self.has_published && !self.peer.received().is_empty() {
+            self.has_published = true;
             self.hub.channel("a").unwrap().publish(&Event::new().data("1")).unwrap();
-            self.peer.refuse(self.refuses);
+            self.peer.set_blocked(self.is_blocked);
         }
         result
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(cx)
+        Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 }
 
-async fn race(manners: Manners, refuses: bool) {
+async fn publish_after_flush(behaviour: Behaviour, is_blocked: bool) {
     let hub = hub();
-    let (peer, io) = wire(manners);
-    let io = Racing { wire: io, hub: hub.clone(), peer: peer.clone(), refuses, done: false };
+    let (peer, io) = transport(behaviour);
+    let io = RacingTransport {
+        transport: io,
+        hub: hub.clone(),
+        peer: peer.clone(),
+        is_blocked,
+        has_published: false,
+    };
     peer.send(get("/unannounced"));
     let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
     let mut cx = Context::from_waker(Waker::noop());
@@ -73,47 +79,47 @@ async fn race(manners: Manners, refuses: bool) {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(Ok(Outcome::Detached(detached))) => break detached,
             Poll::Ready(other) => panic!("{:?}", other.is_ok()),
-            Poll::Pending => peer.refuse(false),
+            Poll::Pending => peer.set_blocked(false),
         }
         polls += 1;
         assert!(polls < 100_000);
     };
     // The peer takes again, and the driver writes what is due.
-    peer.refuse(false);
-    let due = detached.outbound.poll_bytes(&mut cx);
-    let due = match due {
+    peer.set_blocked(false);
+    let pending = detached.outbound.poll_bytes(&mut cx);
+    let pending = match pending {
         Poll::Ready(Some(bytes)) => chunk(std::str::from_utf8(&bytes).unwrap()),
         _ => String::new(),
     };
-    let got = peer.received() + &due;
+    let got = peer.received() + &pending;
     assert_eq!(
         got,
         HEAD_1_1.to_owned() + &chunk("id: e-1\ndata: 1\n\n"),
-        "{manners:?}, refuses {refuses}, buffered {}",
+        "{behaviour:?}, is_blocked {is_blocked}, buffered {}",
         peer.buffered()
     );
 }
 
 #[tokio::test]
 async fn x7_an_event_published_after_the_flush_is_not_lost_on_an_orderly_transport() {
-    race(Manners::GOOD, false).await;
+    publish_after_flush(Behaviour::ORDERLY, false).await;
 }
 
 #[tokio::test]
 async fn x7_an_event_published_after_the_flush_is_not_lost_on_a_blocked_transport() {
-    race(Manners::GOOD, true).await;
+    publish_after_flush(Behaviour::ORDERLY, true).await;
 }
 
 #[tokio::test]
 async fn x7_an_event_published_after_the_flush_is_not_lost_on_any_transport() {
-    for manners in Manners::all() {
-        race(manners, false).await;
+    for behaviour in Behaviour::all() {
+        publish_after_flush(behaviour, false).await;
     }
 }
 
 /// Fails when it is written to.
-struct Broken(Wire);
-impl Read for Broken {
+struct BrokenTransport(Transport);
+impl Read for BrokenTransport {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -122,7 +128,7 @@ impl Read for Broken {
         Pin::new(&mut self.0).poll_read(cx, b)
     }
 }
-impl Write for Broken {
+impl Write for BrokenTransport {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
     }
@@ -137,9 +143,10 @@ impl Write for Broken {
 #[tokio::test]
 async fn x4_a_transport_that_fails_at_once_leaves_no_connection() {
     let hub = hub();
-    let (peer, io) = wire(Manners::GOOD);
+    let (peer, io) = transport(Behaviour::ORDERLY);
     peer.send(get("/sse"));
-    let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), Broken(io), service(&hub)));
+    let mut future =
+        Box::pin(sse_hyper::serve_connection(&app::builder(), BrokenTransport(io), service(&hub)));
     let result = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(result, Poll::Ready(Err(_))));
     assert_eq!(hub.stats().connections, 0, "the connection is over, as the future is");

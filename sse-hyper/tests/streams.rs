@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Version};
-use common::{Client, LONG, hub, router, serve, until};
+use common::{Client, TIMEOUT, hub, router, serve, wait_until};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Limits};
 use tokio::io::AsyncWriteExt;
@@ -87,7 +87,7 @@ async fn x2_the_last_event_id_can_be_in_the_query_and_can_be_any_bytes() {
 
     let mut raw = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     raw.write_all(b"GET /sse/a HTTP/1.1\r\nHost: a\r\nLast-Event-ID: \xff\xfe\x80\r\n\r\n").await.unwrap();
-    until("bytes that are no UTF-8 are an unknown id", || hub.stats().gaps == 2).await;
+    wait_until("bytes that are no UTF-8 are an unknown id", || hub.stats().gaps == 2).await;
 }
 
 #[tokio::test]
@@ -98,16 +98,16 @@ async fn x3_a_disconnect_is_noticed_without_a_write() {
     assert_eq!(hub.stats().connections, 1);
     drop(client);
     // Nothing is published: only the end of the socket can tell.
-    until("the connection is gone", || hub.stats().connections == 0).await;
+    wait_until("the connection is gone", || hub.stats().connections == 0).await;
     assert_eq!(hub.stats().closed.disconnected, 1);
 }
 
 #[tokio::test]
 async fn x4_dropping_the_response_disconnects() {
     let hub = hub(HubConfig::default());
-    let stream = hub.connect(ConnectionConfig::default()).unwrap();
-    let handle = stream.handle();
-    let response = sse_hyper::response(Version::HTTP_11, stream);
+    let outbound = hub.connect(ConnectionConfig::default()).unwrap();
+    let handle = outbound.handle();
+    let response = sse_hyper::response(Version::HTTP_11, outbound);
     assert!(handle.is_open());
     drop(response);
     assert!(!handle.is_open());
@@ -134,12 +134,12 @@ async fn x4_a_client_that_does_not_read_delays_no_other_client() {
 #[tokio::test(start_paused = true)]
 async fn x5_pings_follow_the_clock_of_the_runtime() {
     let hub = hub(HubConfig::default());
-    let mut stream =
+    let mut outbound =
         hub.connect(ConnectionConfig { announce_position: false, ..Default::default() }).unwrap();
     let start = tokio::time::Instant::now();
     let mut ping_after = Vec::new();
     for _ in 0..3 {
-        let bytes = std::future::poll_fn(|cx| stream.poll_bytes(cx)).await;
+        let bytes = std::future::poll_fn(|cx| outbound.poll_bytes(cx)).await;
         assert_eq!(bytes.unwrap(), ":\n\n");
         ping_after.push(start.elapsed().as_secs());
     }
@@ -152,8 +152,8 @@ async fn x5_an_idle_hub_sleeps_until_its_next_deadline() {
     let hub = hub(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let config =
         ConnectionConfig { ping: None, max_lifetime: Some(Duration::from_secs(3600)), ..Default::default() };
-    let stream = hub.connect(config).unwrap();
-    let handle = stream.handle();
+    let outbound = hub.connect(config).unwrap();
+    let handle = outbound.handle();
     let start = tokio::time::Instant::now();
     assert_eq!(handle.closed().await, sse_core::CloseReason::TimedOut);
     assert_eq!(start.elapsed().as_secs(), 3600);
@@ -193,7 +193,7 @@ async fn x6_a_graceful_shutdown_returns_with_streams_open() {
     }
     hub.channel("a").unwrap().publish(&Event::new().data("the last")).unwrap();
     stop.send(()).unwrap();
-    timeout(LONG, server).await.expect("the server returns").unwrap().unwrap();
+    timeout(TIMEOUT, server).await.expect("the server returns").unwrap().unwrap();
     for client in &mut clients {
         assert_eq!(client.message().await.data, "the last");
         client.end().await;
@@ -240,7 +240,7 @@ async fn the_body_serves_http_2() {
     }
     assert_eq!(received, b"id: e-0\n\nid: e-1\ndata: 1\n\n");
     drop(response);
-    until("the reset stream disconnects", || hub.stats().connections == 0).await;
+    wait_until("the reset stream disconnects", || hub.stats().connections == 0).await;
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn thousands_of_disconnected_clients_leave_nothing_behind() {
             drop(client.await.unwrap());
         }
     }
-    until("all are gone", || hub.stats().connections == 0).await;
+    wait_until("all are gone", || hub.stats().connections == 0).await;
     let stats = hub.stats();
     assert_eq!((stats.opened, stats.closed.total()), (2000, 2000));
     assert_eq!(hub.channel("a").unwrap().stats().unwrap().members, 0);

@@ -53,14 +53,14 @@ async fn follow(
     let header = request.headers().get("last-event-id").and_then(|id| LastEventId::new(id.as_bytes()));
     let last_event_id = header.or_else(|| LastEventId::new(query.get("lastEventId")?.as_bytes()));
     let channel = hub.open_channel(&name, ChannelConfig::default()).ok();
-    let stream = hub.connect(ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok();
-    let stream = stream.zip(channel).filter(|(stream, channel)| stream.subscribe(channel).is_ok());
+    let outbound = hub.connect(ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok();
+    let outbound = outbound.zip(channel).filter(|(outbound, channel)| outbound.subscribe(channel).is_ok());
     let mut response = HttpResponse::Ok();
     for field in HEADERS {
         response.insert_header(field);
     }
-    match stream {
-        Some((stream, _)) => response.streaming(EventStream::new(stream)),
+    match outbound {
+        Some((outbound, _)) => response.streaming(EventStream::new(outbound)),
         // At a limit. A browser never comes back after another status: it is asked to do so later.
         None => response.body("retry: 10000\n\n"),
     }

@@ -50,12 +50,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
         // In a box: so that nothing of the request's task is left once the stream is attached.
-        tokio::spawn(Box::pin(requests(socket, app.clone(), sockets.clone())));
+        tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone())));
     }
 }
 
 /// Serves the requests on one socket, until it becomes a stream.
-async fn requests(socket: TcpStream, app: Router, sockets: Sockets) {
+async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
     let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
@@ -71,11 +71,11 @@ async fn requests(socket: TcpStream, app: Router, sockets: Sockets) {
 }
 
 async fn subscribe(State(hub): State<SharedHub>, Path(name): Path<String>, request: Request) -> Response {
-    let Ok(stream) = hub.connect(sse_hyper::connection_config(&request)) else {
+    let Ok(outbound) = hub.connect(sse_hyper::connection_config(&request)) else {
         return Refusal::default().into_response(request.version()).into_response();
     };
-    match open(&hub, &name).map(|channel| stream.subscribe(&channel)) {
-        Ok(Ok(_)) => sse_hyper::response(request.version(), stream).into_response(),
+    match open(&hub, &name).map(|channel| outbound.subscribe(&channel)) {
+        Ok(Ok(_)) => sse_hyper::response(request.version(), outbound).into_response(),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }

@@ -9,33 +9,33 @@ use sse_async_std::{EventReader, Sockets};
 use sse_core::adapter::Framing;
 use sse_core::shared::Outbound;
 
-use super::smol::{requests, until_ended};
+use super::smol::{serve_requests, shut_down};
 use super::{raw, stopped};
-use crate::{Desk, Listening, Setup, Stop};
+use crate::{Handler, Listening, Setup, Stop};
 
 /// A transport of any kind; here it is a socket, with a head that the server writes itself.
-pub fn transport(setup: Setup, told: Sender<Listening>, stop: Stop) {
-    listen(setup, told, stop, |socket, desk| {
+pub fn transport(setup: Setup, ready: Sender<Listening>, stop: Stop) {
+    listen(setup, ready, stop, |socket, handler| {
         task::spawn(async move {
-            if let Some((stream, mut socket)) = ask(socket, &desk).await
+            if let Some((outbound, mut socket)) = read_request(socket, &handler).await
                 && socket.write_all(raw::head(true).as_bytes()).await.is_ok()
             {
                 // A client that went is no error of the server.
-                let _ = sse_async_std::serve(stream, Framing::Chunked, socket).await;
+                let _ = sse_async_std::serve(outbound, Framing::Chunked, socket).await;
             }
         });
     });
 }
 
 /// A reader, as frameworks take it that read their bodies; here it is copied to a socket.
-pub fn reader(setup: Setup, told: Sender<Listening>, stop: Stop) {
-    listen(setup, told, stop, |socket, desk| {
+pub fn reader(setup: Setup, ready: Sender<Listening>, stop: Stop) {
+    listen(setup, ready, stop, |socket, handler| {
         task::spawn(async move {
-            if let Some((stream, mut socket)) = ask(socket, &desk).await
+            if let Some((outbound, mut socket)) = read_request(socket, &handler).await
                 && socket.write_all(raw::head(false).as_bytes()).await.is_ok()
             {
                 let mut peer = socket.clone();
-                let copied = futures_lite::io::copy(EventReader::new(stream), &mut socket);
+                let copied = futures_lite::io::copy(EventReader::new(outbound), &mut socket);
                 // What a framework does for its bodies: it hears when the peer goes.
                 let gone = async { drop(peer.read(&mut [0]).await) };
                 futures_lite::future::or(async { drop(copied.await) }, gone).await;
@@ -45,12 +45,12 @@ pub fn reader(setup: Setup, told: Sender<Listening>, stop: Stop) {
 }
 
 /// Sockets that hyper gave back after the head.
-pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let sockets = Sockets::start();
-    listen(setup, told, stop, move |socket, desk| {
+    listen(setup, ready, stop, move |socket, handler| {
         let sockets = sockets.clone();
         task::spawn(async move {
-            if let Some(detached) = requests(socket, desk).await {
+            if let Some(detached) = serve_requests(socket, handler).await {
                 sockets.attach(detached.io, detached.outbound, detached.framing).expect("a socket");
             }
         });
@@ -58,35 +58,35 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
 }
 
 /// Listens until it is to stop, then ends the streams and waits for that.
-fn listen(setup: Setup, told: Sender<Listening>, stop: Stop, client: impl Fn(TcpStream, Desk)) {
+fn listen(setup: Setup, ready: Sender<Listening>, stop: Stop, client: impl Fn(TcpStream, Handler)) {
     task::block_on(async {
         let hub = sse_async_std::start("e", setup.hub.clone()).expect("the epoch is good");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("a port").port();
-        let desk = Desk::open(hub.clone(), &setup, port, &told);
+        let handler = Handler::start(hub.clone(), &setup, port, &ready);
         let accepting = async {
             let mut arriving = listener.incoming();
             while let Some(socket) = arriving.next().await {
-                client(socket.expect("a client"), desk.clone());
+                client(socket.expect("a client"), handler.clone());
             }
         };
         futures_lite::future::or(accepting, stopped(stop)).await;
-        until_ended(&hub).await;
+        shut_down(&hub).await;
     });
 }
 
 /// Reads a request and makes its stream; one too many is refused.
-async fn ask(mut socket: TcpStream, desk: &Desk) -> Option<(Outbound, TcpStream)> {
+async fn read_request(mut socket: TcpStream, handler: &Handler) -> Option<(Outbound, TcpStream)> {
     let mut bytes = Vec::new();
     loop {
         let mut more = [0; 1024];
         let count = socket.read(&mut more).await.unwrap_or(0);
         bytes.extend_from_slice(more.get(..count).filter(|more| !more.is_empty())?);
         let Some((path, config)) = raw::request(&bytes) else { continue };
-        let Some(stream) = desk.stream(&path, config) else {
+        let Some(outbound) = handler.subscribe(&path, config) else {
             let _ = socket.write_all(&raw::refusal()).await;
             return None;
         };
-        return Some((stream, socket));
+        return Some((outbound, socket));
     }
 }

@@ -11,16 +11,16 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use sse_hyper::SseBody;
 
-use super::{answer, listen, service, stopped, tokio_runtime};
-use crate::{Desk, Listening, Setup, Stop};
+use super::{listen, respond, service, stopped, tokio_runtime};
+use crate::{Handler, Listening, Setup, Stop};
 
 /// Under axum, over HTTP/1.1.
-pub fn axum_body(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn axum_body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_hyper::start("e", setup.hub.clone(), &TokioExecutor::new(), TokioTimer::new());
         let hub = hub.expect("the epoch is good");
-        let (listener, desk) = listen(&hub, &setup, &told).await;
-        let app = Router::new().route("/sse/{channels}", get(subscribe)).with_state(desk);
+        let (listener, handler) = listen(&hub, &setup, &ready).await;
+        let app = Router::new().route("/sse/{channels}", get(subscribe)).with_state(handler);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
             hub.shut_down();
@@ -29,16 +29,16 @@ pub fn axum_body(setup: Setup, told: Sender<Listening>, stop: Stop) {
     });
 }
 
-async fn subscribe(State(desk): State<Desk>, request: Request) -> Response<SseBody> {
-    answer(&desk, &request)
+async fn subscribe(State(handler): State<Handler>, request: Request) -> Response<SseBody> {
+    respond(&handler, &request)
 }
 
 /// Under hyper's own server, over HTTP/2.
-pub fn http2_body(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn http2_body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_hyper::start("e", setup.hub.clone(), &TokioExecutor::new(), TokioTimer::new());
         let hub = hub.expect("the epoch is good");
-        let (listener, desk) = listen(&hub, &setup, &told).await;
+        let (listener, handler) = listen(&hub, &setup, &ready).await;
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
@@ -48,7 +48,7 @@ pub fn http2_body(setup: Setup, told: Sender<Listening>, stop: Stop) {
             };
             let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
             let connection =
-                builder.serve_connection(TokioIo::new(socket), service(desk.clone())).into_owned();
+                builder.serve_connection(TokioIo::new(socket), service(handler.clone())).into_owned();
             tokio::spawn(graceful.watch(connection));
         }
         hub.shut_down();

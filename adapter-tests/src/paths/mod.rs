@@ -17,30 +17,31 @@ use ::tokio::net::TcpListener;
 use sse_core::shared::SharedHub;
 use sse_hyper::{Refusal, SseBody};
 
-use crate::{COME_BACK, Desk, Listening, Setup, Stop};
+use crate::{Handler, Listening, RETRY_AFTER, Setup, Stop};
 
 /// Answers a request by a body, which is what becomes of it on every path that has hyper read requests.
-fn answer<B>(desk: &Desk, request: &Request<B>) -> Response<SseBody> {
-    match desk.stream(request.uri().path(), sse_hyper::connection_config(request)) {
-        Some(stream) => sse_hyper::response(request.version(), stream),
-        None => Refusal::Later(COME_BACK).into_response(request.version()),
+fn respond<B>(handler: &Handler, request: &Request<B>) -> Response<SseBody> {
+    match handler.subscribe(request.uri().path(), sse_hyper::connection_config(request)) {
+        Some(outbound) => sse_hyper::response(request.version(), outbound),
+        None => Refusal::Later(RETRY_AFTER).into_response(request.version()),
     }
 }
 
 /// The same for hyper's own servers.
 fn service(
-    desk: Desk,
-) -> impl Service<Request<Incoming>, Response = Response<SseBody>, Error = Infallible, Future = Answered> {
-    service_fn(move |request| ready(Ok(answer(&desk, &request))))
+    handler: Handler,
+) -> impl Service<Request<Incoming>, Response = Response<SseBody>, Error = Infallible, Future = RespondFuture>
+{
+    service_fn(move |request| ready(Ok(respond(&handler, &request))))
 }
 
-type Answered = Ready<Result<Response<SseBody>, Infallible>>;
+type RespondFuture = Ready<Result<Response<SseBody>, Infallible>>;
 
-/// Opens the desk of a server on tokio, and listens for it.
-async fn listen(hub: &SharedHub, setup: &Setup, told: &Sender<Listening>) -> (TcpListener, Desk) {
+/// Opens the handler of a server on tokio, and listens for it.
+async fn listen(hub: &SharedHub, setup: &Setup, ready: &Sender<Listening>) -> (TcpListener, Handler) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("a port").port();
-    (listener, Desk::open(hub.clone(), setup, port, told))
+    (listener, Handler::start(hub.clone(), setup, port, ready))
 }
 
 /// A runtime of tokio with one thread.

@@ -3,7 +3,7 @@
 use sse_core::adapter::HEADERS;
 use sse_core::{ConnectionConfig, Event, LastEventId};
 
-use crate::COME_BACK;
+use crate::RETRY_AFTER;
 
 /// A request: its path, and what it says of its client. `None` when more of it has to come.
 pub(super) fn request(bytes: &[u8]) -> Option<(String, ConnectionConfig)> {
@@ -28,6 +28,6 @@ pub(super) fn head(is_chunked: bool) -> String {
 
 /// The whole response to one too many.
 pub(super) fn refusal() -> Vec<u8> {
-    let retry = Event::new().retry(COME_BACK).encode().expect("it is a whole number of milliseconds");
+    let retry = Event::new().retry(RETRY_AFTER).encode().expect("it is a whole number of milliseconds");
     [head(false).as_bytes(), retry.as_bytes()].concat()
 }

@@ -13,47 +13,47 @@ use sse_core::shared::{Outbound, SharedHub};
 use sse_hyper::Outcome;
 
 use super::{service, stopped};
-use crate::{Desk, Listening, Setup, Stop};
+use crate::{Handler, Listening, Setup, Stop};
 
 /// Bodies of hyper's responses.
-pub fn body(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let executor = std::sync::Arc::new(smol::Executor::new());
     let hub =
         sse_hyper::start("e", setup.hub.clone(), &SmolExecutor::new(executor.clone()), SmolTimer::new());
     let hub = hub.expect("the epoch is good");
     smol::block_on(executor.run(async {
-        let (listener, desk) = listen(&hub, &setup, &told).await;
+        let (listener, handler) = listen(&hub, &setup, &ready).await;
         let serving = async {
             loop {
                 let (socket, _) = listener.accept().await.expect("a client");
                 let mut builder = http1::Builder::new();
                 builder.timer(SmolTimer::new());
-                let connection = builder.serve_connection(FuturesIo::new(socket), service(desk.clone()));
+                let connection = builder.serve_connection(FuturesIo::new(socket), service(handler.clone()));
                 executor.spawn(async { drop(connection.await) }).detach();
             }
         };
         futures_lite::future::or(serving, stopped(stop)).await;
-        until_ended(&hub).await;
+        shut_down(&hub).await;
         // hyper still has the last bytes of the bodies.
         smol::Timer::after(Duration::from_millis(50)).await;
     }));
 }
 
 /// Sockets that hyper gave back after the head.
-pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let executor = smol::Executor::new();
     let (hub, driver) = sse_async_std::drive("e", setup.hub.clone()).expect("the epoch is good");
     executor.spawn(driver).detach();
     let (sockets, serving) = Sockets::drive();
     executor.spawn(serving).detach();
     smol::block_on(executor.run(async {
-        let (listener, desk) = listen(&hub, &setup, &told).await;
+        let (listener, handler) = listen(&hub, &setup, &ready).await;
         let accepting = async {
             loop {
                 let (socket, _) = listener.accept().await.expect("a client");
-                let (desk, sockets) = (desk.clone(), sockets.clone());
+                let (handler, sockets) = (handler.clone(), sockets.clone());
                 let serving = async move {
-                    if let Some(detached) = requests(socket, desk).await {
+                    if let Some(detached) = serve_requests(socket, handler).await {
                         let socket: std::sync::Arc<smol::Async<std::net::TcpStream>> = detached.io.into();
                         sockets.attach(socket, detached.outbound, detached.framing).expect("a socket");
                     }
@@ -62,15 +62,15 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
             }
         };
         futures_lite::future::or(accepting, stopped(stop)).await;
-        until_ended(&hub).await;
+        shut_down(&hub).await;
     }));
 }
 
-/// Opens the desk of a server on smol, and listens for it.
-async fn listen(hub: &SharedHub, setup: &Setup, told: &Sender<Listening>) -> (TcpListener, Desk) {
+/// Opens the handler of a server on smol, and listens for it.
+async fn listen(hub: &SharedHub, setup: &Setup, ready: &Sender<Listening>) -> (TcpListener, Handler) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("a port").port();
-    (listener, Desk::open(hub.clone(), setup, port, told))
+    (listener, Handler::start(hub.clone(), setup, port, ready))
 }
 
 /// A socket that became a stream.
@@ -81,13 +81,13 @@ pub(super) struct Detached<I> {
 }
 
 /// Has hyper serve the requests on a socket, until one is for a stream.
-pub(super) async fn requests<I>(socket: I, desk: Desk) -> Option<Detached<I>>
+pub(super) async fn serve_requests<I>(socket: I, handler: Handler) -> Option<Detached<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut builder = http1::Builder::new();
     builder.timer(SmolTimer::new());
-    match sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service(desk)).await {
+    match sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service(handler)).await {
         Ok(Outcome::Detached(detached)) => {
             let (outbound, framing) = (detached.outbound, detached.framing);
             Some(Detached { io: detached.io.into_inner(), outbound, framing })
@@ -97,7 +97,7 @@ where
 }
 
 /// Ends all streams, and waits until they are.
-pub(super) async fn until_ended(hub: &SharedHub) {
+pub(super) async fn shut_down(hub: &SharedHub) {
     hub.shut_down();
     while hub.stats().connections > 0 {
         smol::Timer::after(Duration::from_millis(1)).await;

@@ -17,14 +17,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::{listen, raw, service, stopped, tokio_runtime};
-use crate::{COME_BACK, Desk, Listening, Setup, Stop};
+use crate::{Handler, Listening, RETRY_AFTER, Setup, Stop};
 
 /// A stream of bytes as the body of any framework; here it is axum's.
-pub fn stream(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn stream(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
-        let (listener, desk) = listen(&hub, &setup, &told).await;
-        let app = Router::new().route("/sse/{channels}", get(stream_body)).with_state(desk);
+        let (listener, handler) = listen(&hub, &setup, &ready).await;
+        let app = Router::new().route("/sse/{channels}", get(stream_body)).with_state(handler);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
             hub.shut_down();
@@ -33,29 +33,30 @@ pub fn stream(setup: Setup, told: Sender<Listening>, stop: Stop) {
     });
 }
 
-async fn stream_body(State(desk): State<Desk>, request: Request) -> Response {
-    let Some(stream) = desk.stream(request.uri().path(), sse_hyper::connection_config(&request)) else {
-        return Refusal::Later(COME_BACK).into_response(request.version()).into_response();
+async fn stream_body(State(handler): State<Handler>, request: Request) -> Response {
+    let Some(outbound) = handler.subscribe(request.uri().path(), sse_hyper::connection_config(&request))
+    else {
+        return Refusal::Later(RETRY_AFTER).into_response(request.version()).into_response();
     };
     let mut head = Response::builder().header("connection", "keep-alive");
     for (name, value) in HEADERS {
         head = head.header(name, value);
     }
-    head.body(Body::from_stream(EventStream::new(stream))).expect("a response")
+    head.body(Body::from_stream(EventStream::new(outbound))).expect("a response")
 }
 
 /// A transport of any kind; here it is a socket, with a head that the server writes itself.
-pub fn transport(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn transport(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
-        let (listener, desk) = listen(&hub, &setup, &told).await;
+        let (listener, handler) = listen(&hub, &setup, &ready).await;
         let mut stop = std::pin::pin!(stopped(stop));
         let mut served = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
                     let (socket, _) = accepted.expect("a client");
-                    served.spawn(serve(socket, desk.clone()));
+                    served.spawn(serve(socket, handler.clone()));
                 }
                 () = &mut stop => break,
             }
@@ -65,7 +66,7 @@ pub fn transport(setup: Setup, told: Sender<Listening>, stop: Stop) {
     });
 }
 
-async fn serve(mut socket: TcpStream, desk: Desk) {
+async fn serve(mut socket: TcpStream, handler: Handler) {
     let mut bytes = Vec::new();
     let (path, config) = loop {
         if socket.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
@@ -75,28 +76,28 @@ async fn serve(mut socket: TcpStream, desk: Desk) {
             break request;
         }
     };
-    let Some(stream) = desk.stream(&path, config) else {
+    let Some(outbound) = handler.subscribe(&path, config) else {
         let _ = socket.write_all(&raw::refusal()).await;
         return;
     };
     if socket.write_all(raw::head(true).as_bytes()).await.is_ok() {
         // A client that went is no error of the server.
-        let _ = sse_tokio::serve(stream, Framing::Chunked, socket).await;
+        let _ = sse_tokio::serve(outbound, Framing::Chunked, socket).await;
     }
 }
 
 /// Sockets that hyper gave back after the head.
-pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
+pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
-        let (listener, desk) = listen(&hub, &setup, &told).await;
+        let (listener, handler) = listen(&hub, &setup, &ready).await;
         let sockets = Sockets::start().expect("a reactor");
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
                     let (socket, _) = accepted.expect("a client");
-                    tokio::spawn(requests(socket, desk.clone(), sockets.clone()));
+                    tokio::spawn(serve_requests(socket, handler.clone(), sockets.clone()));
                 }
                 () = &mut stop => break,
             }
@@ -108,10 +109,10 @@ pub fn attached(setup: Setup, told: Sender<Listening>, stop: Stop) {
     });
 }
 
-async fn requests(socket: TcpStream, desk: Desk, sockets: Sockets) {
+async fn serve_requests(socket: TcpStream, handler: Handler, sockets: Sockets) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
-    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), service(desk)).await;
+    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), service(handler)).await;
     if let Ok(Outcome::Detached(detached)) = served {
         let socket = detached.io.into_inner();
         sockets.attach(socket, detached.outbound, detached.framing).expect("a socket");

@@ -14,7 +14,7 @@ use sse_core::{ChannelConfig, ConnectionConfig, Event, Published};
 use crate::programs::{has, missing, succeeds};
 
 /// Longer than anything here takes, unless it never comes.
-const LONG: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server on a thread of its own.
 pub(crate) struct Server {
@@ -177,10 +177,10 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < LONG, "{what}: not in {LONG:?}");
+    while !condition() {
+        assert!(started.elapsed() < TIMEOUT, "{what}: not in {TIMEOUT:?}");
         sleep(Duration::from_millis(10));
     }
 }

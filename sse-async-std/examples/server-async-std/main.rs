@@ -9,7 +9,7 @@
 //!
 //! `THREADS=1` serves on one core.
 
-mod answers;
+mod service;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -32,8 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     #[cfg(unix)]
     if let (Ok(threads), None) = (std::env::var("THREADS"), std::env::var_os(THREAD_COUNT)) {
         use std::os::unix::process::CommandExt;
-        let mut again = std::process::Command::new(std::env::current_exe()?);
-        return Err(again.env(THREAD_COUNT, threads).exec().into());
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        return Err(command.env(THREAD_COUNT, threads).exec().into());
     }
     task::block_on(serve())
 }
@@ -48,19 +48,19 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
         // In a box: so that nothing of the request's task is left once the stream is attached.
-        task::spawn(Box::pin(requests(socket, hub.clone(), sockets.clone())));
+        task::spawn(Box::pin(serve_requests(socket, hub.clone(), sockets.clone())));
     }
 }
 
 /// Serves the requests on one socket, until it becomes a stream.
-async fn requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
-    let service = service_fn(move |request| {
+async fn serve_requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
+    let http_service = service_fn(move |request| {
         let hub = hub.clone();
-        async move { Ok::<_, Infallible>(answers::answer(&hub, request).await) }
+        async move { Ok::<_, Infallible>(service::respond(&hub, request).await) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(SmolTimer::new());
-    let served = sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service);
+    let served = sse_hyper::serve_connection(&builder, FuturesIo::new(socket), http_service);
     if let Ok(Outcome::Detached(detached)) = served.await
         && let Err(error) = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing)
     {

@@ -7,10 +7,10 @@ use mio::net::TcpStream;
 use sse_core::{ConnectionId, Hub, Instant};
 
 use crate::routes::{self, Next};
-use crate::stream::Stream;
+use crate::writer::EventWriter;
 
 /// What a client that follows a channel may still send: the rest of a request's body is legal, and nobody reads it.
-const MOST_UNREAD: u32 = 64 * 1024;
+const MAX_UNREAD_BYTES: u32 = 64 * 1024;
 
 pub(crate) struct Client {
     socket: TcpStream,
@@ -18,27 +18,32 @@ pub(crate) struct Client {
 }
 
 enum State {
-    Asks { input: Vec<u8>, ticks_without_a_request: u8 },
-    Follows(Stream),
+    Requesting { input: Vec<u8>, idle_ticks: u8 },
+    Streaming(EventWriter),
 }
 
 impl Client {
     pub(crate) fn new(socket: TcpStream) -> Client {
-        Client { socket, state: State::Asks { input: Vec::new(), ticks_without_a_request: 0 } }
+        Client { socket, state: State::Requesting { input: Vec::new(), idle_ticks: 0 } }
     }
 
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
-        let State::Follows(stream) = &self.state else { return None };
-        Some(stream.connection)
+        let State::Streaming(writer) = &self.state else { return None };
+        Some(writer.connection)
     }
 
     /// Reads what came and writes what is due. An error is the end of it.
-    pub(crate) fn look(&mut self, hub: &mut Hub, now: Instant, scratch: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn handle_ready(
+        &mut self,
+        hub: &mut Hub,
+        now: Instant,
+        scratch: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let mut bytes = [0; 4096];
         loop {
             match self.socket.read(&mut bytes) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.take(&bytes[..count], hub, now)?,
+                Ok(count) => self.handle_input(&bytes[..count], hub, now)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -47,26 +52,30 @@ impl Client {
         self.write_pending(hub, now, scratch)
     }
 
-    fn take(&mut self, bytes: &[u8], hub: &mut Hub, now: Instant) -> io::Result<()> {
+    fn handle_input(&mut self, bytes: &[u8], hub: &mut Hub, now: Instant) -> io::Result<()> {
         let (input, ticks) = match &mut self.state {
-            State::Asks { input, ticks_without_a_request } => (input, ticks_without_a_request),
-            State::Follows(stream) => {
-                stream.unread += bytes.len() as u32;
-                return if stream.unread > MOST_UNREAD { Err(ErrorKind::InvalidData.into()) } else { Ok(()) };
+            State::Requesting { input, idle_ticks } => (input, idle_ticks),
+            State::Streaming(writer) => {
+                writer.unread += bytes.len() as u32;
+                return if writer.unread > MAX_UNREAD_BYTES {
+                    Err(ErrorKind::InvalidData.into())
+                } else {
+                    Ok(())
+                };
             }
         };
         input.extend_from_slice(bytes);
         // It may ask several things without waiting for the answers.
-        while let Some((head, next, used)) = routes::answer(input, hub, now) {
+        while let Some((head, next, used)) = routes::respond(input, hub, now) {
             // A client that does not even read these few bytes is cut off.
             let is_sent = self.socket.write_all(head.as_bytes());
             input.drain(..used);
             *ticks = 0;
             match next {
-                Next::Asks => is_sent?,
-                Next::Ends => return Err(ErrorKind::ConnectionAborted.into()),
-                Next::Follows(connection, is_chunked) => {
-                    self.state = State::Follows(Stream::new(connection, is_chunked));
+                Next::KeepAlive => is_sent?,
+                Next::Close => return Err(ErrorKind::ConnectionAborted.into()),
+                Next::Stream(connection, is_chunked) => {
+                    self.state = State::Streaming(EventWriter::new(connection, is_chunked));
                     return is_sent;
                 }
             }
@@ -81,21 +90,21 @@ impl Client {
         now: Instant,
         scratch: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let State::Follows(stream) = &mut self.state else { return Ok(()) };
-        stream.write_pending(&mut self.socket, hub, now, scratch)
+        let State::Streaming(writer) = &mut self.state else { return Ok(()) };
+        writer.write_pending(&mut self.socket, hub, now, scratch)
     }
 
     /// The hub ended it, and nothing is due any more.
-    pub(crate) fn say_end(&mut self) {
-        if let State::Follows(stream) = &self.state {
-            let _ = self.socket.write(stream.end_mark());
+    pub(crate) fn finish(&mut self) {
+        if let State::Streaming(writer) = &self.state {
+            let _ = self.socket.write(writer.end_mark());
         }
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
     /// Counts a tick; true when it was the second without a request.
-    pub(crate) fn is_idle_too_long(&mut self) -> bool {
-        let State::Asks { ticks_without_a_request: ticks, .. } = &mut self.state else { return false };
+    pub(crate) fn is_idle(&mut self) -> bool {
+        let State::Requesting { idle_ticks: ticks, .. } = &mut self.state else { return false };
         *ticks += 1;
         *ticks > 2
     }

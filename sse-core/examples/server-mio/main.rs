@@ -16,11 +16,11 @@
 
 mod chunk;
 mod client;
+mod dispatch;
 mod request;
 mod routes;
 mod server;
-mod stream;
-mod turn;
+mod writer;
 
 use std::error::Error;
 use std::io;
@@ -57,15 +57,15 @@ fn run(server: &mut Server) -> io::Result<()> {
     loop {
         let now = clock.now();
         server.hub.handle_timeout(now);
-        server.act(now);
+        server.handle_actions(now);
         if tick <= now {
             tick = now.saturating_add(TICK);
-            server.end_the_idle(now);
+            server.close_idle(now);
             // Connections that found no free file descriptor wait for this.
             server.accept();
         }
-        let wakes_at = server.hub.poll_timeout().map_or(tick, |at| at.min(tick));
-        match server.poll.poll(&mut events, Some(wakes_at.saturating_duration_since(clock.now()))) {
+        let deadline = server.hub.poll_timeout().map_or(tick, |at| at.min(tick));
+        match server.poll.poll(&mut events, Some(deadline.saturating_duration_since(clock.now()))) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Err(_) => continue,
             Ok(()) => {}
@@ -73,7 +73,7 @@ fn run(server: &mut Server) -> io::Result<()> {
         for event in &events {
             match event.token() {
                 LISTENER => server.accept(),
-                Token(slot) => server.look_at(slot, clock.now()),
+                Token(slot) => server.handle_ready(slot, clock.now()),
             }
         }
     }

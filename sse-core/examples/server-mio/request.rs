@@ -5,10 +5,10 @@ use std::str;
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 /// How long the head of a request and its body may be, in bytes, and how many fields it may have.
-const MOST_HEAD: usize = 16 * 1024;
-const MOST_BODY: usize = 1024 * 1024;
-pub(crate) const MOST_FIELDS: usize = 64;
-pub(crate) const NO_FIELDS: [Header<'static>; MOST_FIELDS] = [EMPTY_HEADER; MOST_FIELDS];
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_FIELDS: usize = 64;
+pub(crate) const NO_FIELDS: [Header<'static>; MAX_FIELDS] = [EMPTY_HEADER; MAX_FIELDS];
 
 pub(crate) struct Request<'h, 'b> {
     pub(crate) method: &'b str,
@@ -25,12 +25,12 @@ impl<'h, 'b> Request<'h, 'b> {
     /// The request that stands first. `None` when it is not complete; an error is the status that is its answer.
     pub(crate) fn parse(
         input: &'b [u8],
-        fields: &'h mut [Header<'b>; MOST_FIELDS],
+        fields: &'h mut [Header<'b>; MAX_FIELDS],
     ) -> Result<Option<Request<'h, 'b>>, &'static str> {
         let mut parsed = httparse::Request::new(fields);
         let head = match parsed.parse(input) {
-            Ok(Status::Complete(head)) if head <= MOST_HEAD => head,
-            Ok(Status::Partial) if input.len() < MOST_HEAD => return Ok(None),
+            Ok(Status::Complete(head)) if head <= MAX_HEAD_BYTES => head,
+            Ok(Status::Partial) if input.len() < MAX_HEAD_BYTES => return Ok(None),
             Ok(_) | Err(Error::TooManyHeaders) => return Err("431 Request Header Fields Too Large"),
             Err(_) => return Err("400 Bad Request"),
         };
@@ -57,7 +57,7 @@ impl<'h, 'b> Request<'h, 'b> {
         }
         let digits = str::from_utf8(length.unwrap_or(b"0")).unwrap_or_default();
         match digits.parse() {
-            Ok(length) if length <= MOST_BODY && !digits.starts_with('+') => Ok(length),
+            Ok(length) if length <= MAX_BODY_BYTES && !digits.starts_with('+') => Ok(length),
             Ok(_) => Err("413 Content Too Large"),
             Err(_) => Err("400 Bad Request"),
         }
@@ -79,12 +79,12 @@ impl<'h, 'b> Request<'h, 'b> {
 
     pub(crate) fn parameter(&self, name: &str) -> Option<Vec<u8>> {
         let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| percent_decode(value))
     }
 }
 
 /// Takes the percent signs out of a part of a target.
-pub(crate) fn decoded(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, others)) = rest.split_first() {
         let hex = others.get(..2).and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());

@@ -7,37 +7,39 @@ use sse_core::{
     ChannelConfig, ConnectionConfig, ConnectionId, Event, Hub, Instant, LastEventId, PublishError,
 };
 
-use crate::request::{NO_FIELDS, Request, decoded};
+use crate::request::{NO_FIELDS, Request, percent_decode};
 
 /// What becomes of a socket whose request was answered.
 pub(crate) enum Next {
-    Asks,
-    Ends,
+    KeepAlive,
+    Close,
     /// In chunks, or until the socket is closed.
-    Follows(ConnectionId, bool),
+    Stream(ConnectionId, bool),
 }
 
 /// What is said at a limit. A browser never comes back after another status than 200.
-const LATER: &str =
+const RETRY_LATER: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 10000\n\n";
 
 /// The bytes of an answer, what becomes of the socket, and how many bytes the request had.
 type Answer = (String, Next, usize);
 
 /// Answers the request that stands first in `input`; `None` when it is not complete.
-pub(crate) fn answer(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answer> {
+pub(crate) fn respond(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answer> {
     let mut fields = NO_FIELDS;
     let request = match Request::parse(input, &mut fields) {
         Ok(request) => request?,
-        Err(status) => return Some((without_body(status, true), Next::Ends, input.len())),
+        Err(status) => return Some((without_body(status, true), Next::Close, input.len())),
     };
     let status = match (request.method, request.path.split_at(request.path.rfind('/').map_or(0, |at| at + 1)))
     {
         ("GET", ("/sse/", name)) => {
             let is_chunked = request.is_http_1_1;
             return Some(match follow(hub, now, name, &request) {
-                Some(stream) => (stream_head(is_chunked), Next::Follows(stream, is_chunked), request.len),
-                None => (LATER.to_owned(), Next::Ends, request.len),
+                Some(connection) => {
+                    (stream_head(is_chunked), Next::Stream(connection, is_chunked), request.len)
+                }
+                None => (RETRY_LATER.to_owned(), Next::Close, request.len),
             });
         }
         ("POST", ("/publish/", name)) => publish(hub, now, name, &request),
@@ -45,14 +47,14 @@ pub(crate) fn answer(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answer
         _ => "404 Not Found",
     };
     let is_last = request.is_last();
-    Some((without_body(status, is_last), if is_last { Next::Ends } else { Next::Asks }, request.len))
+    Some((without_body(status, is_last), if is_last { Next::Close } else { Next::KeepAlive }, request.len))
 }
 
 fn follow(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -> Option<ConnectionId> {
     let last_event_id = request.field("last-event-id").and_then(LastEventId::new);
     let last_event_id = last_event_id.or_else(|| LastEventId::new(&request.parameter("lastEventId")?));
     // The defaults keep 500 events and ping after 50 seconds of silence.
-    let channel = hub.open_channel(now, &text(decoded(name)), ChannelConfig::default()).ok()?;
+    let channel = hub.open_channel(now, &text(percent_decode(name)), ChannelConfig::default()).ok()?;
     let connection =
         hub.connect(now, ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok()?;
     if hub.subscribe(now, channel, connection).is_err() {
@@ -69,7 +71,7 @@ fn publish(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -
     if let Some(id) = id {
         event = event.id(text(id));
     }
-    let Ok(channel) = hub.open_channel(now, &text(decoded(name)), ChannelConfig::default()) else {
+    let Ok(channel) = hub.open_channel(now, &text(percent_decode(name)), ChannelConfig::default()) else {
         return "503 Service Unavailable";
     };
     match hub.publish(now, channel, &event) {

@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) clients: Vec<Option<Client>>,
     free: Vec<usize>,
     /// Where the socket of a connection is, by the connection's index.
-    pub(crate) slots: Vec<usize>,
+    pub(crate) slot_of_index: Vec<usize>,
     /// Room for one write, which all share: so there is no buffer for each.
     pub(crate) scratch: Vec<u8>,
 }
@@ -31,8 +31,8 @@ impl Server {
     ) -> Result<Server, Box<dyn std::error::Error>> {
         let (hub, poll, mut listener) = (Hub::new(config)?, Poll::new()?, TcpListener::bind(address)?);
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let (clients, free, slots, scratch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Server { hub, poll, listener, clients, free, slots, scratch })
+        let (clients, free, slot_of_index, scratch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Server { hub, poll, listener, clients, free, slot_of_index, scratch })
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
@@ -43,14 +43,14 @@ impl Server {
         while let Ok((mut socket, _)) = self.listener.accept() {
             let slot = self.free.pop().unwrap_or(self.clients.len());
             let both = Interest::READABLE | Interest::WRITABLE;
-            let is_good = socket.set_nodelay(true).and_then(|()| {
+            let registered = socket.set_nodelay(true).and_then(|()| {
                 // The reactor tells of changes alone: being writable costs nothing until the socket was full.
                 self.poll.registry().register(&mut socket, Token(slot), both)
             });
             if slot == self.clients.len() {
                 self.clients.push(None);
             }
-            match is_good {
+            match registered {
                 Ok(()) => self.clients[slot] = Some(Client::new(socket)),
                 Err(_) => self.free.push(slot),
             }
@@ -58,22 +58,22 @@ impl Server {
     }
 
     /// Ends those that asked for nothing since the tick before the last.
-    pub(crate) fn end_the_idle(&mut self, now: Instant) {
+    pub(crate) fn close_idle(&mut self, now: Instant) {
         for slot in 0..self.clients.len() {
-            if self.clients[slot].as_mut().is_some_and(Client::is_idle_too_long) {
-                self.end(slot, now);
+            if self.clients[slot].as_mut().is_some_and(Client::is_idle) {
+                self.close(slot, now);
             }
         }
     }
 
     pub(crate) fn slot_of(&self, connection: ConnectionId) -> Option<usize> {
-        let slot = *self.slots.get(connection.index())?;
+        let slot = *self.slot_of_index.get(connection.index())?;
         let client = self.clients.get(slot)?.as_ref()?;
         (client.connection() == Some(connection)).then_some(slot)
     }
 
     /// Closes a socket; that takes it out of the reactor, too.
-    pub(crate) fn end(&mut self, slot: usize, now: Instant) {
+    pub(crate) fn close(&mut self, slot: usize, now: Instant) {
         let Some(client) = self.clients[slot].take() else { return };
         if let Some(connection) = client.connection() {
             self.hub.disconnect(now, connection);

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use routes::Demo;
 
 /// How long a peer that reads slowly may hold up the end of the server.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     tokio::select! {
         result = server.into_future() => result?,
-        () = async { interrupted().await; tokio::time::sleep(PATIENCE).await } => {}
+        () = async { interrupted().await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {}
     }
     Ok(())
 }

@@ -22,10 +22,10 @@ const USER_AWAY: Duration = Duration::from_secs(300);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The longest time that a client may have itself cut off.
-const LONGEST_DROP: Duration = Duration::from_secs(60);
+const MAX_DROP: Duration = Duration::from_secs(60);
 
 /// The longest name of a channel, a user or a client, in bytes.
-const MAX_NAME: usize = 200;
+const MAX_NAME_BYTES: usize = 200;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ pub(crate) struct Demo {
 }
 
 /// An answer that says what was wrong.
-type Refused = (StatusCode, String);
+type HttpError = (StatusCode, String);
 
 pub(crate) fn router(demo: Demo) -> Router {
     Router::new()
@@ -69,7 +69,7 @@ impl Demo {
     }
 
     /// Lets go of the handles of clients that went by themselves.
-    pub(crate) fn forget_ended_clients(&self) {
+    pub(crate) fn remove_closed_clients(&self) {
         self.clients().retain(|_, connection| connection.is_open());
     }
 
@@ -78,33 +78,38 @@ impl Demo {
     }
 
     /// Answers with a stream of these channels. A client that gives a token is told how it resumed, and can be cut.
-    fn stream(&self, names: &[String], client: Option<&str>, request: &Request) -> Result<Response, Refused> {
+    fn subscribe(
+        &self,
+        names: &[String],
+        client: Option<&str>,
+        request: &Request,
+    ) -> Result<Response, HttpError> {
         for name in names {
             check_name(name)?;
         }
         let version = request.version();
-        let Ok(stream) = self.hub.connect(sse_hyper::connection_config(request)) else {
+        let Ok(outbound) = self.hub.connect(sse_hyper::connection_config(request)) else {
             return Ok(Refusal::default().into_response(version).into_response());
         };
         let mut resumed = Vec::new();
         for name in names {
             let channel =
                 self.open(name).map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-            resumed.push(stream.subscribe(&channel).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))?);
+            resumed.push(outbound.subscribe(&channel).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))?);
         }
         if let Some(client) = client {
             check_name(client)?;
-            let handle = stream.handle();
+            let handle = outbound.handle();
             let (outcome, events) = summary(&resumed);
-            let told = json!({ "outcome": outcome, "events": events }).to_string();
-            let event = Event::new().event("resume").data(told).retry(RETRY);
+            let report = json!({ "outcome": outcome, "events": events }).to_string();
+            let event = Event::new().event("resume").data(report).retry(RETRY);
             handle.try_send(&event).map_err(|e| (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
             self.clients().insert(client.to_owned(), handle);
         }
-        Ok(sse_hyper::response(version, stream).into_response())
+        Ok(sse_hyper::response(version, outbound).into_response())
     }
 
-    fn publish(&self, channel: &str, event: Event<'_>) -> Result<StatusCode, Refused> {
+    fn publish(&self, channel: &str, event: Event<'_>) -> Result<StatusCode, HttpError> {
         check_name(channel)?;
         let channel =
             self.open(channel).map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
@@ -123,16 +128,16 @@ async fn follow(
     State(demo): State<Demo>,
     Path(channel): Path<String>,
     request: Request,
-) -> Result<Response, Refused> {
-    demo.stream(&[channel], None, &request)
+) -> Result<Response, HttpError> {
+    demo.subscribe(&[channel], None, &request)
 }
 
 async fn follow_user(
     State(demo): State<Demo>,
     Path(id): Path<String>,
     request: Request,
-) -> Result<Response, Refused> {
-    demo.stream(&[format!("user/{id}")], None, &request)
+) -> Result<Response, HttpError> {
+    demo.subscribe(&[format!("user/{id}")], None, &request)
 }
 
 /// `/sse?channel=weather&channel=user/7&client=token`: several channels over one connection.
@@ -140,13 +145,13 @@ async fn follow_several(
     State(demo): State<Demo>,
     Query(query): Query<Vec<(String, String)>>,
     request: Request,
-) -> Result<Response, Refused> {
+) -> Result<Response, HttpError> {
     let named = |name: &'static str| query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
     let channels: Vec<String> = named("channel").cloned().collect();
     if channels.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "name at least one channel: /sse?channel=weather".into()));
     }
-    demo.stream(&channels, named("client").next().map(String::as_str), &request)
+    demo.subscribe(&channels, named("client").next().map(String::as_str), &request)
 }
 
 async fn publish(
@@ -155,7 +160,7 @@ async fn publish(
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, HttpError> {
     demo.publish(&channel, event(text(&body)?, event_id(&headers, &query)?))
 }
 
@@ -165,7 +170,7 @@ async fn publish_to_user(
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, HttpError> {
     check_name(&id)?;
     let text = text(&body)?;
     if text.is_empty() {
@@ -180,18 +185,18 @@ async fn drop_client(
     State(demo): State<Demo>,
     Path(client): Path<String>,
     Query(query): Query<HashMap<String, String>>,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, HttpError> {
     let millis = query.get("for").map_or("1000", String::as_str);
     let millis: u64 =
-        millis.parse().map_err(|_| bad(format!("for={millis} is no number of milliseconds")))?;
-    let away = Duration::from_millis(millis);
-    if away > LONGEST_DROP {
-        return Err(bad(format!("for={millis} is more than {} milliseconds", LONGEST_DROP.as_millis())));
+        millis.parse().map_err(|_| bad_request(format!("for={millis} is no number of milliseconds")))?;
+    let retry = Duration::from_millis(millis);
+    if retry > MAX_DROP {
+        return Err(bad_request(format!("for={millis} is more than {} milliseconds", MAX_DROP.as_millis())));
     }
     let connection = demo.clients().remove(&client).filter(Connection::is_open);
     let connection =
         connection.ok_or((StatusCode::NOT_FOUND, "no client with this token is connected".into()))?;
-    connection.try_send(&Event::new().retry(away)).map_err(|e| (StatusCode::CONFLICT, e.to_string()))?;
+    connection.try_send(&Event::new().retry(retry)).map_err(|e| (StatusCode::CONFLICT, e.to_string()))?;
     connection.close();
     Ok(StatusCode::NO_CONTENT)
 }
@@ -205,30 +210,30 @@ fn event<'a>(text: &'a str, id: Option<String>) -> Event<'a> {
 }
 
 /// The id that the publisher gives: the header `X-Event-Id`, or else `?id=`.
-fn event_id(headers: &HeaderMap, query: &HashMap<String, String>) -> Result<Option<String>, Refused> {
+fn event_id(headers: &HeaderMap, query: &HashMap<String, String>) -> Result<Option<String>, HttpError> {
     let Some(header) = headers.get("x-event-id") else { return Ok(query.get("id").cloned()) };
-    let id = std::str::from_utf8(header.as_bytes()).map_err(|_| bad("X-Event-Id is not UTF-8"))?;
+    let id = std::str::from_utf8(header.as_bytes()).map_err(|_| bad_request("X-Event-Id is not UTF-8"))?;
     Ok(Some(id.to_owned()))
 }
 
-fn text(body: &[u8]) -> Result<&str, Refused> {
-    std::str::from_utf8(body).map_err(|error| bad(format!("the body is not UTF-8: {error}")))
+fn text(body: &[u8]) -> Result<&str, HttpError> {
+    std::str::from_utf8(body).map_err(|error| bad_request(format!("the body is not UTF-8: {error}")))
 }
 
-fn check_name(name: &str) -> Result<(), Refused> {
+fn check_name(name: &str) -> Result<(), HttpError> {
     if name.is_empty() {
-        return Err(bad("a name is empty"));
+        return Err(bad_request("a name is empty"));
     }
-    if name.len() > MAX_NAME {
-        return Err(bad(format!("a name has {} bytes, the limit is {MAX_NAME}", name.len())));
+    if name.len() > MAX_NAME_BYTES {
+        return Err(bad_request(format!("a name has {} bytes, the limit is {MAX_NAME_BYTES}", name.len())));
     }
     if name.chars().any(char::is_control) {
-        return Err(bad("a name has control characters"));
+        return Err(bad_request("a name has control characters"));
     }
     Ok(())
 }
 
-fn bad(what: impl Into<String>) -> Refused {
+fn bad_request(what: impl Into<String>) -> HttpError {
     (StatusCode::BAD_REQUEST, what.into())
 }
 

@@ -14,7 +14,7 @@ pub(crate) async fn report(demo: Demo) {
         every_second.tick().await;
         let report = json!({ "celsius": celsius(second), "wind": wind(second), "at": millis_since_1970() });
         publish(&demo, "weather", Event::new().event("weather").json(&report));
-        demo.forget_ended_clients();
+        demo.remove_closed_clients();
 
         let stats = demo.hub.stats();
         let counters = json!({

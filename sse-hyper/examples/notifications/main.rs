@@ -68,20 +68,20 @@ async fn follow(State(app): State<App>, Query(query): Query<Parameters>, request
     let session = query.get("token").and_then(|token| Some((token, app.sessions.user_of(token)?)));
     // A browser does not come back after another status than 200, and here it shall not.
     let Some((token, user)) = session else { return StatusCode::UNAUTHORIZED.into_response() };
-    let config = sessions::checked(sse_hyper::connection_config(&request));
+    let config = sessions::with_session_checks(sse_hyper::connection_config(&request));
     // The user's own channel: a client cannot name another.
-    let channel = app.hub.open_channel(&format!("user/{user}"), of_user()).ok();
+    let channel = app.hub.open_channel(&format!("user/{user}"), user_channel_config()).ok();
     match app.hub.connect(config).ok().zip(channel) {
-        Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
-            tokio::spawn(app.sessions.check_again_and_again(stream.handle(), token.clone()));
-            sse_hyper::response(version, stream).into_response()
+        Some((outbound, channel)) if outbound.subscribe(&channel).is_ok() => {
+            tokio::spawn(app.sessions.check_periodically(outbound.handle(), token.clone()));
+            sse_hyper::response(version, outbound).into_response()
         }
         _ => Refusal::default().into_response(version).into_response(),
     }
 }
 
 async fn notify(State(app): State<App>, Path(user): Path<String>, text: String) -> (StatusCode, String) {
-    match app.hub.open_channel(&format!("user/{user}"), of_user()) {
+    match app.hub.open_channel(&format!("user/{user}"), user_channel_config()) {
         Ok(channel) => match channel.publish(&Event::new().event("note").data(text)) {
             Ok(published) => (StatusCode::ACCEPTED, format!("{} streams\n", published.subscriptions)),
             Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
@@ -90,6 +90,6 @@ async fn notify(State(app): State<App>, Path(user): Path<String>, text: String) 
     }
 }
 
-fn of_user() -> ChannelConfig {
+fn user_channel_config() -> ChannelConfig {
     ChannelConfig { empty_timeout: Some(USER_AWAY), ..ChannelConfig::default() }
 }

@@ -8,21 +8,21 @@ use sse_core::shared::Connection;
 use sse_core::{ConnectionConfig, OnMaxLifetime};
 
 /// How long a stream goes on without its session being looked at again.
-const CHECKED_EVERY: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The users by the tokens of their sessions.
 #[derive(Clone, Default)]
 pub(crate) struct Sessions {
     users: Arc<Mutex<HashMap<String, String>>>,
-    begun: Arc<Mutex<u64>>,
+    started: Arc<Mutex<u64>>,
 }
 
 impl Sessions {
     /// A real server's tokens cannot be guessed, and a browser keeps them in a cookie.
     pub(crate) fn begin(&self, user: String) -> String {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        *begun += 1;
-        let token = format!("{user}-{begun}");
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        *started += 1;
+        let token = format!("{user}-{started}");
         self.users().insert(token.clone(), user);
         token
     }
@@ -37,14 +37,14 @@ impl Sessions {
     }
 
     /// The hub only says when the time of a connection is over. Whether it gets more is decided here.
-    pub(crate) async fn check_again_and_again(self, connection: Connection, token: String) {
+    pub(crate) async fn check_periodically(self, connection: Connection, token: String) {
         loop {
             tokio::select! {
                 () = connection.timed_out() => {}
                 _ = connection.closed() => return,
             }
             if self.user_of(&token).is_some() {
-                connection.set_max_lifetime(Some(CHECKED_EVERY));
+                connection.set_max_lifetime(Some(CHECK_INTERVAL));
             } else {
                 connection.close();
             }
@@ -57,6 +57,6 @@ impl Sessions {
 }
 
 /// A connection that says when it is to be checked, and is not closed by itself.
-pub(crate) fn checked(config: ConnectionConfig) -> ConnectionConfig {
-    ConnectionConfig { max_lifetime: Some(CHECKED_EVERY), on_max_lifetime: OnMaxLifetime::Report, ..config }
+pub(crate) fn with_session_checks(config: ConnectionConfig) -> ConnectionConfig {
+    ConnectionConfig { max_lifetime: Some(CHECK_INTERVAL), on_max_lifetime: OnMaxLifetime::Report, ..config }
 }

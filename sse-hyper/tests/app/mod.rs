@@ -31,7 +31,7 @@ pub(crate) const HEAD_1_0: &str = "HTTP/1.0 200 OK\r\ncontent-type: text/event-s
     cache-control: no-store, no-transform\r\nx-accel-buffering: no\r\n\r\n";
 
 /// What a stream begins with.
-pub(crate) const OPENING: &str = "id: e-0\n\n";
+pub(crate) const FIRST_BLOCK: &str = "id: e-0\n\n";
 
 pub(crate) fn hub() -> SharedHub {
     sse_hyper::start("e", HubConfig::default(), &TokioExecutor::new(), TokioTimer::new()).unwrap()
@@ -52,8 +52,8 @@ pub(crate) fn chunk(bytes: &str) -> String {
 }
 
 /// What a subscriber gets at first, in one go.
-pub(crate) fn opened() -> String {
-    HEAD_1_1.to_owned() + &chunk(OPENING)
+pub(crate) fn head_and_first_block() -> String {
+    HEAD_1_1.to_owned() + &chunk(FIRST_BLOCK)
 }
 
 /// The service.
@@ -70,30 +70,30 @@ impl Service<Request<Incoming>> for App {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let hub = self.0.clone();
-        Box::pin(async move { Ok(answer(&hub, request).await) })
+        Box::pin(async move { Ok(respond(&hub, request).await) })
     }
 }
 
-async fn answer(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> {
+async fn respond(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> {
     let version = request.version();
     let path = request.uri().path().to_owned();
     if path == "/plain" {
         return Response::new(Body::from("plain"));
     }
     let announce_position = !["/unannounced", "/ended"].contains(&path.as_str());
-    let stream = hub.connect(ConnectionConfig { announce_position, ..Default::default() }).unwrap();
-    stream.subscribe(&hub.open_channel("a", ChannelConfig::default()).unwrap()).unwrap();
+    let outbound = hub.connect(ConnectionConfig { announce_position, ..Default::default() }).unwrap();
+    outbound.subscribe(&hub.open_channel("a", ChannelConfig::default()).unwrap()).unwrap();
     match path.as_str() {
-        "/slow" => yield_often().await,
+        "/slow" => yield_several_times().await,
         "/wait" => std::future::pending().await,
-        "/ended" => assert!(stream.handle().close()),
+        "/ended" => assert!(outbound.handle().close()),
         "/read" => {
             let body = axum::body::to_bytes(Body::new(request.into_body()), 100).await.unwrap();
             assert_eq!(body, "body");
         }
         _ => {}
     }
-    let mut response = sse_hyper::response(version, stream).map(Body::new);
+    let mut response = sse_hyper::response(version, outbound).map(Body::new);
     let mut insert = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
     match path.as_str() {
         "/gzip" => drop(insert(header::CONTENT_ENCODING, "gzip")),
@@ -108,40 +108,40 @@ async fn answer(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> {
         }
         "/lost" => response = Response::new(response.into_body()),
         "/replaced" => response = response.map(|_| Body::from("replaced")),
-        "/looked" => {
+        "/polled" => {
             let first = poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx)).await;
             assert_eq!(first.unwrap().unwrap().data_ref().unwrap(), "id: e-0\n\n");
-            response = response.map(|body| Body::new(Again { first: Some("id: e-0\n\n"), body }));
+            response = response.map(|body| Body::new(Prepended { first: Some("id: e-0\n\n"), body }));
         }
         _ => {}
     }
     response
 }
 
-async fn yield_often() {
+async fn yield_several_times() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
 }
 
 /// The future of a connection, on a task of its own.
-pub(crate) struct Served<I>(JoinHandle<Result<Outcome<I>, hyper::Error>>);
+pub(crate) struct ConnectionTask<I>(JoinHandle<Result<Outcome<I>, hyper::Error>>);
 
-impl<I: Read + Write + Unpin + Send + 'static> Served<I> {
-    pub(crate) fn new<S>(io: I, service: S) -> Served<I>
+impl<I: Read + Write + Unpin + Send + 'static> ConnectionTask<I> {
+    pub(crate) fn new<S>(io: I, service: S) -> ConnectionTask<I>
     where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
-        Served::with(&builder(), io, service)
+        ConnectionTask::with(&builder(), io, service)
     }
 
-    pub(crate) fn with<S>(builder: &http1::Builder, io: I, service: S) -> Served<I>
+    pub(crate) fn with<S>(builder: &http1::Builder, io: I, service: S) -> ConnectionTask<I>
     where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
-        Served(tokio::spawn(sse_hyper::serve_connection(builder, io, service)))
+        ConnectionTask(tokio::spawn(sse_hyper::serve_connection(builder, io, service)))
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -154,18 +154,18 @@ impl<I: Read + Write + Unpin + Send + 'static> Served<I> {
 }
 
 /// The subscription that has to come of it.
-pub(crate) async fn detach<I: Read + Write + Unpin + Send + 'static>(served: Served<I>) -> Detached<I> {
-    match served.outcome().await.unwrap() {
+pub(crate) async fn detach<I: Read + Write + Unpin + Send + 'static>(task: ConnectionTask<I>) -> Detached<I> {
+    match task.outcome().await.unwrap() {
         Outcome::Detached(detached) => detached,
         Outcome::Closed => panic!("closed"),
     }
 }
 
 /// What a driver does: writes what is due, framed, in one go.
-pub(crate) async fn write_due<I: Write + Unpin>(detached: &mut Detached<I>) {
-    let due = poll_fn(|cx| detached.outbound.poll_bytes(cx)).await.expect("it has not ended");
-    let due = std::str::from_utf8(&due).unwrap();
-    let framed = if detached.framing == Framing::Chunked { chunk(due) } else { due.to_owned() };
+pub(crate) async fn write_pending<I: Write + Unpin>(detached: &mut Detached<I>) {
+    let pending = poll_fn(|cx| detached.outbound.poll_bytes(cx)).await.expect("it has not ended");
+    let pending = std::str::from_utf8(&pending).unwrap();
+    let framed = if detached.framing == Framing::Chunked { chunk(pending) } else { pending.to_owned() };
     let mut rest = framed.as_bytes();
     let written: io::Result<()> = poll_fn(|cx| {
         while !rest.is_empty() {
@@ -179,12 +179,12 @@ pub(crate) async fn write_due<I: Write + Unpin>(detached: &mut Detached<I>) {
 }
 
 /// A body of which a middleware took the first bytes, and put them back.
-struct Again {
+struct Prepended {
     first: Option<&'static str>,
     body: Body,
 }
 
-impl http_body::Body for Again {
+impl http_body::Body for Prepended {
     type Data = axum::body::Bytes;
     type Error = axum::Error;
 

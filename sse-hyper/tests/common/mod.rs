@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// Longer than anything here takes, unless it never comes.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) fn hub(config: HubConfig) -> SharedHub {
     sse_hyper::start("e", config, &TokioExecutor::new(), TokioTimer::new()).unwrap()
@@ -36,13 +36,13 @@ async fn subscribe(
     request: Request,
 ) -> Response<SseBody> {
     let version = request.version();
-    let Ok(stream) = hub.connect(sse_hyper::connection_config(&request)) else {
+    let Ok(outbound) = hub.connect(sse_hyper::connection_config(&request)) else {
         return Refusal::Later(Duration::from_secs(3)).into_response(version);
     };
     for name in channels.split(',') {
-        stream.subscribe(&hub.open_channel(name, ChannelConfig::default()).unwrap()).unwrap();
+        outbound.subscribe(&hub.open_channel(name, ChannelConfig::default()).unwrap()).unwrap();
     }
-    sse_hyper::response(version, stream)
+    sse_hyper::response(version, outbound)
 }
 
 async fn publish(State(hub): State<SharedHub>, Path(channel): Path<String>, body: Bytes) -> String {
@@ -61,7 +61,7 @@ pub(crate) async fn serve(hub: SharedHub) -> u16 {
 
 /// A client over HTTP/1.1 that sees what is on the wire.
 pub(crate) struct Client {
-    stream: TcpStream,
+    socket: TcpStream,
     raw: Vec<u8>,
     pub(crate) head: String,
     /// The body so far, without the chunks' framing.
@@ -72,12 +72,12 @@ pub(crate) struct Client {
 impl Client {
     /// Asks for a stream, and reads the head.
     pub(crate) async fn get(port: u16, path: &str, last_event_id: Option<&str>) -> Client {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let id = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
         let mut client = Client {
-            stream,
+            socket,
             raw: Vec::new(),
             head: String::new(),
             body: Vec::new(),
@@ -143,7 +143,8 @@ impl Client {
             return false;
         }
         let mut bytes = [0; 4096];
-        let count = timeout(LONG, self.stream.read(&mut bytes)).await.expect("bytes have to come").unwrap();
+        let count =
+            timeout(TIMEOUT, self.socket.read(&mut bytes)).await.expect("bytes have to come").unwrap();
         self.raw.extend_from_slice(&bytes[..count]);
         count > 0
     }
@@ -171,8 +172,8 @@ impl Client {
 }
 
 /// Waits until something holds, which it has to.
-pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let waited = timeout(LONG, async {
+pub(crate) async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waited = timeout(TIMEOUT, async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Longer than anything here takes, unless it never comes.
-const LONG: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running demo. It is killed when dropped.
 pub(crate) struct Demo {
@@ -86,7 +86,7 @@ fn executable() -> PathBuf {
 /// Opens a stream and sends the request for it.
 pub(crate) fn open_stream(port: u16, path: &str, last_event_id: Option<&str>) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the demo listens");
-    stream.set_read_timeout(Some(LONG)).expect("a time out can be set");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a time out can be set");
     let id = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n").expect("it takes the request");
     stream
@@ -95,7 +95,7 @@ pub(crate) fn open_stream(port: u16, path: &str, last_event_id: Option<&str>) ->
 /// One request and its answer: status and text.
 pub(crate) fn http(port: u16, line: &str, header: &str, body: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the demo listens");
-    stream.set_read_timeout(Some(LONG)).expect("a time out can be set");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a time out can be set");
     let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
     let length = body.len();
     write!(

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Longer than anything here takes, unless it never comes.
-const LONG: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Whether a program is there, which `ask` has it answer. On a machine that runs the whole suite it has to be.
 pub(crate) fn has(program: &str, ask: &str) -> bool {
@@ -54,7 +54,7 @@ impl Follower {
     /// Reads lines up to one that contains `text`, which has to come; returns it.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
-            match self.lines.recv_timeout(LONG) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
                 Err(_) => panic!("{text:?} did not come"),

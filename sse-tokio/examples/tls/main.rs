@@ -22,15 +22,15 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// How long a client may take until its request is here.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let key = PrivatePkcs8KeyDer::from(certificate.signing_key.serialize_der());
     let config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())?;
+        .with_single_cert(vec![certificate.cert.der().clone()], key.into())?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
 
     let hub = sse_tokio::start(sse_tokio::epoch_from_clock(), HubConfig::default())?;
@@ -61,8 +61,8 @@ async fn follow(
     clock: &Channel,
 ) -> Result<(), Box<dyn Error>> {
     socket.set_nodelay(true)?;
-    let mut stream = timeout(PATIENCE, acceptor.accept(socket)).await??;
-    let (framing, last_event_id) = timeout(PATIENCE, request::read(&mut stream)).await??;
+    let mut stream = timeout(REQUEST_TIMEOUT, acceptor.accept(socket)).await??;
+    let (framing, last_event_id) = timeout(REQUEST_TIMEOUT, request::read(&mut stream)).await??;
     let config = ConnectionConfig { last_event_id, ..ConnectionConfig::default() };
     let outbound = hub.connect(config)?;
     outbound.subscribe(clock)?;

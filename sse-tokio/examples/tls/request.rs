@@ -7,13 +7,13 @@ use sse_core::adapter::Framing;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How long the head of a request may be, in bytes.
-const MOST_HEAD: usize = 8 * 1024;
+const MAX_HEAD_BYTES: usize = 8 * 1024;
 
 /// Reads the head of a request, and says how its answer is framed and what its client saw last.
 pub(crate) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<(Framing, Option<LastEventId>)> {
-    let (mut bytes, mut filled) = ([0; MOST_HEAD], 0);
+    let (mut bytes, mut filled) = ([0; MAX_HEAD_BYTES], 0);
     loop {
         let count = stream.read(&mut bytes[filled..]).await?;
         filled += count;

@@ -28,10 +28,10 @@ pub(crate) struct Client {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    Asking,
-    Following,
+    Connecting,
+    Streaming,
     /// The server ended the stream, or the connection.
-    Gone,
+    Closed,
 }
 
 /// Events that did not come as they should.
@@ -57,7 +57,7 @@ impl Client {
             head: Vec::new(),
             body: Body::Size(0),
             decoder: Decoder::new(),
-            stage: Stage::Asking,
+            stage: Stage::Connecting,
             next,
             faults: Faults::default(),
             is_reset: false,
@@ -79,11 +79,11 @@ impl Client {
         if !self.request.is_empty() {
             match self.socket.write(&self.request) {
                 Ok(count) => drop(self.request.drain(..count)),
-                Err(error) if is_early(&error) => return,
-                Err(_) => self.stage = Stage::Gone,
+                Err(error) if is_retryable(&error) => return,
+                Err(_) => self.stage = Stage::Closed,
             }
         }
-        while self.stage != Stage::Gone {
+        while self.stage != Stage::Closed {
             match self.socket.read(buffer) {
                 Ok(count @ 1..) => {
                     self.reads += 1;
@@ -93,8 +93,8 @@ impl Client {
                         return;
                     }
                 }
-                Err(error) if is_early(&error) => return,
-                Ok(_) | Err(_) => self.stage = Stage::Gone,
+                Err(error) if is_retryable(&error) => return,
+                Ok(_) | Err(_) => self.stage = Stage::Closed,
             }
         }
     }
@@ -102,14 +102,14 @@ impl Client {
     fn take(&mut self, bytes: &[u8], arrived: &mut impl FnMut(Arrived)) {
         let (head, mut bytes) = (core::mem::take(&mut self.head), bytes);
         let whole;
-        if self.stage == Stage::Asking {
+        if self.stage == Stage::Connecting {
             whole = [&head, bytes].concat();
             let Some(end) = whole.windows(4).position(|part| part == b"\r\n\r\n") else {
                 self.head = whole;
                 return;
             };
             let is_good = whole.starts_with(b"HTTP/1.1 200");
-            self.stage = if is_good { Stage::Following } else { Stage::Gone };
+            self.stage = if is_good { Stage::Streaming } else { Stage::Closed };
             let head = whole[..end].to_ascii_lowercase();
             if !head.windows(CHUNKED.len()).any(|part| part == CHUNKED) {
                 self.body = Body::UntilClose;
@@ -119,7 +119,7 @@ impl Client {
         let Client { body, decoder, .. } = self;
         body.push(bytes, |data| decoder.push(data));
         if matches!(body, Body::End) {
-            self.stage = Stage::Gone;
+            self.stage = Stage::Closed;
         }
         while let Some(message) = self.decoder.next_message() {
             let Ok(message) = message else { continue };
@@ -147,7 +147,7 @@ impl Client {
 }
 
 /// An error that only means that it has to be tried again.
-pub(crate) fn is_early(error: &io::Error) -> bool {
+pub(crate) fn is_retryable(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, NotConnected, WouldBlock};
     matches!(error.kind(), WouldBlock | Interrupted | NotConnected)
 }

@@ -8,18 +8,18 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Failure;
-use crate::client::{Client, Faults, Stage, is_early};
+use crate::client::{Client, Faults, Stage, is_retryable};
 
 /// How many clients connect at the same time.
 const CONNECTING: usize = 64;
 
 /// When nothing came for so long, nothing will.
-const PATIENCE: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const PUBLISHER: Token = Token(usize::MAX);
 
 /// All clients of one server.
-pub(crate) struct Load {
+pub(crate) struct LoadGenerator {
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
@@ -27,7 +27,7 @@ pub(crate) struct Load {
     /// `None` is one that has left.
     pub(crate) clients: Vec<Option<Client>>,
     /// The first so many do not read.
-    pub(crate) asleep: usize,
+    pub(crate) paused: usize,
     publisher: Publisher,
     started: Instant,
     /// The number of the next event to publish.
@@ -36,7 +36,7 @@ pub(crate) struct Load {
     pub(crate) arrived: u64,
     /// How long each delivery took since it was published, in nanoseconds.
     pub(crate) delays: Vec<u64>,
-    of_those_who_left: Faults,
+    removed_faults: Faults,
 }
 
 struct Publisher {
@@ -46,40 +46,40 @@ struct Publisher {
     is_waiting: bool,
 }
 
-impl Load {
-    pub(crate) fn new(address: SocketAddr) -> io::Result<Load> {
+impl LoadGenerator {
+    pub(crate) fn new(address: SocketAddr) -> io::Result<LoadGenerator> {
         let poll = Poll::new()?;
         let mut socket = TcpStream::connect(address)?;
         poll.registry().register(&mut socket, PUBLISHER, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Load {
+        Ok(LoadGenerator {
             poll,
             events: Events::with_capacity(1024),
             buffer: vec![0; 256 * 1024],
             address,
             clients: Vec::new(),
-            asleep: 0,
+            paused: 0,
             publisher: Publisher { socket, request: Vec::new(), answer: Vec::new(), is_waiting: false },
             started: Instant::now(),
             next: 0,
             arrived: 0,
             delays: Vec::new(),
-            of_those_who_left: Faults::default(),
+            removed_faults: Faults::default(),
         })
     }
 
     /// Has so many more clients follow, and waits until all have their response heads.
-    pub(crate) fn follow(&mut self, count: usize) -> Result<(), Failure> {
+    pub(crate) fn connect_all(&mut self, count: usize) -> Result<(), Failure> {
         let first = self.clients.len();
-        let mut waits_for = first;
-        while waits_for < first + count {
-            while self.clients.len() < (waits_for + CONNECTING).min(first + count) {
+        let mut connected = first;
+        while connected < first + count {
+            while self.clients.len() < (connected + CONNECTING).min(first + count) {
                 self.connect(None, self.next)?;
             }
-            self.until("clients connect", |load| load.stage(waits_for) != Stage::Asking)?;
-            if self.stage(waits_for) == Stage::Gone {
-                return Err(format!("client {waits_for} was refused").into());
+            self.wait_until("clients connect", |load| load.stage(connected) != Stage::Connecting)?;
+            if self.stage(connected) == Stage::Closed {
+                return Err(format!("client {connected} was refused").into());
             }
-            waits_for += 1;
+            connected += 1;
         }
         Ok(())
     }
@@ -94,14 +94,14 @@ impl Load {
     }
 
     pub(crate) fn stage(&self, index: usize) -> Stage {
-        self.clients[index].as_ref().map_or(Stage::Gone, |client| client.stage)
+        self.clients[index].as_ref().map_or(Stage::Closed, |client| client.stage)
     }
 
     /// One leaves, and returns what it was.
-    pub(crate) fn leave(&mut self, index: usize) -> Option<Client> {
+    pub(crate) fn remove(&mut self, index: usize) -> Option<Client> {
         let client = self.clients[index].take()?;
-        self.of_those_who_left.lost += client.faults.lost;
-        self.of_those_who_left.doubled += client.faults.doubled;
+        self.removed_faults.lost += client.faults.lost;
+        self.removed_faults.doubled += client.faults.doubled;
         Some(client)
     }
 
@@ -109,24 +109,24 @@ impl Load {
     pub(crate) fn publish_in_lockstep(&mut self, count: usize, bytes: usize) -> Result<(), Failure> {
         for _ in 0..count {
             self.publish(bytes)?;
-            let all = self.arrived + self.awake();
-            self.settle(all)?;
+            let all = self.arrived + self.reading();
+            self.wait_for(all)?;
         }
         Ok(())
     }
 
     /// Publishes so many events, each when the server answered that it has the one before, and waits for all.
-    pub(crate) fn publish_openly(&mut self, count: usize, bytes: usize) -> Result<(), Failure> {
-        let all = self.arrived + self.awake() * count as u64;
+    pub(crate) fn publish_back_to_back(&mut self, count: usize, bytes: usize) -> Result<(), Failure> {
+        let all = self.arrived + self.reading() * count as u64;
         for _ in 0..count {
             self.publish(bytes)?;
-            self.until("an event is published", |load| !load.publisher.is_waiting)?;
+            self.wait_until("an event is published", |load| !load.publisher.is_waiting)?;
         }
-        self.settle(all)
+        self.wait_for(all)
     }
 
     fn publish(&mut self, bytes: usize) -> Result<(), Failure> {
-        self.until("an event is published", |load| !load.publisher.is_waiting)?;
+        self.wait_until("an event is published", |load| !load.publisher.is_waiting)?;
         let mut data = format!("{} {} ", self.next, self.started.elapsed().as_nanos());
         data.extend(std::iter::repeat_n('x', bytes.saturating_sub(data.len())));
         self.next += 1;
@@ -140,13 +140,13 @@ impl Load {
     }
 
     /// Waits for so many deliveries in all. Those that do not come are missed for good: they are counted.
-    fn settle(&mut self, arrived: u64) -> Result<(), Failure> {
+    fn wait_for(&mut self, arrived: u64) -> Result<(), Failure> {
         let (mut known, mut since) = (self.arrived, Instant::now());
         while self.arrived < arrived || self.publisher.is_waiting {
-            self.turn(Duration::ZERO)?;
+            self.poll_once(Duration::ZERO)?;
             if self.arrived != known {
                 (known, since) = (self.arrived, Instant::now());
-            } else if since.elapsed() > PATIENCE {
+            } else if since.elapsed() > IDLE_TIMEOUT {
                 break;
             }
         }
@@ -154,11 +154,15 @@ impl Load {
     }
 
     /// Turns until something holds.
-    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&Load) -> bool) -> Result<(), Failure> {
+    pub(crate) fn wait_until(
+        &mut self,
+        what: &str,
+        mut condition: impl FnMut(&LoadGenerator) -> bool,
+    ) -> Result<(), Failure> {
         let since = Instant::now();
-        while !holds(self) {
-            self.turn(Duration::ZERO)?;
-            if since.elapsed() > 6 * PATIENCE {
+        while !condition(self) {
+            self.poll_once(Duration::ZERO)?;
+            if since.elapsed() > 6 * IDLE_TIMEOUT {
                 return Err(format!("in vain: until {what}").into());
             }
         }
@@ -166,16 +170,16 @@ impl Load {
     }
 
     /// Lets time pass, and reads what comes.
-    pub(crate) fn rest(&mut self, time: Duration) -> io::Result<()> {
+    pub(crate) fn run_for(&mut self, time: Duration) -> io::Result<()> {
         let since = Instant::now();
         while let Some(left) = time.checked_sub(since.elapsed()) {
-            self.turn(left)?;
+            self.poll_once(left)?;
         }
         Ok(())
     }
 
     /// Looks at the sockets once.
-    pub(crate) fn turn(&mut self, timeout: Duration) -> io::Result<()> {
+    pub(crate) fn poll_once(&mut self, timeout: Duration) -> io::Result<()> {
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
@@ -187,7 +191,7 @@ impl Load {
                 continue;
             }
             let Some(Some(client)) = self.clients.get_mut(index) else { continue };
-            if index < self.asleep && client.stage == Stage::Following {
+            if index < self.paused && client.stage == Stage::Streaming {
                 continue;
             }
             let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -200,25 +204,25 @@ impl Load {
     }
 
     /// The first clients begin to read.
-    pub(crate) fn wake(&mut self) {
-        for client in self.clients.iter_mut().take(self.asleep).flatten() {
+    pub(crate) fn resume(&mut self) {
+        for client in self.clients.iter_mut().take(self.paused).flatten() {
             client.ready(&mut self.buffer, |_| {});
         }
-        self.asleep = 0;
+        self.paused = 0;
     }
 
     /// What is lost and doubled so far.
     pub(crate) fn faults(&self) -> Faults {
-        let mut faults = self.of_those_who_left;
-        for client in self.clients.iter().skip(self.asleep).flatten() {
+        let mut faults = self.removed_faults;
+        for client in self.clients.iter().skip(self.paused).flatten() {
             faults.lost += client.faults.lost + self.next.saturating_sub(client.next);
             faults.doubled += client.faults.doubled;
         }
         faults
     }
 
-    fn awake(&self) -> u64 {
-        (self.clients.iter().flatten().count() - self.asleep) as u64
+    fn reading(&self) -> u64 {
+        (self.clients.iter().flatten().count() - self.paused) as u64
     }
 }
 
@@ -234,7 +238,7 @@ impl Publisher {
             match self.socket.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.answer.extend_from_slice(&buffer[..count]),
-                Err(error) if is_early(&error) => break,
+                Err(error) if is_retryable(&error) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -252,7 +256,7 @@ impl Publisher {
         while !self.request.is_empty() {
             match self.socket.write(&self.request) {
                 Ok(count) => drop(self.request.drain(..count)),
-                Err(error) if is_early(&error) => break,
+                Err(error) if is_retryable(&error) => break,
                 Err(error) => return Err(error),
             }
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::Stage;
-use crate::load::Load;
+use crate::load::LoadGenerator;
 use crate::options::{Options, Program};
 use crate::process::Server;
 use crate::{Failure, table};
@@ -11,7 +11,7 @@ use crate::{Failure, table};
 use super::{Meter, SETTLE};
 
 /// How many come at the same time.
-const AT_ONCE: usize = 32;
+const CONCURRENT: usize = 32;
 
 /// Clients before the measurement.
 const WARM_UP: usize = 200;
@@ -27,15 +27,15 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 fn row(program: &Program, options: &Options) -> Result<Vec<String>, Failure> {
     let server = Server::start(program)?;
-    let mut load = Load::new(server.address)?;
-    come_and_go(&mut load, WARM_UP)?;
-    load.rest(SETTLE)?;
+    let mut load = LoadGenerator::new(server.address)?;
+    connect_and_leave(&mut load, WARM_UP)?;
+    load.run_for(SETTLE)?;
     let before = server.memory();
     let (meter, since) = (Meter::start(&server), Instant::now());
-    come_and_go(&mut load, options.churn)?;
+    connect_and_leave(&mut load, options.churn)?;
     let per_second = options.churn as f64 / since.elapsed().as_secs_f64();
     // The ends are the server's work, too.
-    load.rest(SETTLE)?;
+    load.run_for(SETTLE)?;
     let micros = meter.micros_each(&server, options.churn);
     let kept = server.memory().zip(before);
     let kept = kept.map(|(after, before)| after.saturating_sub(before) as f64 / options.churn as f64);
@@ -43,18 +43,18 @@ fn row(program: &Program, options: &Options) -> Result<Vec<String>, Failure> {
     Ok(vec![name, format!("{per_second:.0}"), table::figure(micros, 1), table::figure(kept, 0)])
 }
 
-fn come_and_go(load: &mut Load, count: usize) -> Result<(), Failure> {
-    let mut here = Vec::new();
-    let (mut begun, mut gone) = (0, 0);
+fn connect_and_leave(load: &mut LoadGenerator, count: usize) -> Result<(), Failure> {
+    let mut open = Vec::new();
+    let (mut started, mut gone) = (0, 0);
     while gone < count {
-        while here.len() < AT_ONCE && begun < count {
-            here.push(load.connect(None, load.next)?);
-            begun += 1;
+        while open.len() < CONCURRENT && started < count {
+            open.push(load.connect(None, load.next)?);
+            started += 1;
         }
-        load.turn(Duration::ZERO)?;
-        let stages = here.iter().position(|index| load.stage(*index) != Stage::Asking);
+        load.poll_once(Duration::ZERO)?;
+        let stages = open.iter().position(|index| load.stage(*index) != Stage::Connecting);
         if let Some(place) = stages {
-            load.leave(here.swap_remove(place));
+            load.remove(open.swap_remove(place));
             gone += 1;
         }
     }

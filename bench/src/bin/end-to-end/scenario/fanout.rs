@@ -1,12 +1,12 @@
 //! Some connections follow one channel, and every event goes to all of them.
 
 use crate::client::Faults;
-use crate::load::Load;
+use crate::load::LoadGenerator;
 use crate::options::{Options, Program};
 use crate::process::Server;
 use crate::{Failure, table};
 
-use super::{Meter, tell};
+use super::{Meter, format_faults};
 
 /// Events before the first phase.
 const WARM_UP: usize = 30;
@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
                 lost: all.lost + round.faults.lost,
                 doubled: all.doubled + round.faults.doubled,
             });
-            vec![program.name.clone(), lockstep, lockstep_ratio, open, open_ratio, tell(faults)]
+            vec![program.name.clone(), lockstep, lockstep_ratio, open, open_ratio, format_faults(faults)]
         })
         .collect();
     table::print(&heading, &columns, &rows);
@@ -54,15 +54,15 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 fn round(program: &Program, options: &Options) -> Result<Round, Failure> {
     let server = Server::start(program)?;
-    let mut load = Load::new(server.address)?;
-    load.follow(options.connections)?;
+    let mut load = LoadGenerator::new(server.address)?;
+    load.connect_all(options.connections)?;
     load.publish_in_lockstep(WARM_UP, options.bytes)?;
     let deliveries = options.connections * options.events;
     let meter = Meter::start(&server);
     load.publish_in_lockstep(options.events, options.bytes)?;
     let lockstep = meter.micros_each(&server, deliveries);
     let meter = Meter::start(&server);
-    load.publish_openly(options.events, options.bytes)?;
+    load.publish_back_to_back(options.events, options.bytes)?;
     let open = meter.micros_each(&server, deliveries);
     Ok(Round { lockstep, open, faults: load.faults() })
 }

@@ -1,6 +1,6 @@
 //! Connections to which nothing happens: what each costs the server's memory.
 
-use crate::load::Load;
+use crate::load::LoadGenerator;
 use crate::options::{Options, Program};
 use crate::process::Server;
 use crate::{Failure, table};
@@ -27,13 +27,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 fn bytes_each(program: &Program, count: usize) -> Result<Option<f64>, Failure> {
     let server = Server::start(program)?;
-    let mut load = Load::new(server.address)?;
+    let mut load = LoadGenerator::new(server.address)?;
     // What comes with the first of them is not each one's: the room for requests that are served at the same time, too.
-    load.follow(FIRST)?;
-    load.rest(SETTLE)?;
+    load.connect_all(FIRST)?;
+    load.run_for(SETTLE)?;
     let before = server.memory();
-    load.follow(count)?;
-    load.rest(SETTLE)?;
+    load.connect_all(count)?;
+    load.run_for(SETTLE)?;
     let pair = server.memory().zip(before);
     Ok(pair.map(|(after, before)| after.saturating_sub(before) as f64 / count as f64))
 }

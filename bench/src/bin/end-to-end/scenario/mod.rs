@@ -30,6 +30,6 @@ impl Meter {
     }
 }
 
-fn tell(faults: Faults) -> String {
+fn format_faults(faults: Faults) -> String {
     format!("{}, {}", faults.lost, faults.doubled)
 }

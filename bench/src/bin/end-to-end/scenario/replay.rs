@@ -1,17 +1,17 @@
 //! Clients come back, each with 100 events missed.
 
 use crate::client::Stage;
-use crate::load::Load;
+use crate::load::LoadGenerator;
 use crate::options::{Options, Program};
 use crate::process::Server;
 use crate::{Failure, table};
 
-use super::{Meter, tell};
+use super::{Meter, format_faults};
 
 const MISSED: usize = 100;
 
 /// How many come back at the same time.
-const AT_ONCE: usize = 32;
+const CONCURRENT: usize = 32;
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let rows: Vec<_> =
@@ -28,8 +28,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 fn row(program: &Program, options: &Options) -> Result<Vec<String>, Failure> {
     let server = Server::start(program)?;
-    let mut load = Load::new(server.address)?;
-    load.follow(1)?;
+    let mut load = LoadGenerator::new(server.address)?;
+    load.connect_all(1)?;
     load.publish_in_lockstep(MISSED, options.bytes)?;
     let seen = load.clients[0].as_ref().map(|client| client.last_event_id().to_owned()).unwrap_or_default();
     let missed_from = load.next;
@@ -37,28 +37,28 @@ fn row(program: &Program, options: &Options) -> Result<Vec<String>, Failure> {
 
     // The first is a try: whether there is a replay at all.
     let first = load.connect(Some(&seen), missed_from)?;
-    load.until("the response comes", |load| load.stage(first) != Stage::Asking)?;
-    load.rest(super::SETTLE)?;
+    load.wait_until("the response comes", |load| load.stage(first) != Stage::Connecting)?;
+    load.run_for(super::SETTLE)?;
     if load.clients[first].as_ref().is_none_or(|client| client.next == missed_from) {
         return Ok(vec![program.name.clone(), "no replay".into(), "–".into(), "–".into()]);
     }
     let meter = Meter::start(&server);
-    let (mut begun, mut done, mut reads) = (0, 0, 0);
-    let mut back = Vec::new();
+    let (mut started, mut done, mut reads) = (0, 0, 0);
+    let mut replaying = Vec::new();
     while done < options.replay {
-        while back.len() < AT_ONCE && begun < options.replay {
-            back.push(load.connect(Some(&seen), missed_from)?);
-            begun += 1;
+        while replaying.len() < CONCURRENT && started < options.replay {
+            replaying.push(load.connect(Some(&seen), missed_from)?);
+            started += 1;
         }
-        load.turn(std::time::Duration::ZERO)?;
-        let (all, gone) = (load.next, load.stage(back[0]) == Stage::Gone);
-        if load.clients[back[0]].as_ref().is_some_and(|client| client.next == all) || gone {
-            reads += load.leave(back.remove(0)).map_or(0, |client| client.reads);
+        load.poll_once(std::time::Duration::ZERO)?;
+        let (all, is_closed) = (load.next, load.stage(replaying[0]) == Stage::Closed);
+        if load.clients[replaying[0]].as_ref().is_some_and(|client| client.next == all) || is_closed {
+            reads += load.remove(replaying.remove(0)).map_or(0, |client| client.reads);
             done += 1;
         }
     }
     let micros = meter.micros_each(&server, options.replay);
     let reads = reads as f64 / options.replay as f64;
     let name = program.name.clone();
-    Ok(vec![name, table::figure(micros, 1), format!("{reads:.1}"), tell(load.faults())])
+    Ok(vec![name, table::figure(micros, 1), format!("{reads:.1}"), format_faults(load.faults())])
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::client::Stage;
-use crate::load::Load;
+use crate::load::LoadGenerator;
 use crate::options::{Options, Program};
 use crate::process::Server;
 use crate::{Failure, table};
 
-use super::tell;
+use super::format_faults;
 
 const SLOW: usize = 2;
 const OTHERS: usize = 20;
@@ -18,7 +18,7 @@ const EVENTS: usize = 700;
 const BYTES: usize = 64 * 1024;
 
 /// How long those who were slow have to read what they are owed.
-const LATE: Duration = Duration::from_secs(3);
+const CATCH_UP: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mut rows = Vec::new();
@@ -26,9 +26,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     for program in options.servers.iter().filter(|program| program.name != "limit") {
         rows.push(row(program)?);
     }
-    let owed = (EVENTS * BYTES) as f64 / f64::from(1 << 20);
+    let mebibytes = (EVENTS * BYTES) as f64 / f64::from(1 << 20);
     let heading = format!(
-        "## Slow readers\n\n{SLOW} of {} clients do not read {EVENTS} events, {owed:.0} MiB for each of them; then they do. \
+        "## Slow readers\n\n{SLOW} of {} clients do not read {EVENTS} events, {mebibytes:.0} MiB for each of them; then they do. \
          Memory is what the server grew by from a run of the same events without them.",
         SLOW + OTHERS
     );
@@ -45,41 +45,41 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 fn row(program: &Program) -> Result<Vec<String>, Failure> {
     let server = Server::start(program)?;
-    let mut load = Load::new(server.address)?;
-    load.asleep = SLOW;
-    load.follow(SLOW + OTHERS)?;
+    let mut load = LoadGenerator::new(server.address)?;
+    load.paused = SLOW;
+    load.connect_all(SLOW + OTHERS)?;
 
     // Without: all read. It fills what history there is, too.
-    load.wake();
+    load.resume();
     load.publish_in_lockstep(EVENTS, BYTES)?;
     let (without, before) = (p99(&mut load), server.memory());
 
-    load.asleep = SLOW;
+    load.paused = SLOW;
     load.publish_in_lockstep(EVENTS, BYTES)?;
     let with = p99(&mut load);
     let grown = server.memory().zip(before);
     let grown = grown.map(|(after, before)| after.saturating_sub(before) as f64 / f64::from(1 << 20));
-    let faults = tell(load.faults());
+    let faults = format_faults(load.faults());
 
-    load.wake();
-    load.rest(LATE)?;
-    let slow: Vec<String> = (0..SLOW).map(|index| fate(&load, index)).collect();
+    load.resume();
+    load.run_for(CATCH_UP)?;
+    let slow: Vec<String> = (0..SLOW).map(|index| outcome(&load, index)).collect();
     let delays = format!("{without:.2}, {with:.2}");
     Ok(vec![program.name.clone(), table::figure(grown, 1), delays, faults, slow.join("; ")])
 }
 
 /// In milliseconds; the next begins anew.
-fn p99(load: &mut Load) -> f64 {
+fn p99(load: &mut LoadGenerator) -> f64 {
     let delays = core::mem::take(&mut load.delays);
     table::percentile(&delays, 99).unwrap_or_default() as f64 / 1e6
 }
 
 /// What became of one that was slow.
-fn fate(load: &Load, index: usize) -> String {
+fn outcome(load: &LoadGenerator, index: usize) -> String {
     let Some(client) = &load.clients[index] else { return "–".to_owned() };
     let missing = client.faults.lost + load.next.saturating_sub(client.next);
     match (client.stage, missing) {
-        (Stage::Gone, _) => "closed, to resume".to_owned(),
+        (Stage::Closed, _) => "closed, to resume".to_owned(),
         (_, 0) => "got all".to_owned(),
         (_, missing) if client.is_reset => format!("{missing} lost, and was told"),
         (_, missing) => format!("{missing} lost, not told"),

@@ -26,11 +26,11 @@ pub(super) async fn serve_attached() -> Result<(), Box<dyn Error>> {
         // One that has gone already has no delay to lose.
         let _ = socket.set_nodelay(true);
         // In a box: so that nothing of the request's task is left once the stream is attached.
-        tokio::spawn(Box::pin(requests(socket, app.clone(), sockets.clone())));
+        tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone())));
     }
 }
 
-async fn requests(socket: TcpStream, app: Router, sockets: Sockets) {
+async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
     let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
@@ -54,10 +54,10 @@ fn app() -> Result<Router, ConfigError> {
 }
 
 async fn follow(State(hub): State<SharedHub>, request: Request) -> Response {
-    let stream = hub.connect(sse_hyper::connection_config(&request)).ok();
-    match stream.zip(channel(&hub)) {
-        Some((stream, channel)) if stream.subscribe(&channel).is_ok() => {
-            sse_hyper::response(request.version(), stream).into_response()
+    let outbound = hub.connect(sse_hyper::connection_config(&request)).ok();
+    match outbound.zip(channel(&hub)) {
+        Some((outbound, channel)) if outbound.subscribe(&channel).is_ok() => {
+            sse_hyper::response(request.version(), outbound).into_response()
         }
         _ => Refusal::default().into_response(request.version()).into_response(),
     }

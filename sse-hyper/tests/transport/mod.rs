@@ -11,9 +11,9 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// How a transport behaves.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manners {
+pub(crate) struct Behaviour {
     /// How many bytes it moves in one call.
-    pub(crate) at_once: usize,
+    pub(crate) max_bytes: usize,
     /// Whether it is pending before each.
     pub(crate) pending: bool,
     /// Whether what is written stays with it until it is flushed.
@@ -21,17 +21,18 @@ pub(crate) struct Manners {
     pub(crate) vectored: bool,
 }
 
-impl Manners {
-    pub(crate) const GOOD: Manners =
-        Manners { at_once: usize::MAX, pending: false, buffers: false, vectored: true };
-    pub(crate) const WORST: Manners = Manners { at_once: 1, pending: true, buffers: true, vectored: false };
+impl Behaviour {
+    pub(crate) const ORDERLY: Behaviour =
+        Behaviour { max_bytes: usize::MAX, pending: false, buffers: false, vectored: true };
+    pub(crate) const WORST: Behaviour =
+        Behaviour { max_bytes: 1, pending: true, buffers: true, vectored: false };
 
-    pub(crate) fn all() -> Vec<Manners> {
+    pub(crate) fn all() -> Vec<Behaviour> {
         let mut all = Vec::new();
-        for at_once in [1, 7, usize::MAX] {
+        for max_bytes in [1, 7, usize::MAX] {
             for bits in 0..8 {
                 let [pending, buffers, vectored] = [1, 2, 4].map(|bit| bits & bit > 0);
-                all.push(Manners { at_once, pending, buffers, vectored });
+                all.push(Behaviour { max_bytes, pending, buffers, vectored });
             }
         }
         all
@@ -40,12 +41,12 @@ impl Manners {
 
 /// The server's end.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Transport {
     state: Arc<Mutex<State>>,
-    manners: Manners,
-    read: Turns,
-    write: Turns,
-    flush: Turns,
+    behaviour: Behaviour,
+    read: Alternating,
+    write: Alternating,
+    flush: Alternating,
 }
 
 /// The client's end.
@@ -55,22 +56,28 @@ pub(crate) struct Peer(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     sent: VecDeque<u8>,
-    finished: bool,
+    is_half_closed: bool,
     buffered: VecDeque<u8>,
     received: Vec<u8>,
     writes: usize,
-    refuses: bool,
+    is_blocked: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
     shut_down: bool,
     dropped: bool,
 }
 
-pub(crate) fn wire(manners: Manners) -> (Peer, Wire) {
+pub(crate) fn transport(behaviour: Behaviour) -> (Peer, Transport) {
     let state = Arc::new(Mutex::new(State::default()));
-    let turns = Turns { pending: manners.pending, was_pending: false };
-    let wire = Wire { state: Arc::clone(&state), manners, read: turns, write: turns, flush: turns };
-    (Peer(state), wire)
+    let alternating = Alternating { pending: behaviour.pending, was_pending: false };
+    let transport = Transport {
+        state: Arc::clone(&state),
+        behaviour,
+        read: alternating,
+        write: alternating,
+        flush: alternating,
+    };
+    (Peer(state), transport)
 }
 
 impl Peer {
@@ -81,16 +88,16 @@ impl Peer {
     }
 
     /// Sends nothing more.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn half_close(&self) {
         let mut state = self.lock();
-        state.finished = true;
+        state.is_half_closed = true;
         wake(&mut state.reader);
     }
 
     /// Takes nothing more, or again.
-    pub(crate) fn refuse(&self, refuses: bool) {
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
         let mut state = self.lock();
-        state.refuses = refuses;
+        state.is_blocked = is_blocked;
         wake(&mut state.writer);
     }
 
@@ -126,7 +133,7 @@ impl Peer {
 
     /// Waits until the server wrote something that ends so.
     pub(crate) async fn receives(&self, end: &str) {
-        settle(end, || self.received().ends_with(end)).await;
+        run_until(end, || self.received().ends_with(end)).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +142,7 @@ impl Peer {
 }
 
 /// Lets the others run until something holds, which it has to; no time passes.
-pub(crate) async fn settle(what: &str, holds: impl Fn() -> bool) {
+pub(crate) async fn run_until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..100_000 {
         if holds() {
             return;
@@ -145,20 +152,20 @@ pub(crate) async fn settle(what: &str, holds: impl Fn() -> bool) {
     panic!("it never came: {what:?}");
 }
 
-impl Wire {
+impl Transport {
     /// Moves what it is given on to the peer, as far as one call goes.
-    fn take<'a>(&mut self, cx: &mut Context<'_>, slices: impl Iterator<Item = &'a [u8]>) -> Poll<usize> {
+    fn accept<'a>(&mut self, cx: &mut Context<'_>, slices: impl Iterator<Item = &'a [u8]>) -> Poll<usize> {
         let mut state = self.state.lock().unwrap();
-        if state.refuses {
+        if state.is_blocked {
             state.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
         if self.write.is_pending(cx) {
             return Poll::Pending;
         }
-        let bytes: Vec<u8> = slices.flatten().copied().take(self.manners.at_once).collect();
+        let bytes: Vec<u8> = slices.flatten().copied().take(self.behaviour.max_bytes).collect();
         state.writes += 1;
-        if self.manners.buffers {
+        if self.behaviour.buffers {
             state.buffered.extend(&bytes);
         } else {
             state.received.extend(&bytes);
@@ -167,7 +174,7 @@ impl Wire {
     }
 }
 
-impl Read for Wire {
+impl Read for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -175,23 +182,23 @@ impl Read for Wire {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let mut state = this.state.lock().unwrap();
-        if state.sent.is_empty() && !state.finished {
+        if state.sent.is_empty() && !state.is_half_closed {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
         if this.read.is_pending(cx) {
             return Poll::Pending;
         }
-        let count = state.sent.len().min(this.manners.at_once).min(buffer.remaining());
+        let count = state.sent.len().min(this.behaviour.max_bytes).min(buffer.remaining());
         let bytes: Vec<u8> = state.sent.drain(..count).collect();
         buffer.put_slice(&bytes);
         Poll::Ready(Ok(()))
     }
 }
 
-impl Write for Wire {
+impl Write for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().take(cx, std::iter::once(bytes)).map(Ok)
+        self.get_mut().accept(cx, std::iter::once(bytes)).map(Ok)
     }
 
     fn poll_write_vectored(
@@ -199,18 +206,18 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().take(cx, slices.iter().map(|slice| &**slice)).map(Ok)
+        self.get_mut().accept(cx, slices.iter().map(|slice| &**slice)).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.manners.vectored
+        self.behaviour.vectored
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let mut state = this.state.lock().unwrap();
         loop {
-            if state.refuses && !state.buffered.is_empty() {
+            if state.is_blocked && !state.buffered.is_empty() {
                 state.writer = Some(cx.waker().clone());
                 return Poll::Pending;
             }
@@ -220,7 +227,7 @@ impl Write for Wire {
             if state.buffered.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let count = state.buffered.len().min(this.manners.at_once);
+            let count = state.buffered.len().min(this.behaviour.max_bytes);
             let bytes: Vec<u8> = state.buffered.drain(..count).collect();
             state.received.extend(bytes);
         }
@@ -232,7 +239,7 @@ impl Write for Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for Transport {
     fn drop(&mut self) {
         self.state.lock().unwrap().dropped = true;
     }
@@ -240,12 +247,12 @@ impl Drop for Wire {
 
 /// Pending every other time, and ready again at once.
 #[derive(Clone, Copy, Debug)]
-struct Turns {
+struct Alternating {
     pending: bool,
     was_pending: bool,
 }
 
-impl Turns {
+impl Alternating {
     fn is_pending(&mut self, cx: &mut Context<'_>) -> bool {
         self.was_pending = self.pending && !self.was_pending;
         if self.was_pending {

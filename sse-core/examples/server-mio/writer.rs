@@ -11,7 +11,7 @@ use crate::chunk;
 /// The most bytes of frames in one write, unless a single frame is larger.
 const WRITE_BYTES: usize = 16 * 1024;
 
-pub(crate) struct Stream {
+pub(crate) struct EventWriter {
     pub(crate) connection: ConnectionId,
     /// The bytes that the client sent behind its request.
     pub(crate) unread: u32,
@@ -27,9 +27,9 @@ struct Unfinished {
     rest: Bytes,
 }
 
-impl Stream {
-    pub(crate) fn new(connection: ConnectionId, is_chunked: bool) -> Stream {
-        Stream { connection, unread: 0, unfinished: None, is_chunked }
+impl EventWriter {
+    pub(crate) fn new(connection: ConnectionId, is_chunked: bool) -> EventWriter {
+        EventWriter { connection, unread: 0, unfinished: None, is_chunked }
     }
 
     /// Writes what is pending, up to one window. When more is pending, the hub reports the connection again, behind the
