@@ -1,4 +1,4 @@
-//! A connection as the body of a response.
+//! Connections as response bodies.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,11 +10,13 @@ use sse_core::shared::Outbound;
 
 use crate::detach::{DetachHandle, Detachable};
 
-/// The body of an event stream. Dropping it disconnects (X4).
+/// The body of an event stream. Dropping the body disconnects (X4).
 ///
-/// It never fails, and ends when its connection does. Each of its frames is what is due together at that moment.
+/// The body never fails and ends when its connection ends. Each of its frames holds the bytes that are pending at that
+/// moment.
 ///
-/// [`response`](crate::response) makes one with its head. By itself it suits where the head is made elsewhere:
+/// [`response`](crate::response) creates a body together with its head. Create the body alone if another part of the
+/// program builds the head:
 ///
 /// ```
 /// # use sse_core::adapter::HEADERS;
@@ -31,21 +33,21 @@ pub struct SseBody(Content);
 
 #[derive(Debug)]
 enum Content {
-    /// Not yet asked for bytes: until then the connection can be taken away.
+    /// Not polled yet. Until the first poll the connection can be detached.
     Detachable(Detachable),
     Live(Outbound),
-    /// Bytes that were known before, and then the end.
+    /// Fixed bytes, then the end.
     Fixed(Bytes),
     Ended,
 }
 
 impl SseBody {
-    /// The body of a connection.
+    /// Creates the body of a connection.
     pub fn new(outbound: Outbound) -> SseBody {
         SseBody(Content::Live(outbound))
     }
 
-    /// The body of a connection, and what the head needs so that the connection can be taken out of it.
+    /// Creates the body of a connection, and the handle by which the connection can be detached from it.
     pub(crate) fn detachable(outbound: Outbound) -> (SseBody, DetachHandle) {
         let detachable = Detachable::new(outbound);
         let handle = detachable.handle();
@@ -66,7 +68,7 @@ impl Body for SseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Content::Detachable(detachable) = &self.0 {
-            // From here on it is the body's: nothing is locked per delivery.
+            // From here on the body owns the connection, so that no delivery locks the mutex.
             self.0 = detachable.take().map_or(Content::Ended, Content::Live);
         }
         let bytes = match &mut self.0 {

@@ -1,18 +1,17 @@
-//! What marks a response as an event stream, so that its connection can leave hyper.
+//! The link between a response head and its body, by which a connection can leave hyper.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sse_core::shared::Outbound;
 
-/// The connection of a response, in its body: whoever takes it first owns it.
+/// The connection in the body of a response, until the body or a [`DetachHandle`] takes it.
 ///
-/// Alone the body holds it. When the body is dropped before, by a middleware that answers something else too, the
-/// connection ends and its marker means nothing any more.
+/// Only the body owns it. If a middleware drops the body, the connection ends and the handle finds nothing.
 #[derive(Debug)]
 pub(crate) struct Detachable(Arc<Mutex<Option<Outbound>>>);
 
-/// The same among the extensions of the response's head, from where `serve_connection` takes it. Where it gets lost
-/// the body serves.
+/// A weak reference to a [`Detachable`] in the extensions of a response, for `serve_connection`. If a middleware drops
+/// the extension, the body path serves the response.
 #[derive(Clone, Debug)]
 pub(crate) struct DetachHandle(Weak<Mutex<Option<Outbound>>>);
 
@@ -31,7 +30,7 @@ impl Detachable {
 }
 
 impl DetachHandle {
-    /// The connection, if nobody has it yet and the body still lives.
+    /// Takes the connection, unless the body has taken it or was dropped.
     pub(crate) fn take(&self) -> Option<Outbound> {
         take(&*self.0.upgrade()?)
     }

@@ -1,4 +1,4 @@
-//! A service around the application's, which looks at each finished response and takes a subscription out of it.
+//! The service around the application's service, which detects event streams among its responses.
 
 use std::future::Future;
 use std::io::IoSlice;
@@ -17,7 +17,7 @@ use sse_core::adapter::Framing;
 use crate::detach::DetachHandle;
 use crate::flush::HandOver;
 
-/// The application's service, from outside all of its middleware.
+/// The application's service with its middleware, and a look at each finished response.
 pub(crate) struct DetectService<S> {
     service: S,
     hand_over: HandOver,
@@ -47,7 +47,7 @@ where
     }
 }
 
-/// What the answer to a request depends on, and hyper does not tell later.
+/// The parts of a request that its response depends on. hyper does not provide them with the response.
 #[derive(Clone, Copy)]
 struct RequestInfo {
     is_head: bool,
@@ -55,13 +55,12 @@ struct RequestInfo {
 }
 
 impl RequestInfo {
-    /// HTTP/1.0 knows no chunks.
+    /// Returns how the body is framed: HTTP/1.0 has no chunked coding.
     fn framing(self) -> Framing {
         if self.version < Version::HTTP_11 { Framing::UntilClose } else { Framing::Chunked }
     }
 
-    /// Whether what follows the head on the wire are the bytes of the connection and nothing else. Where it is not,
-    /// the body serves.
+    /// Returns whether only the bytes of the connection follow the head. Otherwise the body path serves the response.
     fn is_event_stream<B>(self, response: &Response<B>) -> bool {
         let headers = response.headers();
         !self.is_head
@@ -72,7 +71,7 @@ impl RequestInfo {
 }
 
 pin_project! {
-    /// The application's response in the making.
+    /// The future of the application's response.
     pub(crate) struct DetectFuture<F> {
         #[pin]
         response: F,
@@ -107,7 +106,7 @@ fn detect<B>(
     response.map(|_| ResponseBody::Stream { hand_over: hand_over.clone() })
 }
 
-/// How the body is framed is decided here, as whoever writes it is told, and not by a handler or hyper.
+/// Sets the fields that frame the body, so that neither the handler nor hyper decides what the driver has to write.
 fn frame_head<B>(response: &mut Response<B>, request: RequestInfo) {
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
@@ -115,8 +114,7 @@ fn frame_head<B>(response: &mut Response<B>, request: RequestInfo) {
     match request.framing() {
         Framing::Chunked => *response.version_mut() = Version::HTTP_11,
         Framing::UntilClose => {
-            // hyper would promise a client of HTTP/1.0 that asks for it to keep the connection, although the body has
-            // no other end than its.
+            // The body ends with the connection, so hyper must not grant a `keep-alive` that an HTTP/1.0 client requested.
             headers.remove(CONNECTION);
             *response.version_mut() = Version::HTTP_10;
         }
@@ -124,12 +122,12 @@ fn frame_head<B>(response: &mut Response<B>, request: RequestInfo) {
 }
 
 pin_project! {
-    /// The body that hyper gets.
+    /// The response body that hyper polls.
     #[project = ResponseBodyProjection]
     pub(crate) enum ResponseBody<B> {
-        /// The application's.
+        /// The body of the application.
         Body { #[pin] body: B },
-        /// One that has the first bytes, and then is never ready: its connection is taken out of hyper when these are flushed.
+        /// The body of a detected event stream: the first bytes, then pending until the connection leaves hyper.
         Stream { hand_over: HandOver },
     }
 }
@@ -168,7 +166,7 @@ impl<B: Body> Body for ResponseBody<B> {
     }
 }
 
-/// Bytes of the application's body, or the first ones of a stream.
+/// Data of a [`ResponseBody`].
 pub(crate) enum ResponseData<D> {
     Body(D),
     FirstBytes(Bytes),

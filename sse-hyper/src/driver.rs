@@ -1,4 +1,4 @@
-//! The clock, the timer and the task of a hub.
+//! The clock, the timer and the driver task of a hub.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::fmt;
@@ -14,12 +14,12 @@ use sse_core::{ConfigError, HubConfig};
 
 /// Creates a hub and runs its driver on `executor`, with the clock and the timers of `timer`.
 ///
-/// The `epoch` names this run of the server in event ids (H2): [`epoch_from_clock`] suits a single server. The task ends
-/// when the last handle on the hub is dropped.
+/// The `epoch` identifies this run of the server in event ids (H2). [`epoch_from_clock`] suits a single server. The driver
+/// task ends when the last handle on the hub is dropped.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] when the epoch cannot be part of an id.
+/// Returns a [`ConfigError`] if the epoch cannot be part of an id.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sse_core::ConfigError> {
@@ -50,7 +50,7 @@ where
     Ok(hub)
 }
 
-/// Returns an epoch that differs from run to run: the milliseconds since 1970, in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970 in base 36.
 ///
 /// ```
 /// assert!(sse_hyper::epoch_from_clock().len() <= 13);
@@ -59,7 +59,7 @@ pub fn epoch_from_clock() -> String {
     epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The timer of a hub, on a [`hyper::rt::Timer`]. [`start`] names it in its bounds, which is why it is public.
+/// The timer of a hub, on top of a [`hyper::rt::Timer`]. It is public because the bounds of [`start`] name it.
 pub struct HubTimer {
     timer: Arc<dyn Timer + Send + Sync>,
     origin: Instant,

@@ -1,8 +1,9 @@
-//! How it is known that a response head has left hyper, which does not say so itself.
+//! Detection of the moment at which a response head has left hyper. hyper does not report it.
 //!
-//! The body of a subscription's response has what is due first, if that is not long, and then is never ready: so head and
-//! first events are one write. hyper asks it after the head was put in its write buffer, and flushes the transport only when
-//! that buffer is empty. So a flush that succeeds after the body was not ready means that these are out, and nothing else.
+//! The body of a subscription returns the first pending bytes, if they are few, and is pending from then on. Head and first
+//! bytes therefore go out in one write. hyper polls the body after it has put the head into its write buffer, and flushes
+//! the transport only when that buffer is empty. A flush that succeeds after the body was pending thus proves that the head
+//! and the first bytes were sent, and nothing else.
 
 use std::io;
 use std::pin::Pin;
@@ -14,43 +15,43 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use sse_core::adapter::Framing;
 use sse_core::shared::Outbound;
 
-/// How far one HTTP connection is on its way to become an event stream. Its parts inside hyper and the future outside
-/// hold it together; all of them are polled by one task.
+/// The progress of one HTTP connection towards its hand-over. The body and the transport inside hyper share it with the
+/// future outside. One task polls all of them.
 #[derive(Clone, Default)]
 pub(crate) struct HandOver(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     subscription: Option<(Outbound, Framing)>,
-    /// Bytes of the connection go out with the head.
+    /// Whether first bytes go out with the head.
     has_first_bytes: bool,
     head: HeadState,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum HeadState {
-    /// Not yet made, or not yet in hyper's write buffer.
+    /// Not yet in hyper's write buffer.
     #[default]
     Unwritten,
-    /// In hyper's write buffer, or in the transport's, with the first bytes.
+    /// In the write buffer of hyper or of the transport, together with the first bytes.
     Buffered,
-    /// Taken by the transport.
+    /// Flushed by the transport, together with the first bytes.
     Flushed,
 }
 
 impl HandOver {
-    /// A response is an event stream.
+    /// Begins the hand-over: a response is an event stream.
     pub(crate) fn begin(&self, outbound: Outbound, framing: Framing) {
         self.lock().subscription = Some((outbound, framing));
     }
 
-    /// The subscription, once.
+    /// Takes the detected subscription.
     pub(crate) fn take_subscription(&self) -> Option<(Outbound, Framing)> {
         self.lock().subscription.take()
     }
 
-    /// The body is asked for bytes. There are some only the first time: hyper asks again after a flush that succeeded, and
-    /// what it got then would be lost with it at the hand-over.
+    /// Returns the first bytes for the body, at most once. hyper polls the body again after a flush that succeeded, and
+    /// the hand-over would lose any bytes that hyper received then.
     pub(crate) fn first_bytes(&self) -> Option<Bytes> {
         let mut state = self.lock();
         if state.head == HeadState::Unwritten
@@ -87,7 +88,7 @@ impl HandOver {
     }
 }
 
-/// A transport that notes when it was flushed.
+/// A transport that reports its flushes to a [`HandOver`].
 pub(crate) struct FlushWatch<I> {
     pub(crate) io: I,
     hand_over: HandOver,

@@ -1,4 +1,4 @@
-//! The head of a response, and responses that refuse.
+//! Response heads, and refusals.
 
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use sse_core::shared::Outbound;
 
 use crate::SseBody;
 
-/// The response to a request of `version` that streams a connection (X1).
+/// Creates the response to a request of `version` that streams a connection (X1).
 ///
-/// The head says `text/event-stream` in UTF-8, that nothing in between may keep, change or delay the stream, and on
-/// HTTP/1 that the connection is kept alive; HTTP/2 has no such header.
+/// The head declares `text/event-stream` in UTF-8. It forbids caches and proxies to store, transform or buffer the stream.
+/// On HTTP/1 it also has `connection: keep-alive`, which does not exist in HTTP/2.
 ///
-/// An extension marks it for [`serve_connection`](crate::serve_connection); wherever else it is served its body streams.
+/// The response has an extension by which [`serve_connection`](crate::serve_connection) detaches the connection from hyper.
+/// Every other server streams the body.
 ///
 /// ```
 /// # use sse_core::shared::SharedHub;
@@ -33,29 +34,31 @@ pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
     response
 }
 
-/// How a client is turned away (A1). A browser's EventSource never comes back after a status that is not 200, so the
-/// kinds differ in what becomes of the client.
+/// A response that refuses a client (A1).
+///
+/// The `EventSource` of a browser never reconnects after a status other than 200. The variants differ in whether the client
+/// retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It comes back after that time: a stream of the one line `retry:`, and its end.
+    /// Asks the client to reconnect after this time, at most one day: status 200 and a stream that consists of a `retry:`
+    /// line.
     Later(Duration),
-    /// For clients that know what 503 and `Retry-After` mean; the time is rounded up to whole seconds. A browser gives
-    /// up.
+    /// Status 503 with `Retry-After`, rounded up to whole seconds. Browsers do not retry.
     Unavailable(Duration),
-    /// It stays away for good: 204.
+    /// Status 204, after which clients never reconnect.
     StayAway,
 }
 
 impl Default for Refusal {
-    /// Later, in ten seconds.
+    /// Returns `Later` with ten seconds.
     fn default() -> Refusal {
         Refusal::Later(Duration::from_secs(10))
     }
 }
 
 impl Refusal {
-    /// The response to a request of `version`.
+    /// Creates the response to a request of `version`.
     ///
     /// ```
     /// use sse_hyper::Refusal;
@@ -83,7 +86,7 @@ impl Refusal {
     }
 }
 
-/// The latest that a client is asked to come back: a day.
+/// The longest time of [`Refusal::Later`]: a day. Longer times are shortened to it.
 const LONGEST_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn with_head(version: Version, body: SseBody) -> Response<SseBody> {

@@ -1,8 +1,8 @@
-//! Server-Sent Events for [hyper] 1 and everything that is built on it: axum, tonic, warp and others.
+//! Server-Sent Events for [hyper] 1 and the frameworks built on it, such as axum, tonic and warp.
 //!
-//! A connection becomes an [`http_body::Body`], its response a plain `http::Response`. The protocol is
-//! [`sse_core`]'s; this crate brings the clock, the timer, the task and the head. It needs no particular runtime:
-//! whatever has a [`hyper::rt::Timer`] and a [`hyper::rt::Executor`] will do.
+//! A connection becomes an [`http_body::Body`], and its response is a plain `http::Response`. [`sse_core`] implements the
+//! protocol. This crate adds the clock, the timer, the driver task and the response head. It works with every runtime that
+//! has a [`hyper::rt::Timer`] and a [`hyper::rt::Executor`].
 //!
 //! ```
 //! use axum::extract::{Request, State};
@@ -39,18 +39,18 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What it costs
+//! # Cost
 //!
-//! One task and one timer for a hub; none for a connection beside those that hyper has. A delivery takes the hub's
-//! lock once to wake and once to read; frames are handed to hyper without a copy, unless several small ones are due
-//! together.
+//! A hub has one task and one timer. A connection adds no task and no timer to those of hyper. A delivery locks the hub
+//! twice: once to wake the task and once to read the bytes. Frames reach hyper without a copy, unless several small frames
+//! are pending together.
 //!
 //! # The socket path
 //!
-//! A stream that hyper writes costs what hyper's connections cost: about 11 KB, and a task that is woken for each
-//! delivery. [`serve_connection`] avoids both. hyper serves the requests of an HTTP/1 connection as ever, until a
-//! response is made by [`response`]. When its head and what is due at first are flushed, in one write, hyper is dissolved, and
-//! the socket comes back with the connection and its framing, for one driver that writes to all of them.
+//! A stream that hyper writes costs as much as any connection of hyper: about 11 KB of memory, and a task that is woken for
+//! each delivery. [`serve_connection`] avoids both. hyper serves the requests of an HTTP/1 connection as usual until a
+//! response comes from [`response`]. hyper then writes its head and the first pending bytes in one write. After the flush,
+//! `serve_connection` returns the socket, the connection and its framing, and one driver task writes to all such sockets.
 //!
 //! ```
 //! # async fn accept<I, S>(socket: I, service: S) -> Result<(), hyper::Error>
@@ -61,49 +61,48 @@
 //! # {
 //! use hyper::server::conn::http1;
 //! use hyper_util::rt::TokioTimer;
-//! use sse_hyper::{Outcome, Detached};
+//! use sse_hyper::{Detached, Outcome};
 //!
-//! // `service` is hyper's; an axum router becomes one by `hyper_util::service::TowerToHyperService::new(router)`.
+//! // `service` is a hyper service. `hyper_util::service::TowerToHyperService::new(router)` makes one of an axum router.
 //! let mut builder = http1::Builder::new();
-//! builder.timer(TokioTimer::new()); // without it hyper waits for ever for the head of a request
+//! builder.timer(TokioTimer::new()); // required by hyper's timeout for the head of a request
 //! match sse_hyper::serve_connection(&builder, socket, service).await? {
 //!     Outcome::Closed => {}
 //!     Outcome::Detached(Detached { io, outbound, framing, .. }) => {
-//!         // The driver's from now on.
+//!         // From now on the driver owns the socket.
 //!         # let _ = (io, outbound, framing);
 //!     }
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! - Handlers and middleware stay as they are, and a client cannot tell the difference. Where the socket must not be
-//!   handed over (`HEAD`, a status that is not 200, a `Content-Encoding` or `Trailer`, a response that a middleware
-//!   made anew) the body serves.
-//! - A middleware that rewrites the bytes of a body without a `Content-Encoding` is passed by. One that only watches it
-//!   sees it dropped unread at the hand-over: what it counts as open ends there.
-//! - On an HTTP/1.1 connection that is to be closed, because the client asks for it or the server shuts down, the head
-//!   says `connection: keep-alive, close`, in which `close` counts.
-//! - A client that does not take the head has the stall time for it, as for all bytes.
+//! - Handlers and middleware need no change, and clients cannot distinguish the two paths. hyper serves the response as a
+//!   body where a hand-over would be wrong: for `HEAD` requests, a status other than 200, a `Content-Encoding`, a
+//!   `Trailer`, and responses that a middleware created anew.
+//! - Middleware that rewrites body bytes without setting `Content-Encoding` is bypassed. Middleware that only observes the
+//!   body sees it dropped, unread, at the hand-over, so its open-stream counts end there.
+//! - If an HTTP/1.1 connection will be closed, because the client requests it or the server shuts down, the head contains
+//!   `connection: keep-alive, close`. In that combination `close` takes precedence.
+//! - The stall timeout applies to a client that does not take the head, as it does to all other bytes.
 //!
 //! # Refusals
 //!
-//! At a limit of the hub the handler answers with a [`Refusal`]: come back later (the default, since a browser's
-//! `EventSource` never comes back after a status that is not 200), 503, or stay away.
+//! At a limit of the hub, a handler answers with a [`Refusal`]. The default asks the client to reconnect later with status
+//! 200, because the `EventSource` of a browser never reconnects after any other status. The alternatives are 503 and 204.
 //!
-//! # Pages of other sites
+//! # Pages of other origins
 //!
-//! [`AllowedOrigins`] lists whose pages may subscribe, and refuses all others with 403. Without it no
+//! [`AllowedOrigins`] lists the origins whose pages may subscribe, and refuses all others with 403. Without a list, no
 //! `Access-Control-Allow-Origin` is sent.
 //!
-//! # What to know
+//! # Notes
 //!
-//! - A peer that goes away is noticed when hyper reads its end, which is at once, also while nothing is sent. Dropping
-//!   the response or its body disconnects.
-//! - Slow peers are bounded: hyper asks for bytes when the socket has room, what waits is the channel's log, and who
-//!   takes nothing for the [stall time](sse_core::HubConfig::stall_timeout) is closed.
-//! - A graceful shutdown of the server waits for its responses, and event streams have no end of their own:
-//!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) gives them one.
-//! - Nothing here panics.
+//! - hyper notices a disconnect at once, also while nothing is sent. Dropping a response or its body disconnects.
+//! - Slow peers are bounded. hyper requests bytes only while the socket has room, pending events stay in the log of their
+//!   channel, and a connection that takes no bytes for the [stall timeout](sse_core::HubConfig::stall_timeout) is closed.
+//! - A graceful shutdown of the server waits for its responses. Event streams end only when
+//!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) or a drain ends them.
+//! - Nothing in this crate panics, except [`serve_connection`] where hyper itself panics.
 
 mod body;
 mod detach;
@@ -122,17 +121,17 @@ pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
 pub use request::connection_config;
 pub use serve::{Detached, Outcome, ServeConnection, serve_connection};
 
-/// The README's example is compiled with the tests.
+/// Compiles the examples of the README of this crate.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// So is that of the workspace.
+/// Compiles the examples of the README of the workspace.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct WorkspaceReadme;
 
-/// So are the pages.
+/// Compiles the examples of the pages.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../docs/testing.md")]

@@ -1,4 +1,4 @@
-//! Which other sites' pages may subscribe (X8).
+//! The list of origins whose pages may subscribe (X8).
 
 use std::error::Error;
 use std::fmt;
@@ -10,13 +10,14 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use crate::SseBody;
 
-/// The origins whose pages may subscribe; all others are refused before anything is subscribed (X8).
+/// A list of origins whose pages may subscribe. Requests from other origins are refused before a subscription (X8).
 ///
-/// A server without such a list sends no `Access-Control-Allow-Origin`: browsers then show its streams to pages of its
-/// own origin alone, but ask for them all the same, with cookies if the page wants so. The list turns them away.
+/// A server without such a list sends no `Access-Control-Allow-Origin`. Browsers then hide its streams from pages of other
+/// origins, but still open them, with cookies if the page requests so. The list refuses such requests.
 ///
-/// Pages of the server's own origin need no entry: a browser sends no `Origin` with their `GET`. Nor do programs that
-/// are no browsers; so the list protects users of browsers, and is no access control.
+/// Pages of the server's own origin need no entry, because browsers send no `Origin` with their `GET` requests. Programs
+/// other than browsers do not have to send `Origin` either. The list therefore protects the users of browsers and is no
+/// access control.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, Response, header};
@@ -27,7 +28,7 @@ use crate::SseBody;
 /// let mut headers = HeaderMap::new();
 /// headers.insert(header::ORIGIN, HeaderValue::from_static("https://app.example"));
 /// let admitted = origins.admit(&headers).expect("it is listed");
-/// let mut response = Response::new(()); // or sse_hyper::response(version, stream)
+/// let mut response = Response::new(()); // or sse_hyper::response(version, outbound)
 /// admitted.apply(&mut response);
 /// assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
 ///
@@ -43,19 +44,19 @@ pub struct AllowedOrigins {
 }
 
 impl AllowedOrigins {
-    /// A list of origins as browsers write them: `scheme://host` in lower case, and `:port` if it is not the scheme's
-    /// own. An empty list refuses every page of another origin.
+    /// Creates a list of origins in the form that browsers send: `scheme://host` in lower case, with `:port` unless it is
+    /// the default port of the scheme. An empty list refuses every other origin.
     ///
     /// # Errors
     ///
-    /// [`OriginError`] for what no browser ever sends, which would silently never match.
+    /// Returns an [`OriginError`] for an origin that no browser sends, because it would never match.
     pub fn new<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Result<AllowedOrigins, OriginError> {
         let origins = origins.into_iter().map(|origin| parse(origin.as_ref()));
         Ok(AllowedOrigins { origins: origins.collect::<Result<_, _>>()?, credentials: false })
     }
 
-    /// Whether pages of these origins may send cookies and other credentials, as `new EventSource(url,
-    /// { withCredentials: true })` does. Not unless configured.
+    /// Sets whether pages of these origins may send credentials such as cookies, as
+    /// `new EventSource(url, { withCredentials: true })` does. The default is `false`.
     ///
     /// ```
     /// let origins = sse_hyper::AllowedOrigins::new(["https://app.example"])?.credentials(true);
@@ -65,15 +66,15 @@ impl AllowedOrigins {
         AllowedOrigins { credentials: allowed, ..self }
     }
 
-    /// Looks at the headers of a request, before anything is subscribed for it. One without `Origin` is admitted.
+    /// Checks the `Origin` of a request. Call it before anything is subscribed. Requests without `Origin` are admitted.
     ///
     /// # Errors
     ///
-    /// [`Forbidden`] when the origin is not listed, or there are several.
+    /// Returns [`Forbidden`] if the origin is not listed, or if the request has several origins.
     ///
     /// # Cost
     ///
-    /// A comparison for each listed origin.
+    /// One comparison for each listed origin.
     pub fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Forbidden> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let origin = match (origins.next(), origins.next()) {
@@ -85,7 +86,7 @@ impl AllowedOrigins {
     }
 }
 
-/// What the response to a request that [`AllowedOrigins`] admitted has to say.
+/// The header fields for the response to a request that [`AllowedOrigins`] admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "without it the browser keeps the response from the page"]
 pub struct Admitted {
@@ -94,11 +95,11 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Puts it on the response, also on one that refuses for another reason: otherwise the page's browser takes a
-    /// [`Refusal`](crate::Refusal) for a broken connection.
+    /// Adds the fields to a response. Add them to a [`Refusal`](crate::Refusal) as well: without them the browser treats it
+    /// as a network error.
     ///
-    /// That is `Access-Control-Allow-Origin` with the one origin, `Access-Control-Allow-Credentials` if configured, and
-    /// in any case `Vary: Origin`, because the response depends on it.
+    /// The fields are `Access-Control-Allow-Origin` with the admitted origin, and `Access-Control-Allow-Credentials` if
+    /// configured. Every response also has `Vary: Origin`, because it depends on that field.
     ///
     /// ```
     /// use http::{HeaderMap, Response};
@@ -120,13 +121,13 @@ impl Admitted {
     }
 }
 
-/// A request from a page whose origin is not listed.
+/// The error for a request whose origin is not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forbidden;
 
 impl Forbidden {
-    /// The response to a request of `version`: 403, after which a browser's EventSource does not come back.
+    /// Creates the response to a request of `version`: status 403, after which an `EventSource` does not reconnect.
     ///
     /// ```
     /// # let origins = sse_hyper::AllowedOrigins::new(["https://app.example"])?;
@@ -146,31 +147,31 @@ impl Forbidden {
 
 impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request comes from a page whose origin is not allowed")
+        f.write_str("the origin of the request is not allowed")
     }
 }
 
 impl Error for Forbidden {}
 
-/// Why [`AllowedOrigins::new`] took no such origin.
+/// The reason why [`AllowedOrigins::new`] rejected an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginError {
-    /// It does not begin with a scheme in lower case and `://`. `*` and `null` are no origins either: the one is
-    /// everybody, the other is whoever hides where it comes from.
+    /// The origin does not begin with a scheme in lower case and `://`. `*` and `null` are not origins: `*` matches every
+    /// origin, and `null` stands for any page that hides its origin.
     Scheme {
-        /// What was given.
+        /// The rejected text.
         origin: String,
     },
-    /// Its host is empty, or has something in it that a browser does not write there: upper case, letters beyond ASCII
-    /// (a browser sends `xn--…`), a user, a path, even `/` alone.
+    /// The host is empty or contains something that browsers do not send there: upper case, letters beyond ASCII (browsers
+    /// send `xn--…`), a user, or a path, including a single `/`.
     Host {
-        /// What was given.
+        /// The rejected text.
         origin: String,
     },
-    /// Its port is no number from 1 to 65,535, or the one that the scheme has anyway, which a browser leaves out.
+    /// The port is not a number from 1 to 65,535, or is the default port of the scheme, which browsers omit.
     Port {
-        /// What was given.
+        /// The rejected text.
         origin: String,
     },
 }
@@ -188,7 +189,7 @@ impl fmt::Display for OriginError {
 
 impl Error for OriginError {}
 
-/// An origin in the one form that browsers send (RFC 6454, section 6.2).
+/// Parses an origin in the form that browsers send (RFC 6454, section 6.2).
 fn parse(origin: &str) -> Result<HeaderValue, OriginError> {
     let given = || origin.to_owned();
     let (scheme, authority) =
@@ -206,7 +207,7 @@ fn parse(origin: &str) -> Result<HeaderValue, OriginError> {
     HeaderValue::from_str(origin).map_err(|_| OriginError::Host { origin: given() })
 }
 
-/// The colons of an IPv6 address stand in brackets.
+/// Splits off the port. The colons of an IPv6 address are inside brackets.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -237,7 +238,7 @@ fn is_port(scheme: &str, port: &str) -> bool {
     number > 0 && Some(number) != default && number.to_string() == port
 }
 
-/// Says that the response depends on `Origin`, unless it does.
+/// Adds `Origin` to the `Vary` field, unless the field contains it already.
 fn vary<B>(response: &mut Response<B>) {
     let mut fields = response.headers().get_all(VARY).iter().filter_map(|value| value.to_str().ok());
     let has_origin = |field: &str| field.trim() == "*" || field.trim().eq_ignore_ascii_case("origin");

@@ -1,18 +1,18 @@
-//! What a request says about its client.
+//! The parts of a request that configure a connection.
 
 use http::{HeaderName, Request};
 use sse_core::{ConnectionConfig, LastEventId};
 
-/// The id of the last event that a client has, as it sends it when it comes back (WHATWG HTML 9.2.4).
+/// The header in which a reconnecting client sends its last event id (WHATWG HTML 9.2.4).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The same in the query, for clients that cannot set the header: a page that makes a new `EventSource`.
+/// The query parameter for clients that cannot set the header, such as a page that creates a new `EventSource`.
 const PARAMETER: &str = "lastEventId";
 
-/// The configuration of a connection for this request: the defaults, and where its client left off (X2).
+/// Returns the default configuration of a connection with the last event id of the request (X2).
 ///
-/// That is in the header `Last-Event-ID`, or else in the query parameter `lastEventId`. Whatever stands there, it is
-/// no error: what cannot be an id is an unknown one.
+/// The last event id is the value of the header `Last-Event-ID`, or else of the query parameter `lastEventId`. No value is
+/// an error: a value that cannot be an id is an unknown id.
 ///
 /// ```
 /// let request = http::Request::get("/sse?lastEventId=1k9f2-7").body(()).unwrap();

@@ -1,4 +1,4 @@
-//! Requests on one HTTP/1 connection, until one of them is for an event stream.
+//! Serving an HTTP/1 connection until one of its responses is an event stream.
 
 use std::error::Error;
 use std::fmt;
@@ -19,22 +19,26 @@ use sse_core::shared::Outbound;
 use crate::detect::DetectService;
 use crate::flush::{FlushWatch, HandOver};
 
-/// Serves the requests on one HTTP/1 connection as hyper does, until the response to one is made by
-/// [`response`](crate::response): then, as soon as its head is flushed, the transport comes back together with the
-/// connection of the hub, for whoever writes to it directly (X7). What is due by then, such as a replay, goes out with the
-/// head in one write, up to 16 KiB.
+/// Serves the requests on one HTTP/1 connection with hyper until a response is an event stream (X7).
 ///
-/// A subscription's response is recognised by an extension. Where the transport must not be handed over hyper writes
-/// the body as ever, and the client sees no difference: to a `HEAD` request, with a status that is not 200, with a
-/// `Content-Encoding` or a `Trailer`, and where a middleware made a new response or dropped the extension.
+/// An event stream is a response that [`response`](crate::response) created. hyper writes its head together with the first
+/// pending bytes, such as a replay, up to 16 KiB, in one write. Once they are flushed, the future returns the transport and
+/// the connection of the hub, and a driver writes the rest of the stream.
 ///
-/// The `builder` is hyper's, and all that is set on it holds, but for `pipeline_flush`, which would keep a head back.
-/// hyper's timeout for the head of a request works only with a [timer](http1::Builder::timer). Upgrades to other
-/// protocols are not served.
+/// An extension of the response identifies an event stream. hyper serves the response as a body instead, without a
+/// difference for the client, in these cases:
+///
+/// - The request is a `HEAD` request.
+/// - The status is not 200.
+/// - The response has a `Content-Encoding` or a `Trailer`.
+/// - A middleware created a new response or removed the extension.
+///
+/// All settings of `builder` apply, except `pipeline_flush`, which would delay the head. hyper's timeout for the head of a
+/// request requires a [timer](http1::Builder::timer). Upgrades to other protocols are not supported.
 ///
 /// # Panics
 ///
-/// As hyper does when `header_read_timeout` is set on a builder without a timer.
+/// Panics if `header_read_timeout` is set on a builder without a timer, as hyper does.
 ///
 /// ```
 /// use hyper::server::conn::http1;
@@ -57,13 +61,13 @@ use crate::flush::{FlushWatch, HandOver};
 /// let builder = http1::Builder::new();
 /// match sse_hyper::serve_connection(&builder, TokioIo::new(server), service).await? {
 ///     Outcome::Detached(detached) => {
-///         // The head is out, and where the client begins. What comes is the driver's to write from now on.
+///         // The head and the first block were sent. From now on the driver writes the stream.
 ///         let mut head = vec![0; 4096];
 ///         let count = client.read(&mut head).await?;
 ///         assert!(head[..count].ends_with(b"\r\n\r\n9\r\nid: 1-0\n\n\r\n"));
 ///         assert_eq!(detached.unread, 0);
 ///     }
-///     Outcome::Closed => panic!("it asked for a stream"),
+///     Outcome::Closed => panic!("the request is for a stream"),
 /// }
 /// # Ok(()) }
 /// ```
@@ -79,38 +83,38 @@ where
     let io = FlushWatch::new(io, hand_over.clone());
     let service = DetectService::new(service, hand_over.clone());
     let mut builder = builder.clone();
-    // With it hyper does not flush while it has bytes that it did not parse: a head would never leave.
+    // With `pipeline_flush` hyper does not flush while it holds unparsed bytes, so the head would never be sent.
     let connection = builder.pipeline_flush(false).serve_connection(io, service);
     ServeConnection { connection: Some(connection), hand_over, pending: None }
 }
 
-/// What became of an HTTP/1 connection.
+/// The result of serving an HTTP/1 connection.
 #[derive(Debug)]
 pub enum Outcome<I> {
-    /// It is over: the peer or hyper closed it, or the hub ended a stream whose head was not taken.
+    /// The connection ended: the peer or hyper closed it, or the hub closed a stream whose head was not taken.
     Closed,
-    /// The head of an event stream is out, with what was due first.
+    /// The head of an event stream was sent together with the first pending bytes.
     Detached(Detached<I>),
 }
 
-/// A transport on which the head of an event stream was written with the first bytes, and the connection whose bytes come next.
+/// An event stream that has left hyper: its transport, and the connection whose bytes follow on it.
 ///
-/// Dropping it disconnects and closes the transport.
+/// The head and the first bytes were already sent. Dropping the value disconnects and closes the transport.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Detached<I> {
-    /// The transport: all that hyper had for it is written and flushed.
+    /// The transport. Everything that hyper wrote to it is flushed.
     pub io: I,
-    /// The connection of the hub. What was due to it when its head was written, up to 16 KiB, went out with the head.
+    /// The connection of the hub. The bytes that were pending with the head, up to 16 KiB, are already sent.
     pub outbound: Outbound,
-    /// How the head says that the body is laid on the transport.
+    /// The framing of the body that the head declares.
     pub framing: Framing,
-    /// How many bytes hyper had read and not used: the client sent them beyond the request, or as a body that the
-    /// handler left. They are dropped, and not its end: what else it sends has to be read and dropped too.
+    /// The number of bytes that hyper read but did not use: bytes behind the request, or a request body that the handler
+    /// did not read. They are discarded. The driver has to read and discard what the client sends after them.
     pub unread: usize,
 }
 
-/// The future that [`serve_connection`] returns. Dropping it closes the transport, and disconnects.
+/// The future returned by [`serve_connection`]. Dropping it closes the transport and disconnects.
 #[must_use = "futures do nothing unless polled"]
 pub struct ServeConnection<I, S, B>
 where
@@ -118,7 +122,7 @@ where
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     B: Body,
 {
-    /// Until it is over.
+    /// `None` after the end or the hand-over.
     connection: Option<http1::Connection<FlushWatch<I>, DetectService<S>>>,
     hand_over: HandOver,
     pending: Option<PendingHead>,
@@ -132,18 +136,18 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Lets the request that is being answered be the last one. An idle connection is closed.
+    /// Closes the connection after the current request, or at once if the connection is idle.
     ///
-    /// The future has to be polled on. A request that becomes an event stream does so still, and its head says
-    /// `connection: close`: the hub's [`shut_down`](sse_core::shared::SharedHub::shut_down) or
-    /// [`drain`](sse_core::shared::SharedHub::drain) end it.
+    /// Poll the future until it completes. If the current request becomes an event stream, its head contains
+    /// `connection: close`. [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) or
+    /// [`SharedHub::drain`](sse_core::shared::SharedHub::drain) ends that stream.
     pub fn graceful_shutdown(self: Pin<&mut Self>) {
         if let Some(connection) = &mut self.get_mut().connection {
             Pin::new(connection).graceful_shutdown();
         }
     }
 
-    /// The transport and the connection, when the head is flushed.
+    /// Takes the transport and the connection if the head is flushed.
     fn take_detached(&mut self) -> Option<Detached<I>> {
         if !self.hand_over.is_flushed() {
             return None;
@@ -171,7 +175,7 @@ where
         let this = self.get_mut();
         let Some(connection) = &mut this.connection else { return Poll::Ready(Ok(Outcome::Closed)) };
         if let Poll::Ready(result) = Pin::new(connection).poll(cx) {
-            // An error counts more than a head that was flushed in the same turn: the peer is gone.
+            // The peer has disconnected, so an error wins over a head that was flushed in the same poll.
             this.end();
             return Poll::Ready(result.map(|()| Outcome::Closed));
         }
@@ -197,20 +201,20 @@ where
     fn end(&mut self) {
         self.connection = None;
         self.pending = None;
-        // Of a response that was made in the turn in which the transport failed.
+        // The response may have been created in the same poll in which the transport failed.
         drop(self.hand_over.take_subscription());
     }
 }
 
-/// A subscription whose head the peer has not taken yet. hyper has no timeout for that, but the hub has: bytes that are
-/// due and not taken for the stall time end the connection (T3).
+/// A subscription whose head is not flushed yet. hyper has no timeout for writes, but the stall timeout of the hub ends the
+/// connection if the peer does not take the pending bytes (T3).
 struct PendingHead {
     outbound: Outbound,
     framing: Framing,
 }
 
 impl PendingHead {
-    /// Ready when the hub ended the connection. Most heads are flushed in the turn that wrote them, and never wait.
+    /// Waits until the hub ends the connection. Most heads are flushed in the poll that wrote them and never wait.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.outbound.poll_ended(cx)
     }
