@@ -1,4 +1,4 @@
-//! Connections on sockets of their own: one task for all of them, and frames written straight from the log (X7, X9).
+//! Connections on sockets: one task for all of them, which writes frames straight from the logs (X7, X9).
 
 use std::fmt;
 use std::future::Future;
@@ -12,21 +12,21 @@ use async_io::Async;
 use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn, discard_received, try_io};
 use sse_core::shared::Outbound;
 
-/// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
+/// A handle on a task that drives the sockets of many connections. A socket has no task, no timer and no buffer of its own.
 ///
-/// Cloning gives another handle. The task ends when the last handle is dropped and the last connection ended.
+/// Clones are handles on the same task. The task ends after the last handle was dropped and the last connection ended.
 ///
 /// # Cost
 ///
-/// A socket waits in the reactor that async-std and smol have anyway, and wakes its own entry in the task's list. A delivery
-/// costs one write, and the peer's end is noticed without one.
+/// A socket is registered with the reactor that async-std and smol share, and has a waker of its own. A delivery costs one
+/// write. A disconnect is noticed without a write.
 #[derive(Clone)]
 pub struct Sockets {
     handle: SocketSetHandle<TcpSocket>,
 }
 
 impl Sockets {
-    /// Starts the task on async-std's executor.
+    /// Spawns the task on the executor of async-std.
     ///
     /// ```
     /// let sockets = sse_async_std::Sockets::start();
@@ -38,7 +38,7 @@ impl Sockets {
         sockets
     }
 
-    /// The same, and the task as a future that is to be spawned on an executor of any kind.
+    /// Creates a handle and the task as a future. Spawn the future on any executor.
     ///
     /// ```
     /// let (sockets, task) = sse_async_std::Sockets::drive();
@@ -49,7 +49,8 @@ impl Sockets {
         (Sockets { handle }, DriveSockets { sockets })
     }
 
-    /// Hands over a socket. From now on the hub's connection lives as long as it.
+    /// Hands a socket over to the task. The head of its response must already be written. From now on the socket and the
+    /// connection end together.
     ///
     /// ```no_run
     /// # async fn attach(socket: smol::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
@@ -59,7 +60,7 @@ impl Sockets {
     ///
     /// let (sockets, task) = sse_async_std::Sockets::drive();
     /// smol::spawn(task).detach();
-    /// // This is how smol gives its socket away; one of async-std's is taken as it is.
+    /// // A socket of smol needs this conversion. A socket of async-std does not.
     /// let socket: Arc<smol::Async<std::net::TcpStream>> = socket.into();
     /// sockets.attach(socket, outbound, Framing::Chunked)?;
     /// # Ok(()) }
@@ -67,8 +68,8 @@ impl Sockets {
     ///
     /// # Errors
     ///
-    /// Those of the system, and when there is a clone of the socket, which the reactor would wake instead. The socket and
-    /// the connection are closed then.
+    /// Returns the errors of the system, and an error if the socket has a clone, because the reactor could wake the clone
+    /// instead. Both the socket and the connection are closed in that case.
     pub fn attach(&self, socket: impl IntoSocket, outbound: Outbound, framing: Framing) -> io::Result<()> {
         let socket = TcpSocket { stream: socket.into_socket()?, is_readable: true, is_writable: true };
         self.handle.attach(socket, outbound, framing);
@@ -82,13 +83,13 @@ impl fmt::Debug for Sockets {
     }
 }
 
-/// What [`Sockets::attach`] takes: a TCP socket of async-std, of async-io, and so of smol, or of the standard library.
+/// A TCP socket that [`Sockets::attach`] accepts: of async-std, of async-io (and so of smol), or of the standard library.
 pub trait IntoSocket {
-    /// The socket, which does not block, in the reactor.
+    /// Converts the socket into a non-blocking socket that is registered with the reactor.
     ///
     /// # Errors
     ///
-    /// Those of the system, and when the socket has a clone.
+    /// Returns the errors of the system, and an error if the socket has a clone.
     fn into_socket(self) -> io::Result<Async<TcpStream>>;
 }
 
@@ -113,12 +114,12 @@ impl IntoSocket for TcpStream {
 #[cfg(feature = "async-std")]
 impl IntoSocket for async_std::net::TcpStream {
     fn into_socket(self) -> io::Result<Async<TcpStream>> {
-        // On the way it blocks, and leaves the reactor with what that holds of the task that wrote the head.
+        // The detour removes the old registration, which may hold a waker of the task that wrote the head.
         Async::new(TcpStream::try_from(self)?)
     }
 }
 
-/// A socket, and whether it may be ready: only then it is tried. The reactor says when it is again.
+/// A socket and its readiness, as far as it is known. Calls on a direction that is not ready wait for the reactor.
 struct TcpSocket {
     stream: Async<TcpStream>,
     is_readable: bool,
@@ -134,7 +135,7 @@ impl Socket for TcpSocket {
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let TcpSocket { stream, is_writable, .. } = self;
         let write = || match slices {
-            // A plain write is the cheaper call.
+            // `write` is cheaper than `writev` with one slice.
             [only] => stream.get_ref().write(only),
             _ => stream.get_ref().write_vectored(slices),
         };
@@ -149,10 +150,10 @@ impl Socket for TcpSocket {
     }
 }
 
-/// The task of [`Sockets`]. It ends when the last of their handles is dropped and the last connection ended. Made by
-/// [`Sockets::drive`].
+/// The task of [`Sockets`] as a future, created by [`Sockets::drive`]. It completes after the last handle was dropped and
+/// the last connection ended.
 ///
-/// Dropping it closes the sockets that were attached.
+/// Dropping the future closes all attached sockets.
 #[must_use = "futures do nothing unless polled"]
 pub struct DriveSockets {
     sockets: SocketSet<TcpSocket>,
@@ -183,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether the reactor has told of it or not.
+    /// Bytes that the reactor has not reported yet are discarded as well.
     #[test]
     fn a_socket_is_closed_without_unread_bytes() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -198,7 +199,7 @@ mod tests {
         let mut seen = String::new();
         client.read_to_string(&mut seen).unwrap();
         assert_eq!(seen, "last");
-        // A reset behind the end shows only here.
+        // A reset after the end of the stream shows only here.
         assert!(client.take_error().unwrap().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The clock, the timer and the task of a hub.
+//! The clock, the timer and the driver task of a hub.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::future::Future;
@@ -10,14 +10,14 @@ use sse_core::adapter::{DriveHub, Timer, epoch_of};
 use sse_core::shared::SharedHub;
 use sse_core::{ConfigError, HubConfig};
 
-/// Creates a hub and spawns its driver on async-std's executor.
+/// Creates a hub and spawns its driver on the executor of async-std.
 ///
-/// The `epoch` names this run of the server in event ids (H2): [`epoch_from_clock`] suits a single server. The task ends
-/// when the last handle on the hub is dropped.
+/// The `epoch` identifies this run of the server in event ids (H2). [`epoch_from_clock`] suits a single server. The driver
+/// task ends when the last handle on the hub is dropped.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] when the epoch cannot be part of an id.
+/// Returns a [`ConfigError`] if the epoch cannot be part of an id.
 ///
 /// ```
 /// let hub = sse_async_std::start(sse_async_std::epoch_from_clock(), sse_core::HubConfig::default())?;
@@ -30,11 +30,11 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
     Ok(hub)
 }
 
-/// Creates a hub, and its driver as a future to spawn on an executor of any kind: what `start` spawns.
+/// Creates a hub and its driver as a future. Spawn the future on any executor. `start` spawns it on that of async-std.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] when the epoch cannot be part of an id.
+/// Returns a [`ConfigError`] if the epoch cannot be part of an id.
 ///
 /// ```
 /// let (hub, task) = sse_async_std::drive(sse_async_std::epoch_from_clock(), sse_core::HubConfig::default())?;
@@ -51,7 +51,7 @@ pub fn drive(
     Ok((hub, DriveHub::new(driver, HubTimer { origin, timer: async_io::Timer::never() })))
 }
 
-/// Returns an epoch that differs from run to run: the milliseconds since 1970, in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970 in base 36.
 ///
 /// ```
 /// assert!(sse_async_std::epoch_from_clock().len() <= 13);
@@ -60,7 +60,7 @@ pub fn epoch_from_clock() -> String {
     epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The timer of a hub in the reactor that async-std and smol share.
+/// The timer of a hub, on the reactor that async-std and smol share.
 #[derive(Debug)]
 pub struct HubTimer {
     origin: Instant,

@@ -1,16 +1,16 @@
 //! Server-Sent Events on [smol](https://docs.rs/smol) and [async-std](https://docs.rs/async-std).
 //!
-//! **async-std is no longer developed**; its authors point to smol. Who starts anew takes smol, which this crate serves
-//! on the same reactor, or tokio, for which there is `sse-tokio`. This crate is for servers that are on async-std already,
-//! and for their way on: without the default feature `async-std` it does not need async-std, and what was written for it
-//! stays as it is but for the calls that spawn a task.
+//! **async-std is discontinued**, and its maintainers recommend smol. On smol, turn the feature `async-std` off, which is on
+//! by default: `default-features = false`. The crate then does not depend on async-std. It uses the same reactor, and only
+//! the calls that spawn a task differ. With the feature, the crate serves programs that still run on async-std. New programs
+//! should use smol, or tokio with the crate `sse-tokio`.
 //!
-//! The protocol is [`sse_core`]'s; this crate brings a clock, a timer, and these ways to a client:
+//! [`sse_core`] implements the protocol. This crate adds a clock, a timer, and these ways to write to a client:
 //!
-//! - [`EventStream`], a stream of bytes, and [`EventReader`], a reader, which frameworks take as the body of a response;
-//! - [`write_to`] and [`serve`], which drive one connection on a transport of any kind;
-//! - [`Sockets::attach`], which takes over a socket whose response head is written: one task for all of them, and a few
-//!   hundred bytes for each.
+//! - [`EventStream`], a stream of bytes, and [`EventReader`], a reader, are bodies of responses for many frameworks.
+//! - [`write_to`] and [`serve`] drive one connection on any transport.
+//! - [`Sockets::attach`] takes over a socket whose response head is already written. One task drives all such sockets, and
+//!   each costs a few hundred bytes.
 //!
 //! A server on async-std, and a client on a thread:
 //!
@@ -36,7 +36,7 @@
 //!
 //! # #[cfg(feature = "async-std")]
 //! async fn accept(hub: &SharedHub, sockets: &Sockets, mut socket: TcpStream) -> Result<(), Error> {
-//!     // A server has an HTTP library do this.
+//!     // A real server parses the request with an HTTP library.
 //!     let mut line = String::new();
 //!     let mut request = async_std::io::BufReader::new(&socket);
 //!     while request.read_line(&mut line).await? > 2 {
@@ -75,31 +75,31 @@
 //! }
 //! ```
 //!
-//! # What it costs
+//! # Cost
 //!
-//! One task with one timer for a hub, one task for all sockets that are attached. A stream or reader has neither: it is the
-//! framework's task that is woken for each delivery. A delivery on an attached socket is one write.
+//! A hub has one task and one timer. All attached sockets have one task together. A stream or reader has no task: a delivery
+//! wakes the task of the framework. A delivery on an attached socket is one write.
 //!
 //! # Features
 //!
-//! - `async-std` (on by default): `start`, `Sockets::start`, and sockets of async-std. Without it the crate serves any
-//!   executor, through `drive`.
+//! - `async-std` (on by default) adds `start`, `Sockets::start`, and conversions for sockets of async-std. Without it, the
+//!   crate serves any executor by `drive` and `Sockets::drive`.
 //!
-//! # What to know
+//! # Notes
 //!
-//! - [`start`] and [`Sockets::start`] spawn a task on async-std's executor; [`drive`] and [`Sockets::drive`] give it to
-//!   be spawned on another, such as smol's. Its timer and its sockets wait in `async-io`'s reactor, which works
-//!   under any executor, and which async-std and smol share.
-//! - A peer that goes away is noticed when it goes, where its end can be read: by the framework, [`serve`] and
-//!   [`Sockets`].
-//! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 16 KiB that was begun. Who takes
-//!   nothing for the [stall time](sse_core::HubConfig::stall_timeout) is closed.
-//! - Nothing here panics, but for what the reactor and the executor do when the system has no thread and no file
-//!   descriptor for them.
+//! - [`start`] and [`Sockets::start`] spawn a task on the executor of async-std. [`drive`] and [`Sockets::drive`] return the
+//!   task as a future for any other executor, such as smol's. Timers and sockets use the reactor of `async-io`, which
+//!   async-std and smol share and which works with every executor.
+//! - [`serve`], [`Sockets`] and most frameworks notice a disconnect at once, because they read from the transport.
+//! - Slow peers are bounded. Pending events stay in the log of their channel, and a connection holds at most one frame or
+//!   16 KiB that is partly written. A connection that takes no bytes for the
+//!   [stall timeout](sse_core::HubConfig::stall_timeout) is closed.
+//! - Nothing in this crate panics, except the reactor and the executor if the system has no thread or no file descriptor
+//!   for them.
 
 #![cfg_attr(
     not(feature = "async-std"),
-    allow(rustdoc::broken_intra_doc_links, reason = "the page names what async-std adds")
+    allow(rustdoc::broken_intra_doc_links, reason = "the page links to items of the feature `async-std`")
 )]
 
 mod attach;

@@ -1,4 +1,4 @@
-//! Connections as readers.
+//! Connections as asynchronous readers.
 
 use std::error::Error;
 use std::io::{self, Read};
@@ -13,12 +13,12 @@ use sse_core::shared::Outbound;
 
 use crate::{EventStream, SourceStream};
 
-/// The bytes of a connection as a reader, for frameworks that take one as the body of a response, such as tide:
-/// `Body::from_reader(reader, None)`. Dropping it disconnects (X4).
+/// The bytes of a connection as a reader, for frameworks that accept a reader as the body of a response. In tide it is
+/// `Body::from_reader(reader, None)`. Dropping the reader disconnects (X4).
 ///
-/// The response needs the fields of [`HEADERS`](sse_core::adapter::HEADERS). A read gives what is due, and waits only while
-/// nothing is; the end is the connection's. A reader of a connection never fails, one that is [fed](EventReader::from_events)
-/// does when its stream does.
+/// The response needs the header fields [`HEADERS`](sse_core::adapter::HEADERS). A read returns the pending bytes and waits
+/// only if there are none. The reader ends when the connection ends. A reader of a connection never fails. A reader from
+/// [`from_events`](EventReader::from_events) fails when an event cannot be encoded or exceeds the limits.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> { smol::block_on(async {
@@ -41,17 +41,18 @@ use crate::{EventStream, SourceStream};
 #[derive(Debug)]
 pub struct EventReader<S = EventStream> {
     stream: S,
-    /// What was taken from the stream and is not read yet.
+    /// The bytes that were taken from the stream and not read yet.
     unread: Bytes,
 }
 
 impl EventReader {
-    /// The reader of a connection.
+    /// Creates the reader of a connection.
     pub fn new(outbound: Outbound) -> EventReader {
         EventReader { stream: EventStream::new(outbound), unread: Bytes::new() }
     }
 
-    /// The reader of a connection that is sent what `events` gives, and ends with it, as [`EventStream::from_events`].
+    /// Creates the reader of a connection that is sent the items of `events` and is closed when `events` ends, as
+    /// [`EventStream::from_events`] does.
     ///
     /// ```
     /// # use sse_core::{ConnectionConfig, Event, HubConfig};
@@ -88,7 +89,7 @@ where
     }
 
     fn consume(mut self: Pin<&mut Self>, count: usize) {
-        // More than there is would be a mistake of the caller's, and no reason to panic.
+        // A larger count is a bug of the caller and no reason to panic.
         let count = count.min(self.unread.len());
         self.unread.advance(count);
     }

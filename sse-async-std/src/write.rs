@@ -1,4 +1,4 @@
-//! A connection on a transport of any kind: TLS, a Unix socket, a pipe.
+//! A connection on any transport: TLS, a Unix socket, a pipe.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,15 +9,15 @@ use sse_core::CloseReason;
 use sse_core::adapter::{Framing, ServeConnection, Socket};
 use sse_core::shared::Outbound;
 
-/// Writes a connection to a transport until it ended, and says why. Dropping the future disconnects (X4).
+/// Writes a connection to a writer until the connection ends, and returns the reason. Dropping the future disconnects (X4).
 ///
-/// The response head has to be written before. What the transport takes counts as taken when it was flushed, too; a peer
-/// that takes nothing for the stall time is closed. A writer alone cannot tell that its peer has gone before the next
-/// write: [`serve`] reads, too.
+/// Write the response head before. Bytes count as taken once they are written and flushed. The connection is closed if the
+/// writer takes no bytes for the stall timeout. A writer reports a disconnect only at the next write; use [`serve`] to
+/// notice it at once.
 ///
 /// # Errors
 ///
-/// Those of the writer.
+/// Returns the errors of the writer.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> { smol::block_on(async {
@@ -41,15 +41,16 @@ pub async fn write_to(
     ServeConnection::new(outbound, framing, Transport { inner: writer, read: |_, _, _| Poll::Pending }).await
 }
 
-/// Drives a connection on a transport until it ended, or the peer went (X3), and says why. What the peer still sends is
-/// dropped, up to a mebibyte. Dropping the future disconnects (X4).
+/// Drives a connection on a transport until the connection ends or the peer disconnects (X3), and returns the reason.
 ///
-/// The transport is dropped at the end. Closing one of async-std's TCP streams does nothing more, so a clone of it that is
-/// kept elsewhere keeps the peer waiting.
+/// Bytes that the peer sends are read and discarded, up to 1 MiB. Dropping the future disconnects (X4).
+///
+/// The transport is dropped at the end. A TCP stream of async-std is closed only by dropping its last clone, so a clone that
+/// is kept elsewhere keeps the connection to the peer open.
 ///
 /// # Errors
 ///
-/// Those of the transport.
+/// Returns the errors of the transport.
 ///
 /// ```
 /// # #[cfg(not(unix))] fn main() {}
@@ -73,7 +74,7 @@ pub async fn serve(
     ServeConnection::new(outbound, framing, Transport { inner: transport, read }).await
 }
 
-/// A transport, and how its peer is heard: one that is only written to never says anything.
+/// A transport and the function that reads from it. For a writer, the function is always pending.
 struct Transport<T> {
     inner: T,
     read: fn(&mut T, &mut Context<'_>, &mut [u8]) -> Poll<io::Result<usize>>,
@@ -87,7 +88,7 @@ impl<T: AsyncWrite + Unpin> Socket for Transport<T> {
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let inner = Pin::new(&mut self.inner);
         match slices {
-            // A plain write is the cheaper call.
+            // `write` is cheaper than `writev` with one slice.
             [only] => inner.poll_write(cx, only),
             _ => inner.poll_write_vectored(cx, slices),
         }

@@ -1,4 +1,4 @@
-//! Connections on sockets of their own: one task for all of them, and frames written straight from the log (X7, X9).
+//! Connections on sockets: one task for all of them, which writes frames straight from the logs (X7, X9).
 
 use std::fmt;
 use std::future::Future;
@@ -16,46 +16,47 @@ use tokio::net::TcpStream;
 
 use crate::driver::yield_now;
 
-/// How many sockets one look at the reactor tells of.
+/// Number of events that one poll of the reactor can return.
 const EVENT_CAPACITY: usize = 1024;
 
-/// How often one poll of the task looks at the reactor, before others get the thread.
+/// Number of polls of the reactor in one poll of the task, before the task yields.
 const REACTOR_POLLS_PER_TURN: usize = 16;
 
-/// Sockets whose response head is written, driven by one task: no task, no timer and no buffer for any of them.
+/// A handle on a task that drives the sockets of many connections. A socket has no task, no timer and no buffer of its own.
 ///
-/// Cloning gives another handle. The task ends when the last handle is dropped and the last connection ended.
+/// Clones are handles on the same task. The task ends after the last handle was dropped and the last connection ended.
 ///
 /// # Cost
 ///
-/// A socket waits in a reactor of this task's own, which is one file descriptor for tokio. A delivery costs one write,
-/// and the peer's end is noticed without one.
+/// The task has its own reactor, which is one file descriptor for tokio. A delivery costs one write. A disconnect is noticed
+/// without a write.
 #[derive(Clone)]
 pub struct Sockets {
     handle: SocketSetHandle<TcpSocket>,
 }
 
 impl Sockets {
-    /// Starts the task on the current runtime.
+    /// Spawns the task on the current runtime.
     ///
     /// # Errors
     ///
-    /// Those of the system when it has no file descriptor for the reactor.
+    /// Returns the error of the system if it has no file descriptor for the reactor.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with its I/O enabled, as [`AsyncFd::new`] does.
+    /// Panics outside a tokio runtime with enabled I/O, as [`AsyncFd::new`] does.
     pub fn start() -> io::Result<Sockets> {
-        #[allow(deprecated, reason = "its other form is unsafe; this reactor owns its descriptor")]
+        #[allow(deprecated, reason = "the alternative is unsafe, and this reactor owns its descriptor")]
         let reactor = AsyncFd::with_interest(mio::Poll::new()?, tokio::io::Interest::READABLE)?;
         let (sockets, handle) = SocketSet::new();
         let driver = DriveSockets { reactor, events: Events::with_capacity(EVENT_CAPACITY), sockets };
-        // It yields by its own count: the runtime's would make sockets look as if they were not ready.
+        // The task bounds its turns itself. tokio's budget would make a ready reactor appear pending.
         tokio::spawn(tokio::task::unconstrained(driver));
         Ok(Sockets { handle })
     }
 
-    /// Hands over a socket. From now on the hub's connection lives as long as it.
+    /// Hands a socket over to the task. The head of its response must already be written. From now on the socket and the
+    /// connection end together.
     ///
     /// ```no_run
     /// # async fn attach(socket: tokio::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
@@ -68,9 +69,9 @@ impl Sockets {
     ///
     /// # Errors
     ///
-    /// Those of the system. The socket and the connection are closed then.
+    /// Returns the errors of the system. Both the socket and the connection are closed in that case.
     pub fn attach(&self, socket: TcpStream, outbound: Outbound, framing: Framing) -> io::Result<()> {
-        // It leaves tokio's reactor, with what that holds for it.
+        // The conversion removes the socket from tokio's reactor and frees its registration there.
         let stream = mio::net::TcpStream::from_std(socket.into_std()?);
         self.handle.attach(TcpSocket { stream, is_readable: false, is_writable: true }, outbound, framing);
         Ok(())
@@ -83,7 +84,7 @@ impl fmt::Debug for Sockets {
     }
 }
 
-/// A socket, and what the reactor said of it last.
+/// A socket and its readiness, as far as the reactor has reported it.
 struct TcpSocket {
     stream: mio::net::TcpStream,
     is_readable: bool,
@@ -101,7 +102,7 @@ impl Socket for TcpSocket {
 
     fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let write = || match slices {
-            // A plain write is the cheaper call.
+            // `write` is cheaper than `writev` with one slice.
             [only] => self.stream.write(only),
             _ => self.stream.write_vectored(slices),
         };
@@ -115,7 +116,7 @@ impl Socket for TcpSocket {
     }
 }
 
-/// The task.
+/// The task of [`Sockets`].
 struct DriveSockets {
     reactor: AsyncFd<mio::Poll>,
     events: Events,
@@ -123,7 +124,7 @@ struct DriveSockets {
 }
 
 impl DriveSockets {
-    /// Takes what the reactor knows, until it knows nothing more.
+    /// Marks sockets as ready until the reactor has no more events.
     fn poll_reactor(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         for _ in 0..REACTOR_POLLS_PER_TURN {
             let Poll::Ready(ready) = self.reactor.poll_read_ready_mut(cx) else { return Ok(()) };
@@ -155,7 +156,7 @@ impl Future for DriveSockets {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Without its reactor it cannot go on; its connections end with it.
+        // The task cannot continue without its reactor. Dropping the sockets disconnects them.
         if self.poll_reactor(cx).is_err() {
             return Poll::Ready(());
         }
@@ -196,7 +197,7 @@ mod tests {
         let mut seen = String::new();
         client.read_to_string(&mut seen).unwrap();
         assert_eq!(seen, "last");
-        // A reset behind the end shows only here.
+        // A reset after the end of the stream shows only here.
         assert!(client.take_error().unwrap().is_none());
     }
 }

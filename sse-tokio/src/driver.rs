@@ -1,4 +1,4 @@
-//! The clock, the timer and the task of a hub.
+//! The clock, the timer and the driver task of a hub.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::future::Future;
@@ -11,19 +11,19 @@ use sse_core::shared::SharedHub;
 use sse_core::{ConfigError, HubConfig};
 use tokio::time::{Instant, Sleep};
 
-/// Creates a hub and spawns its driver on the current runtime. The hub uses the clock of that runtime: where tokio's time
-/// is paused, the hub's is.
+/// Creates a hub and spawns its driver on the current runtime. The hub uses the clock of that runtime, so pausing tokio's
+/// time pauses the hub.
 ///
-/// The `epoch` names this run of the server in event ids (H2): [`epoch_from_clock`] suits a single server. The task ends
-/// when the last handle on the hub is dropped.
+/// The `epoch` identifies this run of the server in event ids (H2). [`epoch_from_clock`] suits a single server. The driver
+/// task ends when the last handle on the hub is dropped.
 ///
 /// # Errors
 ///
-/// [`ConfigError`] when the epoch cannot be part of an id.
+/// Returns a [`ConfigError`] if the epoch cannot be part of an id.
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime with its time enabled, as [`tokio::spawn`] does.
+/// Panics outside a tokio runtime with enabled time.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sse_core::ConfigError> {
@@ -39,7 +39,7 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
     Ok(hub)
 }
 
-/// Returns an epoch that differs from run to run: the milliseconds since 1970, in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970 in base 36.
 ///
 /// ```
 /// assert!(sse_tokio::epoch_from_clock().len() <= 13);
@@ -67,8 +67,8 @@ impl Timer for HubTimer {
     }
 }
 
-/// Schedules the task behind a look at the runtime's reactor: what is published meanwhile is then sent together with what
-/// is pending now (X9). A task that wakes itself would run again at once.
+/// Schedules the task behind a poll of the runtime's reactor. Events that are published meanwhile then go out together with
+/// the pending ones (X9). A task that wakes itself directly would run again at once.
 pub(crate) fn yield_now(cx: &mut Context<'_>) {
     let later = pin!(tokio::task::yield_now());
     if later.poll(cx).is_ready() {

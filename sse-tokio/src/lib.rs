@@ -1,13 +1,13 @@
 //! Server-Sent Events on [tokio].
 //!
-//! The protocol is [`sse_core`]'s; this crate brings tokio's clock and timer, and three ways to a client:
+//! [`sse_core`] implements the protocol. This crate adds tokio's clock and timer, and three ways to write to a client:
 //!
-//! - [`EventStream`], a stream of bytes that any framework on tokio takes as the body of a response;
-//! - [`write_to`] and [`serve`], which drive one connection on a transport of any kind;
-//! - [`Sockets::attach`], which takes over a socket whose response head is written: one task for all of them, and a few
-//!   hundred bytes for each. `sse-hyper`'s `serve_connection` has hyper serve the request and gives that socket.
+//! - [`EventStream`] is a stream of bytes that any framework on tokio accepts as the body of a response.
+//! - [`write_to`] and [`serve`] drive one connection on any transport.
+//! - [`Sockets::attach`] takes over a socket whose response head is already written. One task drives all such sockets, and
+//!   each costs a few hundred bytes. `serve_connection` of `sse-hyper` serves the request with hyper and returns the socket.
 //!
-//! A server with axum, whose body is an [`EventStream`], and a client that reads a line of it:
+//! A server with axum that returns an [`EventStream`] as the body, and a client that reads from it:
 //!
 //! ```
 //! use axum::body::Body;
@@ -30,7 +30,7 @@
 //!         Some((outbound, weather)) if outbound.subscribe(&weather).is_ok() => {
 //!             (HEADERS, Body::from_stream(EventStream::new(outbound))).into_response()
 //!         }
-//!         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(), // `sse_hyper::Refusal` has kinder answers
+//!         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(), // `sse_hyper::Refusal` lets browsers retry
 //!     }
 //! }
 //!
@@ -56,21 +56,21 @@
 //! # }
 //! ```
 //!
-//! # What it costs
+//! # Cost
 //!
-//! One task with one timer for a hub. A stream has no task and no timer of its own: it is the framework's task that is
-//! woken for each delivery. [`Sockets`] is one task for all of its sockets, with a reactor of its own, and a delivery is
-//! one write; frames of 8 KiB and more are written without a copy, smaller ones that are due together in one write.
+//! A hub has one task and one timer. An [`EventStream`] has neither: a delivery wakes the task of the framework. [`Sockets`]
+//! is one task with one reactor for all of its sockets, and a delivery is one write. A frame of 8 KiB or more is written
+//! without a copy. Smaller frames that are pending together are combined into one write.
 //!
-//! # What to know
+//! # Notes
 //!
-//! - [`start`] runs one task with one timer for a hub. Its clock is the runtime's: `tokio::time::pause` works.
-//! - A peer that goes away is noticed when it goes, where its end can be read: by the framework, [`serve`] and
-//!   [`Sockets`].
-//! - Slow peers are bounded: what waits is the channel's log, and at most one frame or 16 KiB that was begun. Who takes
-//!   nothing for the [stall time](sse_core::HubConfig::stall_timeout) is closed.
-//! - [`Sockets`] is there on Unix; elsewhere [`serve`] on a task of its own does the same, with a task for each.
-//! - Nothing here panics, but for what tokio does outside a runtime.
+//! - The hub uses the clock of the runtime, so `tokio::time::pause` works in tests.
+//! - [`serve`], [`Sockets`] and most frameworks notice a disconnect at once, because they read from the transport.
+//! - Slow peers are bounded. Pending events stay in the log of their channel, and a connection holds at most one frame or
+//!   16 KiB that is partly written. A connection that takes no bytes for the
+//!   [stall timeout](sse_core::HubConfig::stall_timeout) is closed.
+//! - [`Sockets`] is available on Unix only. Elsewhere, spawn a task with [`serve`] for each connection.
+//! - Nothing in this crate panics, except outside a tokio runtime.
 
 #[cfg(unix)]
 mod attach;
@@ -83,7 +83,7 @@ pub use driver::{epoch_from_clock, start};
 pub use sse_core::adapter::{EventStream, SourceStream, publish_all};
 pub use write::{serve, write_to};
 
-/// The README's example is compiled with the tests.
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
