@@ -1,9 +1,9 @@
-//! The smallest useful server with axum: a channel that everybody follows, and a form that publishes to it.
+//! The smallest useful server with axum: `GET` follows a channel, `POST` publishes to it.
 //!
-//! `cargo run --package sse-hyper --example axum`, then `curl -N http://127.0.0.1:3000/events` in one terminal and
-//! `curl -d 'all is well' http://127.0.0.1:3000/events` in another. Stop the first, publish twice more, and start it with
-//! `-H 'Last-Event-ID: …'` and the last id that it showed: what was missed comes first. In a browser all of that is
-//! `new EventSource("/events").onmessage = event => console.log(event.data)`.
+//! Run `cargo run --package sse-hyper --example axum`. Then run `curl -N http://127.0.0.1:3000/events` in one terminal and
+//! `curl -d 'all is well' http://127.0.0.1:3000/events` in another. Stop the first, publish twice more, and start the first
+//! again with `-H 'Last-Event-ID: …'` and the last id that it printed: the missed events arrive first. In a browser the
+//! client is `new EventSource("/events").onmessage = event => console.log(event.data)`.
 
 use std::error::Error;
 
@@ -40,7 +40,7 @@ async fn follow(State(app): State<App>, request: Request) -> Response<SseBody> {
     let outbound = app.hub.connect(sse_hyper::connection_config(&request)).ok();
     match outbound.filter(|outbound| outbound.subscribe(&app.news).is_ok()) {
         Some(outbound) => sse_hyper::response(request.version(), outbound),
-        // At a limit: the browser is asked to come back later.
+        // At a limit, the browser is asked to reconnect later.
         None => Refusal::default().into_response(request.version()),
     }
 }

@@ -1,9 +1,9 @@
-//! A deploy that nobody notices: on SIGTERM each client is asked to come back after a time of its own and its stream is
-//! ended at a moment of its own, so that the next process is not met by all of them at once. Then the server returns.
+//! A deploy without a reconnect storm. On SIGTERM, each stream receives a `retry:` time of its own and ends at a moment of
+//! its own, so that the clients do not reach the next process all at once. Then the server returns.
 //!
-//! `cargo run --package sse-hyper --example deploy`, then `curl -N http://127.0.0.1:3000/` in several terminals, and
-//! `kill` the process (or press Ctrl-C): the streams end one after the other, each with its `retry:`. Who comes now finds
-//! no listener, or the next process. Browsers do come back by themselves.
+//! Run `cargo run --package sse-hyper --example deploy`, and `curl -N http://127.0.0.1:3000/` in several terminals. Then
+//! `kill` the process or press Ctrl-C: the streams end one after the other, each with its `retry:`. New clients find no
+//! listener, or the next process. Browsers reconnect by themselves.
 
 use std::error::Error;
 use std::io;
@@ -19,11 +19,11 @@ use sse_core::{ChannelConfig, DrainConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
-/// Kubernetes waits 30 seconds before it kills. It is over before, whether clients read or not.
+/// Kubernetes kills a process after 30 seconds. The drain ends before that, even if clients do not read.
 const DRAIN: DrainConfig = DrainConfig {
     over: Duration::from_secs(5),
     within: Duration::from_secs(10),
-    // By then the next process listens.
+    // By the time that clients reconnect, the next process listens.
     retry: Some((Duration::from_secs(1), Duration::from_secs(8))),
 };
 
@@ -40,14 +40,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let draining = hub.clone();
     axum::serve(listener, app)
         .with_graceful_shutdown(async move {
-            // Without a signal to wait for it is better to stop than to never stop.
+            // If no signal handler can be installed, stop at once rather than never.
             let _ = terminated().await;
-            println!("{} streams are asked to come back", draining.stats().connections);
+            println!("draining {} streams", draining.stats().connections);
             draining.drain(DRAIN);
         })
         .await?;
-    // The server waited for its responses, and each of them had an end.
-    println!("all are gone: {} streams", hub.stats().connections);
+    // The server has waited for all of its responses.
+    println!("drained, {} streams are open", hub.stats().connections);
     Ok(())
 }
 
@@ -55,7 +55,7 @@ async fn follow(State((hub, clock)): State<(SharedHub, Channel)>, request: Reque
     let outbound = hub.connect(sse_hyper::connection_config(&request)).ok();
     match outbound.filter(|outbound| outbound.subscribe(&clock).is_ok()) {
         Some(outbound) => sse_hyper::response(request.version(), outbound),
-        // While it drains, too: a connection that is kept alive may still ask.
+        // This also answers requests on kept-alive connections during the drain.
         None => Refusal::Later(Duration::from_secs(3)).into_response(request.version()),
     }
 }
@@ -70,7 +70,7 @@ async fn tick(clock: Channel) {
     }
 }
 
-/// What a service manager sends to end a process, or Ctrl-C.
+/// Waits for SIGTERM, which service managers send to end a process, or for Ctrl-C.
 #[cfg(unix)]
 async fn terminated() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,6 +1,6 @@
-//! Follows a stream and prints what comes, through cut lines and restarts of the server.
+//! A client that prints the events of a stream and reconnects after lost connections and restarts of the server.
 //!
-//! `cargo run --example follow -- http://127.0.0.1:3000/sse/weather`
+//! Run `cargo run --example follow -- http://127.0.0.1:3000/sse/weather`.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -19,14 +19,14 @@ use tokio::time::{Instant as Clock, sleep_until};
 
 type Response = Result<hyper::Response<Incoming>, legacy::Error>;
 
-/// The client's one connection.
+/// The connection of the client to its server.
 enum Connection {
     None,
     Requested(Pin<Box<dyn Future<Output = Response>>>),
     Open(Incoming),
 }
 
-/// What the network says.
+/// Input from the network.
 enum Input {
     Head(Response),
     Bytes(Bytes),
@@ -43,7 +43,7 @@ impl Connection {
                 match std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
                     None => Input::Ended,
                     Some(Err(error)) => Input::Failed(error),
-                    // Trailers say nothing that matters here.
+                    // Trailers are ignored.
                     Some(Ok(frame)) => Input::Bytes(frame.into_data().unwrap_or_default()),
                 }
             }
@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         legacy::Client::builder(TokioExecutor::new()).build_http();
     let origin = Clock::now();
     let now = || Instant::from_nanos(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX));
-    // Programs that lose the same server are not to come back in the same moment.
+    // Different seeds keep clients that lose the same server from reconnecting at the same moment.
     let seed = u64::from(std::process::id());
     let mut client = Client::new(ClientConfig { seed, retry_refusals: true, ..ClientConfig::default() });
     let mut connection = Connection::None;

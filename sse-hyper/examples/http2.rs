@@ -1,8 +1,8 @@
-//! Plain hyper, HTTP/2 and HTTP/1.1 on one port. Over HTTP/2 a browser is not bound to six connections for each host:
-//! all its streams, here of a clock, share one.
+//! Plain hyper with HTTP/2 and HTTP/1.1 on one port. Over HTTP/2, the limit of browsers of six connections for each host
+//! does not apply: all streams share one connection.
 //!
-//! `cargo run --package sse-hyper --example http2`, then `curl -N --http2-prior-knowledge http://127.0.0.1:3000/` and
-//! `curl -N http://127.0.0.1:3000/`. Add `-i`, and compare the heads. Browsers take HTTP/2 over TLS alone: the same
+//! Run `cargo run --package sse-hyper --example http2`, then `curl -N --http2-prior-knowledge http://127.0.0.1:3000/` and
+//! `curl -N http://127.0.0.1:3000/`. Add `-i` to compare the heads. Browsers use HTTP/2 over TLS only, and the same
 //! `serve_connection` serves a TLS stream.
 
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(tick(hub.clone(), clock.clone()));
 
     let mut server = Builder::new(TokioExecutor::new());
-    // The timer has hyper give up on clients that do not finish their request's head, or vanish without a word.
+    // With a timer, hyper closes connections that do not complete the head of a request or no longer respond.
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     loop {
         let (socket, _) = match listener.accept().await {
             Ok(accepted) => accepted,
-            // No file descriptor is free, most likely: others will end.
+            // Most likely no file descriptor is free. Wait until other connections end.
             Err(_) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The head differs with the version: HTTP/2 knows no `connection: keep-alive`.
+/// Subscribes a request to the clock. The head depends on the version: HTTP/2 has no `connection: keep-alive`.
 fn follow(hub: &SharedHub, clock: &Channel, request: &Request<Incoming>) -> Response<SseBody> {
     let outbound = hub.connect(sse_hyper::connection_config(request)).ok();
     match outbound.filter(|outbound| outbound.subscribe(clock).is_ok()) {

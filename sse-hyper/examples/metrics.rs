@@ -1,14 +1,14 @@
-//! A server that says how it does, for Prometheus to scrape.
+//! A server with metrics for Prometheus.
 //!
-//! `cargo run --package sse-hyper --example metrics`, then `curl -N http://127.0.0.1:3000/events` in one terminal and
-//! `curl http://127.0.0.1:3000/metrics` in another. What an operator asks, and what to put on a dashboard:
+//! Run `cargo run --package sse-hyper --example metrics`, then `curl -N http://127.0.0.1:3000/events` in one terminal and
+//! `curl http://127.0.0.1:3000/metrics` in another. Queries for a dashboard:
 //!
 //! | question | query |
 //! | --- | --- |
-//! | How many are connected? | `sse_connections` |
-//! | How many ended, and why? | `sum by (reason) (rate(sse_connections_closed_total[5m]))` |
-//! | How far behind is the slowest? | `sse_slowest_reader_seconds`, `sse_slowest_reader_frames` |
-//! | What does a publication cost? | `histogram_quantile(0.99, rate(sse_fan_out_seconds_bucket[5m]))` |
+//! | How many clients are connected? | `sse_connections` |
+//! | How many connections ended, and why? | `sum by (reason) (rate(sse_connections_closed_total[5m]))` |
+//! | How far behind is the slowest reader? | `sse_slowest_reader_seconds`, `sse_slowest_reader_frames` |
+//! | How long does a fan-out take? | `histogram_quantile(0.99, rate(sse_fan_out_seconds_bucket[5m]))` |
 //! | Is a limit reached? | `rate(sse_refused_total[5m])` |
 //! | Is history too short? | `rate(sse_gaps_total[5m]) / rate(sse_connections_opened_total[5m])` |
 
@@ -26,7 +26,7 @@ use sse_core::{ChannelConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
-/// In seconds: from the fan-out to a handful of readers up to that to a million.
+/// Buckets in seconds, for fan-outs to a few readers up to a million readers.
 const FAN_OUT_BUCKETS: [f64; 8] = [0.000_1, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 
 #[tokio::main]
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let prometheus = prometheus()?.install_recorder()?;
     let epoch = sse_hyper::epoch_from_clock();
     let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
-    // The recorder is there already: that is what is reported to.
+    // The recorder has to be installed before this call.
     hub.record_metrics(MetricsConfig::default());
     let news = hub.open_channel("news", ChannelConfig::default())?;
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
@@ -67,7 +67,7 @@ async fn follow(State(news): State<Channel>, request: Request) -> Response<SseBo
 async fn publish_time(news: Channel, prometheus: PrometheusHandle) {
     for second in 0u64.. {
         let _ = news.publish(&Event::new().data(format!("{second} seconds")));
-        // What the exporter asks for where it runs no task of its own.
+        // The exporter requires this call because it runs no task of its own here.
         prometheus.run_upkeep();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -1,8 +1,8 @@
-//! A server whose channels come to be on first use, as bodies under axum and hyper. It is what the benchmarks measure.
+//! A server with axum and hyper that opens channels on first use and streams bodies. The benchmarks measure it.
 //!
-//! `cargo run --release --package sse-hyper --example server-hyper`, then `curl -N http://127.0.0.1:3000/sse/news` and
-//! `curl -d 'hello' -H 'X-Event-Id: 7' http://127.0.0.1:3000/publish/news`; instead of the header `?id=7` will do.
-//! `PORT` chooses another port, `THREADS=1` one thread for everything.
+//! Run `cargo run --release --package sse-hyper --example server-hyper`, then `curl -N http://127.0.0.1:3000/sse/news` and
+//! `curl -d 'hello' -H 'X-Event-Id: 7' http://127.0.0.1:3000/publish/news`. The parameter `?id=7` replaces the header.
+//! `PORT` sets the port, and `THREADS=1` runs everything on one thread.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -40,17 +40,18 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/", listener.local_addr()?);
     let mut http = http1::Builder::new();
-    // Within 30 seconds a head has to be there. Small events are written from one buffer.
+    // With a timer, hyper closes connections whose head takes longer than 30 seconds. Without `writev`, hyper copies small
+    // events into one buffer.
     http.timer(TokioTimer::new()).writev(false);
     loop {
         let Ok((socket, _)) = listener.accept().await else {
-            // No file descriptors are left; some come back when clients go.
+            // Most likely no file descriptor is free. Wait until other connections end.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        // Without it small events wait for the acknowledgement of those before.
+        // Nagle's algorithm would delay small events until the previous ones are acknowledged.
         let _ = socket.set_nodelay(true);
-        // `axum::serve` would do, and take 8 KiB more for each connection, as it speaks HTTP/2 as well.
+        // `axum::serve` also supports HTTP/2, which costs 8 KiB more for each connection.
         tokio::spawn(http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(app.clone())));
     }
 }
@@ -60,7 +61,7 @@ async fn follow(
     Path(name): Path<String>,
     request: Request,
 ) -> Response<SseBody> {
-    // The defaults keep 500 events and ping after 50 seconds of silence.
+    // By default, a channel keeps 500 events, and an idle connection receives a ping every 50 seconds.
     let channel = hub.open_channel(&name, ChannelConfig::default()).ok();
     let outbound = hub.connect(sse_hyper::connection_config(&request)).ok();
     match outbound.zip(channel) {

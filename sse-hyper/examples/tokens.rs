@@ -1,11 +1,11 @@
-//! Answers that are made while they are read, as those of a language model, and that survive a lost connection: each is
-//! a channel of its own, fed by a task that goes on while its reader is away.
+//! Answers that are generated while they are read, such as those of a language model, and that survive a lost connection.
+//! Each answer is a channel. A task publishes to it and continues while the reader is disconnected.
 //!
-//! `cargo run --package sse-hyper --example tokens`, then
-//! `curl -d 'one two three four five six seven eight nine ten' http://127.0.0.1:3000/answers`, which says where the
-//! answer is, and `curl -N http://127.0.0.1:3000/answers/1`. Stop it in the middle and start it again with
-//! `-H 'Last-Event-ID: …'` and the last id that it showed: nothing is missing or doubled. The last event is `done`; a
-//! client that comes back after it gets 204, and so an `EventSource` stays away for good.
+//! Run `cargo run --package sse-hyper --example tokens`. Then run
+//! `curl -d 'one two three four five six seven eight nine ten' http://127.0.0.1:3000/answers`, which prints the path of the
+//! answer, and `curl -N http://127.0.0.1:3000/answers/1`. Stop it in the middle and start it again with
+//! `-H 'Last-Event-ID: …'` and the last id that it printed: nothing is missing or repeated. The last event is `done`. A
+//! client that reconnects after it receives 204, so an `EventSource` stops.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,13 +21,13 @@ use sse_core::{ChannelConfig, Event, HistoryConfig, HubConfig, OnClose, PublishE
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
-/// How long an answer waits for its reader, while it is made and after.
+/// How long an answer is kept without a reader, while it is generated and after it is complete.
 const RETENTION: Duration = Duration::from_secs(60);
 
-/// The id of the last event of each answer. Ids have to differ among the channels of one connection, which has one here.
+/// The id of the last event of each answer. All answers can share this id, because a connection follows one channel.
 const DONE: &str = "done";
 
-/// A real server has names that nobody guesses.
+/// The number of the newest answer. A real server uses names that cannot be guessed.
 static ANSWERS_CREATED: AtomicU64 = AtomicU64::new(0);
 
 #[tokio::main]
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn ask(State(hub): State<SharedHub>, question: String) -> (StatusCode, String) {
     let path = format!("/answers/{}", ANSWERS_CREATED.fetch_add(1, Ordering::Relaxed) + 1);
     let config = ChannelConfig {
-        // Who comes for the first time gets all of it, and who comes back the rest.
+        // A new client receives the whole answer, and a reconnecting client the rest of it.
         start: StartFrom::All,
         history: HistoryConfig { events: 10_000, ..HistoryConfig::default() },
         empty_timeout: Some(RETENTION),
@@ -56,7 +56,7 @@ async fn ask(State(hub): State<SharedHub>, question: String) -> (StatusCode, Str
         return (StatusCode::SERVICE_UNAVAILABLE, "too many answers are open\n".to_owned());
     };
     tokio::spawn(async move {
-        // An error says that the channel was closed: nobody came back for it, and it need not be made.
+        // An error means that the channel was closed because no reader came back. The rest is not needed then.
         if answer(&hub, &channel, &question).await.is_ok() {
             tokio::time::sleep(RETENTION).await;
             channel.close();
@@ -65,14 +65,14 @@ async fn ask(State(hub): State<SharedHub>, question: String) -> (StatusCode, Str
     (StatusCode::CREATED, path + "\n")
 }
 
-/// The model: it says the question's words backwards.
+/// Generates the answer: the words of the question in reverse order.
 async fn answer(hub: &SharedHub, channel: &Channel, question: &str) -> Result<(), PublishError> {
     for token in question.split_whitespace().rev() {
         channel.publish(&Event::new().event("token").data(token))?;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     channel.publish(&Event::new().id(DONE).event("done").data(""))?;
-    // Who reads now is let go once it took that; who is away finds the rest and `done` for a while.
+    // Connected readers are closed once they took everything. Readers that are disconnected find the rest for a while.
     hub.with(|hub, now| {
         for reader in hub.members(channel.id()).collect::<Vec<_>>() {
             hub.close_connection(now, reader);

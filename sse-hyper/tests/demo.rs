@@ -45,7 +45,7 @@ fn bad_input_gets_a_4xx_with_the_reason() {
         ("GET /sse HTTP/1.1", "", b"", 400, "at least one channel"),
         ("POST /publish/user/7 HTTP/1.1", "", b"", 400, "empty"),
         ("POST /drop/nobody HTTP/1.1", "", b"", 404, "no client"),
-        ("POST /drop/nobody?for=soon HTTP/1.1", "", b"", 400, "no number"),
+        ("POST /drop/nobody?for=soon HTTP/1.1", "", b"", 400, "not a number"),
     ];
     for (line, header, body, status, reason) in cases {
         let (got, text) = http(demo.port, line, header, body);

@@ -1,9 +1,8 @@
-//! A framework with bodies of its own, here actix-web: a connection is a stream of bytes, and that is what its
-//! `streaming` bodies are made of.
+//! A server with actix-web. A connection is a stream of bytes, which the `streaming` bodies of actix-web accept.
 //!
-//! `cargo run --package sse-tokio --example actix`, then `curl -N http://127.0.0.1:3000/sse/news` and
-//! `curl -d 'hello' http://127.0.0.1:3000/publish/news`. Try `-H 'Last-Event-ID: …'` with an id that was seen, or
-//! `?lastEventId=…`, and stop the server with Ctrl-C while a stream is open: it returns at once.
+//! Run `cargo run --package sse-tokio --example actix`, then `curl -N http://127.0.0.1:3000/sse/news` and
+//! `curl -d 'hello' http://127.0.0.1:3000/publish/news`. Try `-H 'Last-Event-ID: …'` or `?lastEventId=…` with an earlier
+//! id. Stop the server with Ctrl-C while a stream is open: it returns at once.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -17,7 +16,7 @@ use sse_tokio::EventStream;
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // One hub for all of actix's threads. Its task runs on this one.
+    // All threads of actix-web share one hub. Its driver task runs on this thread.
     let hub = sse_tokio::start(sse_tokio::epoch_from_clock(), HubConfig::default())?;
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let data = Data::new(hub.clone());
@@ -36,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let handle = server.handle();
     tokio::spawn(async move {
         let _ = tokio::signal::ctrl_c().await;
-        // A graceful stop waits for the streams, which have no end of their own.
+        // A graceful stop waits for open streams, so the hub has to end them.
         hub.shut_down();
         handle.stop(true).await;
     });
@@ -61,7 +60,7 @@ async fn follow(
     }
     match outbound {
         Some((outbound, _)) => response.streaming(EventStream::new(outbound)),
-        // At a limit. A browser never comes back after another status: it is asked to do so later.
+        // At a limit. Browsers reconnect only after status 200, so the response asks them to retry later.
         None => response.body("retry: 10000\n\n"),
     }
 }

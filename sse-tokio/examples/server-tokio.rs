@@ -1,5 +1,5 @@
-//! A server without a page: hyper reads the requests and writes the heads, and then one task writes all streams, straight
-//! from the log to the sockets.
+//! A server on tokio: hyper reads the requests and writes the heads, then one task writes all streams from the logs to the
+//! sockets.
 //!
 //! ```console
 //! $ PORT=3000 cargo run --release --package sse-tokio --example server-tokio
@@ -7,7 +7,7 @@
 //! $ curl -d sunny localhost:3000/publish/weather
 //! ```
 //!
-//! `THREADS=1` serves on one core.
+//! `THREADS=1` runs the server on one thread.
 
 use std::error::Error;
 
@@ -49,12 +49,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        // In a box: so that nothing of the request's task is left once the stream is attached.
+        // Boxed, so that the memory of the request handling is freed when the task ends.
         tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone())));
     }
 }
 
-/// Serves the requests on one socket, until it becomes a stream.
+/// Serves the requests on one socket until a response is an event stream.
 async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
@@ -63,7 +63,7 @@ async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets) {
         Ok(Outcome::Detached(detached)) => {
             if let Err(error) = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing)
             {
-                eprintln!("a client was lost: {error}");
+                eprintln!("cannot attach a socket: {error}");
             }
         }
         Ok(Outcome::Closed) | Err(_) => {}

@@ -1,5 +1,5 @@
-//! A server without a page, on async-std: hyper reads the requests and writes the heads, through smol-hyper, and then one
-//! task writes all streams, straight from the log to the sockets.
+//! A server on async-std: hyper reads the requests and writes the heads by smol-hyper, then one task writes all streams from
+//! the logs to the sockets.
 //!
 //! ```console
 //! $ PORT=3000 cargo run --release --package sse-async-std --example server-async-std
@@ -7,7 +7,7 @@
 //! $ curl -d sunny localhost:3000/publish/weather
 //! ```
 //!
-//! `THREADS=1` serves on one core.
+//! `THREADS=1` runs the server on one thread.
 
 mod service;
 
@@ -28,7 +28,7 @@ use sse_hyper::Outcome;
 const THREAD_COUNT: &str = "ASYNC_STD_THREAD_COUNT";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // async-std reads from its environment how many threads it starts: the program begins anew with that.
+    // async-std reads its number of threads from the environment, so the program restarts itself with the variable set.
     #[cfg(unix)]
     if let (Ok(threads), None) = (std::env::var("THREADS"), std::env::var_os(THREAD_COUNT)) {
         use std::os::unix::process::CommandExt;
@@ -47,12 +47,12 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        // In a box: so that nothing of the request's task is left once the stream is attached.
+        // Boxed, so that the memory of the request handling is freed when the task ends.
         task::spawn(Box::pin(serve_requests(socket, hub.clone(), sockets.clone())));
     }
 }
 
-/// Serves the requests on one socket, until it becomes a stream.
+/// Serves the requests on one socket until a response is an event stream.
 async fn serve_requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
     let http_service = service_fn(move |request| {
         let hub = hub.clone();
@@ -64,6 +64,6 @@ async fn serve_requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
     if let Ok(Outcome::Detached(detached)) = served.await
         && let Err(error) = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing)
     {
-        eprintln!("a client was lost: {error}");
+        eprintln!("cannot attach a socket: {error}");
     }
 }

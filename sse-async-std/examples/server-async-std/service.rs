@@ -1,4 +1,4 @@
-//! Requests and answers.
+//! The HTTP service of the example.
 
 use std::error::Error;
 
@@ -9,10 +9,10 @@ use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, Event};
 use sse_hyper::{Refusal, SseBody};
 
-/// An event stream, or a short answer.
+/// An event stream or a short text.
 type HttpResponse = Response<Either<SseBody, Full<Bytes>>>;
 
-/// The longest event, in bytes.
+/// The largest event, in bytes.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
 pub(crate) async fn respond(hub: &SharedHub, request: Request<Incoming>) -> HttpResponse {

@@ -1,6 +1,6 @@
-//! A server to look at: channels over HTTP, a page that shows them live, and a button that cuts the line.
+//! A demo: channels over HTTP, a page that shows them live, and a button that drops the connection.
 //!
-//! `cargo run --release --example demo`, then open <http://127.0.0.1:3000/>. `PORT` chooses another port.
+//! Run `cargo run --release --example demo`, then open <http://127.0.0.1:3000/>. `PORT` sets the port.
 
 mod routes;
 mod weather;
@@ -15,13 +15,13 @@ use tokio::net::TcpListener;
 
 use routes::Demo;
 
-/// How long a peer that reads slowly may hold up the end of the server.
+/// How long slow peers can delay the shutdown of the server.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = match std::env::var("PORT") {
-        Ok(port) => port.parse().map_err(|error| format!("PORT={port} is no port: {error}"))?,
+        Ok(port) => port.parse().map_err(|error| format!("PORT={port} is not a port: {error}"))?,
         Err(_) => 3000,
     };
     let epoch = sse_hyper::epoch_from_clock();
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ctrl-C, or what a service manager sends to end a process.
+/// Waits for Ctrl-C, or for SIGTERM, which service managers send to end a process.
 async fn interrupted() {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! The demo's requests and answers.
+//! The routes of the demo.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,27 +15,27 @@ use sse_core::shared::{Channel, Connection, SharedHub};
 use sse_core::{ChannelConfig, Event, HistoryConfig, OpenError, PublishError, Resume};
 use sse_hyper::Refusal;
 
-/// How long the channel of a user is kept while the user is away.
+/// How long the channel of a user stays open without a connection of the user.
 const USER_AWAY: Duration = Duration::from_secs(300);
 
-/// How soon a browser comes back when its line was cut by accident.
+/// The time after which a browser reconnects when it lost the connection.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The longest time that a client may have itself cut off.
+/// The longest time for which a client can drop its connection.
 const MAX_DROP: Duration = Duration::from_secs(60);
 
 /// The longest name of a channel, a user or a client, in bytes.
 const MAX_NAME_BYTES: usize = 200;
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Clone)]
 pub(crate) struct Demo {
     pub(crate) hub: SharedHub,
-    /// The connections that can be cut, by the token that their page gave.
+    /// The connections that can be dropped, by the token of their page.
     clients: Arc<Mutex<HashMap<String, Connection>>>,
 }
 
-/// An answer that says what was wrong.
+/// A status and the reason of an error.
 type HttpError = (StatusCode, String);
 
 pub(crate) fn router(demo: Demo) -> Router {
@@ -58,7 +58,7 @@ impl Demo {
         Ok(demo)
     }
 
-    /// The channel of a name: it comes to be on first use, and that of a user goes when the user does.
+    /// Opens a channel on first use. The channel of a user closes some time after the user has disconnected.
     pub(crate) fn open(&self, name: &str) -> Result<Channel, OpenError> {
         let config = ChannelConfig {
             history: HistoryConfig { events: 500, ..HistoryConfig::default() },
@@ -68,7 +68,7 @@ impl Demo {
         self.hub.open_channel(name, config)
     }
 
-    /// Lets go of the handles of clients that went by themselves.
+    /// Removes the handles of clients that have disconnected.
     pub(crate) fn remove_closed_clients(&self) {
         self.clients().retain(|_, connection| connection.is_open());
     }
@@ -77,7 +77,8 @@ impl Demo {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers with a stream of these channels. A client that gives a token is told how it resumed, and can be cut.
+    /// Responds with a stream of these channels. A client with a token receives the result of its resumption, and its
+    /// connection can be dropped.
     fn subscribe(
         &self,
         names: &[String],
@@ -140,7 +141,7 @@ async fn follow_user(
     demo.subscribe(&[format!("user/{id}")], None, &request)
 }
 
-/// `/sse?channel=weather&channel=user/7&client=token`: several channels over one connection.
+/// Follows several channels over one connection: `/sse?channel=weather&channel=user/7&client=token`.
 async fn follow_several(
     State(demo): State<Demo>,
     Query(query): Query<Vec<(String, String)>>,
@@ -180,7 +181,7 @@ async fn publish_to_user(
     demo.publish(&format!("user/{id}"), event)
 }
 
-/// Cuts the line of a client, and has it come back after `?for=` milliseconds.
+/// Drops the connection of a client, and asks the client to reconnect after `?for=` milliseconds.
 async fn drop_client(
     State(demo): State<Demo>,
     Path(client): Path<String>,
@@ -188,7 +189,7 @@ async fn drop_client(
 ) -> Result<StatusCode, HttpError> {
     let millis = query.get("for").map_or("1000", String::as_str);
     let millis: u64 =
-        millis.parse().map_err(|_| bad_request(format!("for={millis} is no number of milliseconds")))?;
+        millis.parse().map_err(|_| bad_request(format!("for={millis} is not a number of milliseconds")))?;
     let retry = Duration::from_millis(millis);
     if retry > MAX_DROP {
         return Err(bad_request(format!("for={millis} is more than {} milliseconds", MAX_DROP.as_millis())));
@@ -209,7 +210,7 @@ fn event<'a>(text: &'a str, id: Option<String>) -> Event<'a> {
     }
 }
 
-/// The id that the publisher gives: the header `X-Event-Id`, or else `?id=`.
+/// Returns the id of the request for the event: the header `X-Event-Id`, or else `?id=`.
 fn event_id(headers: &HeaderMap, query: &HashMap<String, String>) -> Result<Option<String>, HttpError> {
     let Some(header) = headers.get("x-event-id") else { return Ok(query.get("id").cloned()) };
     let id = std::str::from_utf8(header.as_bytes()).map_err(|_| bad_request("X-Event-Id is not UTF-8"))?;
@@ -237,7 +238,7 @@ fn bad_request(what: impl Into<String>) -> HttpError {
     (StatusCode::BAD_REQUEST, what.into())
 }
 
-/// The worst of several outcomes, and how many events were replayed in all.
+/// Returns the worst of several results, and the total number of replayed events.
 fn summary(resumed: &[Resume]) -> (&'static str, usize) {
     let (mut rank, mut outcome, mut replayed) = (0, "up-to-date", 0);
     for resume in resumed {

@@ -1,4 +1,4 @@
-//! Two channels that publish by themselves: the weather, and the hub's own counters.
+//! The two channels of the server: the weather, and the counters of the hub.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sse_core::Event;
 
 use crate::routes::Demo;
 
-/// Publishes a report a second, and what the hub has counted.
+/// Publishes a weather report and the counters of the hub every second.
 pub(crate) async fn report(demo: Demo) {
     let mut every_second = tokio::time::interval(Duration::from_secs(1));
     for second in 0u32.. {
@@ -36,7 +36,7 @@ fn publish(demo: &Demo, channel: &str, event: Event<'_>) {
     }
 }
 
-/// A day in two minutes, with gusts that never quite repeat.
+/// Returns a temperature with a period of about two minutes.
 fn celsius(second: u32) -> f64 {
     let t = f64::from(second);
     let celsius = 16.0 + 6.0 * (t / 19.0).sin() + 1.5 * (t / 3.1).sin() + 0.6 * (t / 0.7).sin();
@@ -49,7 +49,7 @@ fn wind(second: u32) -> f64 {
     (wind.max(0.0) * 10.0).round() / 10.0
 }
 
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the report says when it was made")]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a report contains its time")]
 fn millis_since_1970() -> u128 {
     use std::time::SystemTime;
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()

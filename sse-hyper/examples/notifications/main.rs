@@ -1,11 +1,11 @@
-//! Notifications for each user, on channels that exist only while somebody needs them, and an authorisation that is
-//! checked again while a stream is open: it would outlive the session otherwise.
+//! Notifications on one channel for each user. The channels close when they are not used, and the session of a stream is
+//! checked periodically, so that no stream outlives its session.
 //!
-//! `cargo run --package sse-hyper --example notifications`, then `curl -d ada http://127.0.0.1:3000/sessions`, which
-//! says a token, `curl -N 'http://127.0.0.1:3000/notifications?token=…'`, and in another terminal
-//! `curl -d 'you have mail' http://127.0.0.1:3000/notify/ada`. After `curl -X DELETE
-//! 'http://127.0.0.1:3000/sessions?token=…'` the stream ends at its next check, and the token opens no other. Without the
-//! last stream of a user the channel, and what it keeps for a return, goes after a minute.
+//! Run `cargo run --package sse-hyper --example notifications`. Then run `curl -d ada http://127.0.0.1:3000/sessions`,
+//! which prints a token, `curl -N 'http://127.0.0.1:3000/notifications?token=…'`, and in another terminal
+//! `curl -d 'you have mail' http://127.0.0.1:3000/notify/ada`. After
+//! `curl -X DELETE 'http://127.0.0.1:3000/sessions?token=…'` the stream ends at its next check, and the token is no longer
+//! valid. One minute after the last stream of a user has ended, the channel closes together with its history.
 
 mod sessions;
 
@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 use sessions::Sessions;
 
-/// How long a user may be away and miss nothing.
+/// How long a user can be disconnected without missing notifications.
 const USER_AWAY: Duration = Duration::from_secs(60);
 
 type Parameters = HashMap<String, String>;
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A real server checks a password.
+/// Starts a session. A real server checks a password.
 async fn log_in(State(app): State<App>, user: String) -> String {
     app.sessions.begin(user) + "\n"
 }
@@ -66,10 +66,10 @@ async fn log_out(State(app): State<App>, Query(query): Query<Parameters>) -> Sta
 async fn follow(State(app): State<App>, Query(query): Query<Parameters>, request: Request) -> Response {
     let version = request.version();
     let session = query.get("token").and_then(|token| Some((token, app.sessions.user_of(token)?)));
-    // A browser does not come back after another status than 200, and here it shall not.
+    // After a status other than 200 a browser does not reconnect, which is right without a session.
     let Some((token, user)) = session else { return StatusCode::UNAUTHORIZED.into_response() };
     let config = sessions::with_session_checks(sse_hyper::connection_config(&request));
-    // The user's own channel: a client cannot name another.
+    // The session determines the channel, so a client cannot follow the channel of another user.
     let channel = app.hub.open_channel(&format!("user/{user}"), user_channel_config()).ok();
     match app.hub.connect(config).ok().zip(channel) {
         Some((outbound, channel)) if outbound.subscribe(&channel).is_ok() => {

@@ -1,4 +1,4 @@
-//! Who is logged in: a database, in a real server.
+//! The sessions of users. A real server keeps them in a database.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use sse_core::shared::Connection;
 use sse_core::{ConnectionConfig, OnMaxLifetime};
 
-/// How long a stream goes on without its session being looked at again.
+/// The interval at which the session of an open stream is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The users by the tokens of their sessions.
+/// The users, by the token of their session.
 #[derive(Clone, Default)]
 pub(crate) struct Sessions {
     users: Arc<Mutex<HashMap<String, String>>>,
@@ -18,7 +18,7 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// A real server's tokens cannot be guessed, and a browser keeps them in a cookie.
+    /// Starts a session and returns its token. Tokens of a real server cannot be guessed, and browsers keep them in cookies.
     pub(crate) fn begin(&self, user: String) -> String {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         *started += 1;
@@ -27,7 +27,7 @@ impl Sessions {
         token
     }
 
-    /// False when there was none.
+    /// Ends a session, and returns whether it existed.
     pub(crate) fn end(&self, token: &str) -> bool {
         self.users().remove(token).is_some()
     }
@@ -36,7 +36,7 @@ impl Sessions {
         self.users().get(token).cloned()
     }
 
-    /// The hub only says when the time of a connection is over. Whether it gets more is decided here.
+    /// Extends a connection whenever its max lifetime is reached, as long as its session exists.
     pub(crate) async fn check_periodically(self, connection: Connection, token: String) {
         loop {
             tokio::select! {
@@ -56,7 +56,7 @@ impl Sessions {
     }
 }
 
-/// A connection that says when it is to be checked, and is not closed by itself.
+/// Returns a configuration with which the hub reports the next check of a connection and does not close it.
 pub(crate) fn with_session_checks(config: ConnectionConfig) -> ConnectionConfig {
     ConnectionConfig { max_lifetime: Some(CHECK_INTERVAL), on_max_lifetime: OnMaxLifetime::Report, ..config }
 }

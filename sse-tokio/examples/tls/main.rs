@@ -1,9 +1,9 @@
-//! Events over TLS without a web framework: the head of the request is parsed by hand, and the connection is laid on the
-//! TLS stream as it would be on any other.
+//! Events over TLS without a web framework. The example parses the head of the request and serves the connection on the TLS
+//! stream.
 //!
-//! `cargo run --package sse-tokio --example tls`, then `curl -kN https://localhost:3000/`: it shows the time each second.
-//! The certificate is made at the start and signed by nobody, hence the `-k`. Try `--http1.0`, and `-H 'Last-Event-ID: …'`
-//! with an id that was seen.
+//! Run `cargo run --package sse-tokio --example tls`, then `curl -kN https://localhost:3000/`, which prints the time every
+//! second. The server creates a self-signed certificate at its start, hence the `-k`. Try `--http1.0`, and
+//! `-H 'Last-Event-ID: …'` with an earlier id.
 
 mod request;
 
@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-/// How long a client may take until its request is here.
+/// The time limit for the TLS handshake, and for the head of the request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::main]
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("https://localhost:{}/", listener.local_addr()?.port());
     loop {
-        // No file descriptor is free, most likely: others will end.
+        // Most likely no file descriptor is free. Wait until other connections end.
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
@@ -73,7 +73,7 @@ async fn follow(
     }
     head += if framing == Framing::Chunked { "transfer-encoding: chunked\r\n\r\n" } else { "\r\n" };
     stream.write_all(head.as_bytes()).await?;
-    // From here on the hub has it: pings, and the end when the peer goes or takes nothing any more.
+    // From here on, pings keep the stream open, and it ends when the peer disconnects or stalls.
     let reason = sse_tokio::serve(outbound, framing, stream).await?;
     println!("a stream ended: {reason}");
     Ok(())

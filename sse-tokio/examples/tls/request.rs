@@ -1,4 +1,4 @@
-//! The least that has to be known of a request.
+//! A minimal parser for the head of a request.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use sse_core::LastEventId;
 use sse_core::adapter::Framing;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How long the head of a request may be, in bytes.
+/// The largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 
-/// Reads the head of a request, and says how its answer is framed and what its client saw last.
+/// Reads the head of a request, and returns the framing of its response and the last event id of its client.
 pub(crate) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<(Framing, Option<LastEventId>)> {
@@ -18,7 +18,7 @@ pub(crate) async fn read(
         let count = stream.read(&mut bytes[filled..]).await?;
         filled += count;
         if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "no request, or one that is too large"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the request is incomplete or too large"));
         }
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut headers);
