@@ -1,4 +1,4 @@
-//! The same on smol, without async-std.
+//! Sockets, readers and transports on smol, without async-std.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -14,12 +14,12 @@ use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs all of it on one executor that nothing else knows.
+/// Runs a test on an executor of its own.
 fn run<T>(work: impl AsyncFnOnce(&smol::Executor<'static>) -> T) -> T {
     let executor = smol::Executor::new();
     let late = async {
         smol::Timer::after(TIMEOUT).await;
-        panic!("it takes too long")
+        panic!("not within {TIMEOUT:?}")
     };
     smol::block_on(executor.run(work(&executor).or(late)))
 }
@@ -48,7 +48,7 @@ fn sockets_readers_and_timers_work_on_smol() {
             let mut buffer = [0; 256];
             while !seen.ends_with(":\n\n:\n\n") {
                 let count = socket.read(&mut buffer).unwrap();
-                assert_ne!(count, 0, "it ended with {seen:?}");
+                assert_ne!(count, 0, "the stream ended with {seen:?}");
                 seen += std::str::from_utf8(&buffer[..count]).unwrap();
             }
             seen
@@ -66,7 +66,7 @@ fn sockets_readers_and_timers_work_on_smol() {
         while hub.stats().connections > 1 {
             smol::Timer::after(Duration::from_millis(2)).await;
         }
-        assert_eq!(hub.stats().closed.disconnected, 1, "the client's end was noticed");
+        assert_eq!(hub.stats().closed.disconnected, 1, "the disconnect is noticed");
 
         drop(sockets);
         sockets_task.await;

@@ -1,6 +1,10 @@
-//! Attached sockets on async-std, with clients of the standard library on threads.
+//! Attached sockets on async-std. The clients use the standard library.
 #![cfg(feature = "async-std")]
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tests over real sockets take real time"
+)]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -17,10 +21,11 @@ use sse_core::adapter::Framing;
 use sse_core::shared::{Channel, Outbound, SharedHub};
 use sse_core::{BacklogConfig, ChannelConfig, CloseReason, ConnectionConfig, Decoder, Event, HubConfig};
 
-/// Longer than anything here takes.
+/// The time after which a wait fails the test.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server that hands over each socket, whose clients follow one channel. One at a time: a test counts what is open.
+/// A server that attaches every socket and subscribes it to one channel. Only one server exists at a time, because a test
+/// counts open files.
 struct Server {
     hub: SharedHub,
     channel: Channel,
@@ -47,7 +52,7 @@ impl Server {
         self.listener.local_addr().unwrap()
     }
 
-    /// A socket that nobody serves yet.
+    /// Connects a client, and returns it with the socket of the server.
     fn pair(&self) -> (TcpStream, async_std::net::TcpStream) {
         let client = TcpStream::connect(self.address()).unwrap();
         client.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -78,10 +83,10 @@ struct Client {
 }
 
 impl Client {
-    /// Reads until the bytes end with these.
+    /// Reads until the received bytes end with `end`.
     fn wait_for(&mut self, end: &str) {
         while !self.seen.ends_with(end.as_bytes()) {
-            assert_ne!(self.read(), 0, "it ended with {:?}", String::from_utf8_lossy(&self.seen));
+            assert_ne!(self.read(), 0, "the stream ended with {:?}", String::from_utf8_lossy(&self.seen));
         }
     }
 
@@ -100,7 +105,7 @@ impl Client {
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < TIMEOUT, "not in time: {what}");
+        assert!(begin.elapsed() < TIMEOUT, "not within {TIMEOUT:?}: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -145,7 +150,7 @@ fn a_disconnect_is_noticed_without_a_write() {
     wait_until("a close", || server.hub.stats().connections == 3);
     half_closed.socket.shutdown(Shutdown::Write).unwrap();
     wait_until("a half close", || server.hub.stats().connections == 2);
-    // What is not read makes of the close a reset.
+    // A close with unread bytes is a reset.
     server.publish("unread");
     thread::sleep(Duration::from_millis(30));
     drop(resetting);
@@ -160,7 +165,7 @@ fn a_disconnect_before_the_attachment_is_noticed() {
     let (client, socket) = server.pair();
     drop(client);
     server.sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap();
-    wait_until("the end", || server.hub.stats().connections == 0);
+    wait_until("the disconnect", || server.hub.stats().connections == 0);
 }
 
 #[test]
@@ -177,7 +182,7 @@ fn a_stream_closed_by_the_hub_is_complete() {
     assert_eq!(server.hub.stats().closed.shutting_down, 2);
 }
 
-/// To close over bytes that were not read is a reset, and may take from the client what it did not read yet.
+/// A close with unread bytes is a reset, after which the client can lose bytes that it has not read yet.
 #[test]
 fn bytes_sent_by_a_client_do_not_truncate_its_stream() {
     let server = Server::new();
@@ -186,7 +191,7 @@ fn bytes_sent_by_a_client_do_not_truncate_its_stream() {
         let outbound = server.outbound();
         let handle = outbound.handle();
         client.write_all(b"the rest of a request").unwrap();
-        // Before the reactor told of it, with more of it, and behind it.
+        // By round, the close happens before the attachment, after more bytes were sent, or right after the attachment.
         if round % 3 == 0 {
             handle.close();
         }
@@ -201,7 +206,7 @@ fn bytes_sent_by_a_client_do_not_truncate_its_stream() {
         assert_eq!(end.map_err(|error| error.kind()), Ok(5), "round {round}");
         assert_eq!(seen, b"0\r\n\r\n");
         if round % 3 == 0 {
-            // A reset behind the end shows only here. What is on its way when the socket closes cannot help it.
+            // A reset after the end of the stream shows only here. Bytes in flight at the close cause one in any case.
             assert!(client.take_error().unwrap().is_none(), "round {round}");
         }
     }
@@ -212,12 +217,12 @@ fn a_client_that_sends_without_end_is_closed() {
     let server = Server::new();
     let mut client = server.connect(Framing::Chunked);
     let part = vec![b'x'; 64 * 1024];
-    let error = (0..1024).find_map(|_| client.socket.write_all(&part).err()).expect("it is closed");
+    let error = (0..1024).find_map(|_| client.socket.write_all(&part).err()).expect("the socket is closed");
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     assert_eq!(server.hub.stats().connections, 0);
 }
 
-/// More than sockets hold: the driver waits until the peer reads, in the middle of frames.
+/// The events exceed the socket buffers, so the driver waits for the peer in the middle of frames.
 #[test]
 fn a_reader_that_pauses_receives_every_byte() {
     const EVENTS: usize = 3000;
@@ -229,7 +234,7 @@ fn a_reader_that_pauses_receives_every_byte() {
         server.publish(&text);
     }
     thread::sleep(Duration::from_millis(200));
-    assert!(server.channel.stats().unwrap().backlog_frames > 0, "it fits into the sockets");
+    assert!(server.channel.stats().unwrap().backlog_frames > 0, "the events fit into the socket buffers");
     server.hub.shut_down();
     for client in &mut clients {
         client.wait_for_end();
@@ -265,7 +270,7 @@ fn a_stalled_reader_is_bounded_and_delays_no_other_reader() {
                     Some(message) => break message.unwrap(),
                     None => {
                         fast.seen.clear();
-                        assert_ne!(fast.read(), 0, "it ended before event {number}");
+                        assert_ne!(fast.read(), 0, "the stream ended before event {number}");
                         decoder.push(&fast.seen);
                     }
                 }
@@ -278,19 +283,19 @@ fn a_stalled_reader_is_bounded_and_delays_no_other_reader() {
     let text = "x".repeat(5000);
     let mut most_bytes = 0;
     for number in 1..=EVENTS {
-        // The reader stays near.
+        // The fast reader never falls out of the backlog.
         wait_until("the fast reader", || number - read.load(Ordering::Acquire) < 50);
         server.publish(&text);
         most_bytes = most_bytes.max(server.channel.stats().unwrap().backlog_bytes);
     }
     let _fast = reads.join().unwrap();
-    assert!(most_bytes > 500_000, "nothing waited: {most_bytes}");
+    assert!(most_bytes > 500_000, "the backlog stayed small: {most_bytes}");
     assert!(most_bytes <= 2 << 20, "{most_bytes}");
-    wait_until("the stall time", || server.hub.stats().closed.stalled == 1);
+    wait_until("the stall timeout", || server.hub.stats().closed.stalled == 1);
     assert_eq!(server.hub.stats().connections, 1);
 }
 
-/// The file descriptors of this process.
+/// Returns the number of file descriptors of this process.
 #[cfg(target_os = "linux")]
 fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -303,7 +308,7 @@ fn thousands_of_disconnected_clients_leave_nothing_behind() {
     const CLIENTS: u64 = 100;
     let server = Server::new();
     drop(server.connect(Framing::Chunked));
-    wait_until("the first", || server.hub.stats().connections == 0);
+    wait_until("the first client disconnects", || server.hub.stats().connections == 0);
     let files = open_files();
     for round in 0..ROUNDS {
         let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect(Framing::Chunked)).collect();
@@ -320,9 +325,9 @@ fn thousands_of_disconnected_clients_leave_nothing_behind() {
             _ => {}
         }
         drop(clients);
-        wait_until("a round", || server.hub.stats().connections == 0);
+        wait_until("all clients disconnect", || server.hub.stats().connections == 0);
     }
-    wait_until("the sockets", || open_files() <= files);
+    wait_until("the sockets are closed", || open_files() <= files);
     let stats = server.hub.stats();
     assert_eq!(stats.opened, ROUNDS * CLIENTS + 1);
     assert_eq!(stats.closed.total(), stats.opened);
@@ -331,7 +336,7 @@ fn thousands_of_disconnected_clients_leave_nothing_behind() {
     assert_eq!(server.channel.stats().unwrap().members, 0);
 }
 
-/// A second version of it would be a second reactor.
+/// A second version of `async-io` in the build would start a second reactor.
 #[cfg(target_os = "linux")]
 #[test]
 fn sockets_wait_in_the_reactor_of_async_std() {
@@ -350,7 +355,7 @@ fn a_socket_with_a_clone_is_refused() {
     let (mut client, socket) = server.pair();
     let clone = socket.clone();
     server.sockets.attach(socket, server.outbound(), Framing::Chunked).unwrap_err();
-    assert_eq!(server.hub.stats().connections, 0, "its connection is closed");
+    assert_eq!(server.hub.stats().connections, 0, "the connection ends");
     drop(clone);
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
 }
@@ -387,7 +392,7 @@ fn the_task_ends_with_its_last_handle_and_connection() {
     sockets.clone().attach(socket, server.outbound(), Framing::Chunked).unwrap();
     drop(sockets);
     thread::sleep(Duration::from_millis(30));
-    assert_eq!(server.hub.stats().connections, 1, "the connection goes on");
+    assert_eq!(server.hub.stats().connections, 1, "the connection stays open");
     drop(client);
     task::block_on(async_std::future::timeout(TIMEOUT, driver)).unwrap();
     assert_eq!(server.hub.stats().connections, 0);

@@ -1,6 +1,6 @@
-//! Bodies on async-std: streams, readers, transports.
+//! Streams, readers and transports on async-std.
 #![cfg(feature = "async-std")]
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of timers take real time")]
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -22,7 +22,7 @@ use sse_core::adapter::Framing;
 use sse_core::shared::{Channel, ConnectionSendError, Outbound, SharedHub};
 use sse_core::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, LastEventId, PublishError};
 
-/// Longer than anything here takes.
+/// The time after which a wait fails the test.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn hub() -> (SharedHub, Channel) {
@@ -31,7 +31,7 @@ fn hub() -> (SharedHub, Channel) {
     (hub, channel)
 }
 
-/// A connection without a first block of its own.
+/// Returns a configuration without the first block (H3).
 fn quiet() -> ConnectionConfig {
     ConnectionConfig { announce_position: false, ..Default::default() }
 }
@@ -47,7 +47,7 @@ fn data(text: &str) -> Event<'_> {
 }
 
 async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
-    timeout(TIMEOUT, future).await.expect("it takes too long")
+    timeout(TIMEOUT, future).await.expect("the future completes in time")
 }
 
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
@@ -61,7 +61,7 @@ async fn next_text(stream: &mut EventStream) -> String {
 async fn wait_until(mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < TIMEOUT, "it takes too long");
+        assert!(begin.elapsed() < TIMEOUT, "not within {TIMEOUT:?}");
         task::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -107,7 +107,7 @@ fn pings_follow_the_clock() {
         let interval = Duration::from_millis(60);
         let outbound = hub.connect(ConnectionConfig { ping: Some(interval), ..quiet() }).unwrap();
         let mut stream = EventStream::new(outbound);
-        // The first is spread over the interval (T1).
+        // The first interval is shortened (T1).
         assert_eq!(next_text(&mut stream).await, ":\n\n");
         let first = Instant::now();
         for _ in 0..3 {
@@ -127,7 +127,7 @@ fn an_earlier_deadline_wakes_a_sleeping_driver() {
         let outbound = hub.connect(quiet()).unwrap();
         let handle = outbound.handle();
         let mut stream = EventStream::new(outbound);
-        // The driver sleeps until the ping, in 50 seconds.
+        // The driver sleeps until the ping in 50 seconds.
         task::sleep(Duration::from_millis(30)).await;
         assert!(handle.set_max_lifetime(Some(Duration::from_millis(20))));
         assert!(next(&mut stream).await.is_none());
@@ -163,7 +163,7 @@ fn a_closed_connection_ends_its_stream_after_the_pending_events() {
         handle.close();
         assert_eq!(next_text(&mut stream).await, "id: e-1\ndata: last\n\n");
         assert!(next(&mut stream).await.is_none());
-        assert!(next(&mut stream).await.is_none(), "and stays ended");
+        assert!(next(&mut stream).await.is_none(), "the stream stays ended");
     });
 }
 
@@ -200,8 +200,8 @@ fn a_reader_can_be_read_in_portions_of_any_size() {
         handle.close();
         let mut rest = Vec::new();
         within_timeout(reader.read_to_end(&mut rest)).await.unwrap();
-        assert_eq!(rest, b"", "what was consumed is gone, and the end is an end");
-        assert_eq!(within_timeout(reader.read(&mut small)).await.unwrap(), 0, "and stays one");
+        assert_eq!(rest, b"", "the rest was consumed");
+        assert_eq!(within_timeout(reader.read(&mut small)).await.unwrap(), 0, "the reader stays at its end");
     });
 }
 
@@ -225,7 +225,7 @@ fn a_reader_returns_pending_bytes_and_is_woken_for_more() {
     });
 }
 
-/// Gives its events one by one, each only when it was woken once.
+/// A stream of events that is pending once before each item.
 #[derive(Default)]
 struct Source {
     events: Vec<Event<'static>>,
@@ -325,7 +325,7 @@ fn the_task_of_a_hub_ends_with_its_last_handle() {
     });
 }
 
-/// A transport that takes a few bytes at a time, and each only at the second try.
+/// A writer that takes a few bytes in each call and is pending at every other call.
 #[derive(Default)]
 struct SlowWriter {
     taken: Vec<u8>,
@@ -351,7 +351,7 @@ impl AsyncWrite for SlowWriter {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        assert!(slices.len() > 1, "one slice is a plain write");
+        assert!(slices.len() > 1, "a single slice uses `poll_write`");
         let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
         self.poll_write(cx, first)
     }
@@ -384,7 +384,7 @@ fn a_writer_receives_chunks_and_is_closed() {
             "13\r\nid: e-1\ndata: one\n\n\r\n{:x}\r\nid: e-2\ndata: {large}\n\n\r\n0\r\n\r\n",
             20_000 + "id: e-2\ndata: \n\n".len()
         );
-        // The last chunk's end may wait for a second try, which nobody makes at the end.
+        // The last chunk may be cut short, because the end of a stream is written only once.
         let taken = String::from_utf8(writer.taken).unwrap();
         assert!(expected.starts_with(&taken) && taken.len() >= expected.len() - 5, "{} bytes", taken.len());
         assert_eq!(writer.flushed, taken.len());
@@ -410,7 +410,7 @@ fn serve_notices_a_disconnect() {
     });
 }
 
-/// What frameworks ask of a body: http-types wants all of it.
+/// http-types requires all of these traits.
 #[test]
 fn bodies_implement_the_traits_that_frameworks_require() {
     fn body<T: Send + Sync + Unpin + 'static>() {}

@@ -1,6 +1,6 @@
-//! The demo as its users meet it: a browser, curl, and a server that cuts the line, restarts and is interrupted.
+//! The demo with a browser and with curl, while the server drops connections, restarts and is interrupted.
 //!
-//! A program that is not installed is said and passed over, unless `CI` is set: there it has to be.
+//! Tests of programs that are not installed are skipped with a message. With `CI` set they fail instead.
 
 mod demo_process;
 mod programs;
@@ -28,7 +28,7 @@ fn curl_receives_each_event_at_once_and_its_disconnect_is_noticed() {
         curl.wait_for(&format!("data: headline {n}"));
     }
     assert_eq!(demo.connections(), 1);
-    // Nothing is published any more: only the end of its socket can tell.
+    // Nothing more is published, so the demo can notice only the end of the socket.
     curl.kill();
     while demo.connections() > 0 {}
 }
@@ -66,7 +66,7 @@ fn an_interrupt_ends_the_server_at_once_with_open_streams() {
     let _streams: Vec<_> =
         (0..20).map(|_| demo_process::open_stream(demo.port, "/sse/weather", None)).collect();
     demo.interrupt();
-    assert!(demo.wait(), "it ends well, and of itself");
+    assert!(demo.wait(), "the demo exits with success");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_browser_misses_nothing_when_the_server_drops_its_connection() {
         let demo = Demo::start(0);
         let browser = demo_process::browser::Browser::start().await;
         browser.page(demo.port).await;
-        browser.wait_for("it is live, and the weather comes", LIVE).await;
+        browser.wait_for("the page is live and receives the weather", LIVE).await;
         let user = browser.text("return document.querySelector('#note-user').value").await;
         let publish = |text: &str| {
             let (status, _) =
@@ -96,21 +96,21 @@ fn a_browser_misses_nothing_when_the_server_drops_its_connection() {
             .await;
 
         browser.run("document.querySelector('#drop').click()").await;
-        browser.wait_for("the line is cut", "return state() !== 'live'").await;
+        browser.wait_for("the connection is dropped", "return state() !== 'live'").await;
         for n in 1..=3 {
             publish(&format!("missed {n}"));
         }
-        browser.wait_for("it comes back by itself", LIVE).await;
+        browser.wait_for("the page reconnects by itself", LIVE).await;
         browser
             .wait_for(
-                "what was missed arrives by replay",
+                "missed notes arrive by replay",
                 "return Number(document.querySelector('#replay-summary').dataset.count) >= 3
                      && notes().filter(note => note.dataset.replayed === 'true').length === 3",
             )
             .await;
         browser
             .wait_for(
-                "and nothing twice",
+                "nothing arrives twice",
                 "return document.querySelector('#doubled').textContent.trim() === '0'",
             )
             .await;
@@ -120,9 +120,9 @@ fn a_browser_misses_nothing_when_the_server_drops_its_connection() {
                  return String(new Set(ids).size - ids.length)",
             )
             .await;
-        assert_eq!(gaps, "0", "every row has an id of its own");
+        assert_eq!(gaps, "0", "every row has its own id");
 
-        // The page's own form reaches the page.
+        // A note from the form of the page reaches the page.
         browser
             .run(
                 "document.querySelector('#note-text').value = '<b>from the form</b>';
@@ -136,12 +136,12 @@ fn a_browser_misses_nothing_when_the_server_drops_its_connection() {
             )
             .await;
 
-        // A restart of the server: the ids of the old one are unknown, and the page is told so.
+        // After a restart of the server, the ids of the page are unknown and the page receives a reset.
         let port = demo.port;
         drop(demo);
         browser.wait_for("the server is gone", "return state() !== 'live'").await;
         let _restarted = Demo::start(port);
-        browser.wait_for("it comes back", LIVE).await;
+        browser.wait_for("the page reconnects", LIVE).await;
         browser
             .wait_for("the reset is shown", "return rows().some(row => row.dataset.type === 'reset')")
             .await;

@@ -1,4 +1,4 @@
-//! What an operator learns from a scrape of the example `metrics`, over real sockets.
+//! Scrapes of the example `metrics` over real sockets.
 
 #[path = "../examples/metrics.rs"]
 #[expect(dead_code, reason = "its main function is not run here")]
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// Longer than anything here takes, unless it never comes.
+/// The time after which a wait fails the test.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn request(port: u16, path: &str) -> TcpStream {
@@ -26,11 +26,11 @@ async fn request(port: u16, path: &str) -> TcpStream {
 async fn read_until(stream: &mut TcpStream, text: &str) {
     let mut read = Vec::new();
     while !read.windows(text.len()).any(|part| part == text.as_bytes()) {
-        assert_ne!(timeout(TIMEOUT, stream.read_buf(&mut read)).await.expect("it has to come").unwrap(), 0);
+        assert_ne!(timeout(TIMEOUT, stream.read_buf(&mut read)).await.expect("the text arrives").unwrap(), 0);
     }
 }
 
-/// Scrapes until a line is there, and returns all of them.
+/// Scrapes until the page contains a line, and returns the page.
 async fn scrape_until(port: u16, line: &str) -> String {
     let scrapes = async {
         loop {
@@ -42,7 +42,7 @@ async fn scrape_until(port: u16, line: &str) -> String {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(TIMEOUT, scrapes).await.unwrap_or_else(|_| panic!("{line} has to come"))
+    timeout(TIMEOUT, scrapes).await.unwrap_or_else(|_| panic!("{line} did not appear"))
 }
 
 fn value(page: &str, name: &str) -> f64 {
@@ -84,7 +84,7 @@ async fn a_scrape_reports_the_state_of_the_hub() {
     assert_eq!(value(&page, "sse_fan_out_seconds_count"), 1.0);
     assert!(value(&page, "sse_fan_out_seconds_sum") > 0.0);
 
-    // One that nobody reads for is behind, and the page says how far.
+    // A connection without a transport falls behind, and the page reports how far.
     let behind = hub.connect(sse_core::ConnectionConfig::default()).unwrap();
     behind.subscribe(&news).unwrap();
     for _ in 0..3 {

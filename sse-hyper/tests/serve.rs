@@ -1,4 +1,4 @@
-//! The socket path, up to the hand-over: X7.
+//! The socket path up to the hand-over (X7).
 
 mod app;
 mod transport;
@@ -20,14 +20,14 @@ use sse_hyper::SseBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use transport::{Behaviour, run_until, transport};
 
-/// What a client sends, and what has to become of it.
+/// Input from a client, and the expected result.
 struct Case {
     sent: Vec<String>,
-    /// What is answered before the head of the stream.
+    /// The bytes of earlier responses, before the head of the stream.
     before: &'static str,
     head: String,
     framing: Framing,
-    /// How many bytes of what was sent belong to no request, where that is certain.
+    /// The number of sent bytes that belong to no request, if it is deterministic.
     surplus: Option<usize>,
 }
 
@@ -42,14 +42,14 @@ impl Case {
         }
     }
 
-    /// Sends it, lets it be handed over, publishes, and looks at every byte.
+    /// Sends the input, waits for the hand-over, publishes an event, and checks every byte.
     async fn check(&self, behaviour: Behaviour) {
         let hub = hub();
         let (peer, io) = transport(behaviour);
         let task = ConnectionTask::new(io, service(&hub));
         for sent in &self.sent {
             peer.send(sent);
-            run_until("it is answered", || !peer.received().is_empty() || self.sent.len() == 1).await;
+            run_until("a response arrives", || !peer.received().is_empty() || self.sent.len() == 1).await;
         }
         let mut detached = detach(task).await;
         let context = format!("{:?}, {behaviour:?}", self.sent);
@@ -90,7 +90,7 @@ async fn x7_the_transport_is_handed_over_after_exactly_the_head_and_the_first_by
 
 #[tokio::test]
 async fn x7_the_first_pending_bytes_go_out_with_the_head() {
-    // The last goes out by itself.
+    // The first two frames fit into the first bytes, and the last one is left to the driver.
     let sizes = [100, 15_000, 20_000];
     let hub = hub();
     let channel =
@@ -99,7 +99,7 @@ async fn x7_the_first_pending_bytes_go_out_with_the_head() {
         let published = channel.publish(&Event::new().data("x".repeat(size))).unwrap();
         String::from_utf8(published.frame.as_bytes().to_vec()).unwrap()
     });
-    // Also where hyper has less room than they take.
+    // The second builder gives hyper a smaller buffer than the first bytes need.
     let mut small = app::builder();
     small.max_buf_size(8192);
     for builder in [app::builder(), small] {
@@ -162,7 +162,7 @@ async fn x7_a_request_body_can_be_read_or_left_unread() {
     };
     Case::new(post("/read", "") + "body").check_all().await;
     Case { surplus: None, ..Case::new(post("/sse", "") + "body") }.check_all().await;
-    // Nobody read it, so nobody asked for it.
+    // The handler does not read the body, so hyper sends no 100 Continue.
     Case::new(post("/sse", "expect: 100-continue\r\n")).check_all().await;
     let sent = vec![post("/read", "expect: 100-continue\r\n"), "body".to_owned()];
     let asked = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -209,7 +209,7 @@ async fn x7_a_blocked_transport_is_handed_over_only_after_its_flush() {
         let hub = hub();
         let task = ConnectionTask::new(io, service(&hub));
         peer.send(get("/sse"));
-        run_until("it is subscribed", || hub.stats().connections == 1).await;
+        run_until("the request is subscribed", || hub.stats().connections == 1).await;
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -230,10 +230,10 @@ async fn x7_connections_of_an_axum_router_are_handed_over() {
     for behaviour in Behaviour::all() {
         let (peer, io) = transport(behaviour);
         let task = ConnectionTask::new(io, TowerToHyperService::new(router.clone()));
-        // Its router answers HEAD by the same handler, without the body.
+        // axum answers HEAD with the handler of GET and drops the body.
         peer.send("HEAD /sse HTTP/1.1\r\nhost: a\r\n\r\n");
         peer.receives("\r\n\r\n").await;
-        run_until("the connection of HEAD is gone", || hub.stats().connections == 0).await;
+        run_until("the connection of the HEAD request ends", || hub.stats().connections == 0).await;
         let before = peer.received();
         peer.send(get("/sse"));
         let detached = detach(task).await;
@@ -267,7 +267,7 @@ async fn x7_hyper_answers_head_requests_and_the_connection_ends() {
         let task = ConnectionTask::new(io, service(&hub));
         peer.send("HEAD /sse HTTP/1.1\r\nhost: a\r\n\r\n");
         peer.receives("\r\n\r\n").await;
-        run_until("the connection of HEAD is gone", || hub.stats().connections == 0).await;
+        run_until("the connection of the HEAD request ends", || hub.stats().connections == 0).await;
         assert_eq!(hub.stats().opened, 1);
         let before = peer.received();
         peer.send(get("/sse"));
@@ -291,7 +291,7 @@ async fn x7_the_body_path_serves_responses_that_cannot_be_handed_over() {
             hub.shut_down();
             peer.receives("0\r\n\r\n").await;
             assert_eq!(hub.stats().connections, 0);
-            // What hyper goes on to serve.
+            // hyper continues to serve the connection.
             peer.send(get("/plain"));
             peer.receives("plain").await;
         }

@@ -1,4 +1,4 @@
-//! The socket path, where it ends before the hand-over: X4, T3 and X6.
+//! The socket path where a connection ends before the hand-over (X4, T3, X6).
 
 mod app;
 mod transport;
@@ -22,7 +22,7 @@ async fn x4_the_body_of_a_response_owns_the_connection_and_the_head_does_not() {
         let outbound = hub.connect(ConnectionConfig::default()).unwrap();
         let handle = outbound.handle();
         let (head, body) = sse_hyper::response(Version::HTTP_11, outbound).into_parts();
-        // The marker in the head alone holds nothing.
+        // The extension in the head does not own the connection.
         let kept = (Some(head).filter(|_| !keep_body), Some(body).filter(|_| keep_body));
         assert_eq!(handle.is_open(), keep_body);
         drop(kept);
@@ -50,9 +50,9 @@ async fn x4_dropping_the_future_at_any_point_closes_the_transport_and_disconnect
             break;
         }
         polls += 1;
-        assert!(polls < 2_000, "it is never over");
+        assert!(polls < 2_000, "the future never completes");
     }
-    assert!(polls > HEAD_1_1.len(), "each byte took a poll: {polls}");
+    assert!(polls > HEAD_1_1.len(), "each byte takes a poll: {polls}");
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn x4_a_disconnect_before_the_head_was_taken_is_noticed() {
     assert_eq!(hub.stats().connections, 1);
     peer.half_close();
     assert!(future.as_mut().await.unwrap_err().is_incomplete_message());
-    // The future is over, and still there.
+    // The future has completed and is not dropped yet.
     assert_eq!((hub.stats().connections, peer.is_closed()), (0, true));
 }
 
@@ -97,7 +97,7 @@ async fn t3_a_peer_that_does_not_take_the_head_is_closed_after_the_stall_timeout
     assert!(matches!(outcome, Ok(Ok(Outcome::Closed))));
     assert_eq!(start.elapsed().as_secs(), 30);
     assert_eq!((hub.stats().connections, hub.stats().closed.stalled), (0, 1));
-    // The future is over, and still there.
+    // The future has completed and is not dropped yet.
     assert!(peer.is_closed());
 }
 
@@ -107,9 +107,9 @@ async fn x6_a_shutdown_ends_a_connection_whose_head_was_not_taken() {
     let (peer, io) = transport(Behaviour::ORDERLY);
     peer.set_blocked(true);
     let task = ConnectionTask::new(io, service(&hub));
-    // Nothing is due to it, so nothing has to be taken before it ends.
+    // The connection has no pending bytes, so the hub can end it at once.
     peer.send(get("/unannounced"));
-    run_until("it is subscribed", || hub.stats().connections == 1).await;
+    run_until("the request is subscribed", || hub.stats().connections == 1).await;
     let start = tokio::time::Instant::now();
     hub.shut_down();
     assert!(matches!(task.outcome().await, Ok(Outcome::Closed)));
@@ -131,7 +131,7 @@ async fn x6_a_graceful_shutdown_ends_an_idle_connection() {
         future.as_mut().graceful_shutdown();
         assert!(matches!(future.as_mut().poll(&mut cx), Poll::Ready(Ok(Outcome::Closed))));
         assert!(peer.is_shut_down());
-        // Neither does anything once it is over.
+        // Both calls do nothing after the end.
         future.as_mut().graceful_shutdown();
         assert!(future.as_mut().poll(&mut cx).is_ready());
     }

@@ -1,4 +1,4 @@
-//! What is published while a head is on its way, at the hand-over of the socket path: X7.
+//! Events that are published during the hand-over (X7).
 
 mod app;
 mod transport;
@@ -14,7 +14,7 @@ use sse_core::shared::SharedHub;
 use sse_hyper::Outcome;
 use transport::{Behaviour, Peer, Transport, transport};
 
-/// Another thread publishes just after the head was flushed; then the peer takes nothing more for a while.
+/// A transport that publishes an event right after the flush of the head, as another thread could. Then it can block.
 struct RacingTransport {
     transport: Transport,
     hub: SharedHub,
@@ -84,7 +84,7 @@ async fn publish_after_flush(behaviour: Behaviour, is_blocked: bool) {
         polls += 1;
         assert!(polls < 100_000);
     };
-    // The peer takes again, and the driver writes what is due.
+    // The peer reads again, and the driver writes the pending bytes.
     peer.set_blocked(false);
     let pending = detached.outbound.poll_bytes(&mut cx);
     let pending = match pending {
@@ -117,7 +117,7 @@ async fn x7_an_event_published_after_the_flush_is_not_lost_on_any_transport() {
     }
 }
 
-/// Fails when it is written to.
+/// A transport whose writes fail.
 struct BrokenTransport(Transport);
 impl Read for BrokenTransport {
     fn poll_read(
@@ -149,5 +149,5 @@ async fn x4_a_transport_that_fails_at_once_leaves_no_connection() {
         Box::pin(sse_hyper::serve_connection(&app::builder(), BrokenTransport(io), service(&hub)));
     let result = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(result, Poll::Ready(Err(_))));
-    assert_eq!(hub.stats().connections, 0, "the connection is over, as the future is");
+    assert_eq!(hub.stats().connections, 0, "the connection ends with the future");
 }

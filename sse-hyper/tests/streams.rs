@@ -1,4 +1,4 @@
-//! Event streams over real sockets: X1 to X6.
+//! Event streams over real sockets (X1 to X6).
 
 mod common;
 
@@ -28,7 +28,7 @@ async fn x1_the_head_is_sent_at_once_with_all_its_fields() {
     }
     assert!(!client.head.contains("content-length"));
     assert!(!client.head.contains("access-control"));
-    assert!(client.body.is_empty(), "nothing was due: {:?}", client.body);
+    assert!(client.body.is_empty(), "nothing is pending: {:?}", client.body);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn x2_the_last_event_id_can_be_in_the_query_and_can_be_any_bytes() {
 
     let mut raw = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     raw.write_all(b"GET /sse/a HTTP/1.1\r\nHost: a\r\nLast-Event-ID: \xff\xfe\x80\r\n\r\n").await.unwrap();
-    wait_until("bytes that are no UTF-8 are an unknown id", || hub.stats().gaps == 2).await;
+    wait_until("bytes that are not UTF-8 are an unknown id", || hub.stats().gaps == 2).await;
 }
 
 #[tokio::test]
@@ -97,8 +97,8 @@ async fn x3_a_disconnect_is_noticed_without_a_write() {
     let client = Client::get(port, "/sse/a", None).await;
     assert_eq!(hub.stats().connections, 1);
     drop(client);
-    // Nothing is published: only the end of the socket can tell.
-    wait_until("the connection is gone", || hub.stats().connections == 0).await;
+    // Nothing is published, so the server can notice only the end of the socket.
+    wait_until("the connection ends", || hub.stats().connections == 0).await;
     assert_eq!(hub.stats().closed.disconnected, 1);
 }
 
@@ -143,7 +143,7 @@ async fn x5_pings_follow_the_clock_of_the_runtime() {
         assert_eq!(bytes.unwrap(), ":\n\n");
         ping_after.push(start.elapsed().as_secs());
     }
-    assert!((25..=50).contains(&ping_after[0]), "the first is spread: {ping_after:?}");
+    assert!((25..=50).contains(&ping_after[0]), "the first interval is shortened: {ping_after:?}");
     assert_eq!(ping_after[2] - ping_after[1], 50);
 }
 
@@ -240,7 +240,7 @@ async fn the_body_serves_http_2() {
     }
     assert_eq!(received, b"id: e-0\n\nid: e-1\ndata: 1\n\n");
     drop(response);
-    wait_until("the reset stream disconnects", || hub.stats().connections == 0).await;
+    wait_until("the reset of the stream disconnects", || hub.stats().connections == 0).await;
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn thousands_of_disconnected_clients_leave_nothing_behind() {
             drop(client.await.unwrap());
         }
     }
-    wait_until("all are gone", || hub.stats().connections == 0).await;
+    wait_until("all connections end", || hub.stats().connections == 0).await;
     let stats = hub.stats();
     assert_eq!((stats.opened, stats.closed.total()), (2000, 2000));
     assert_eq!(hub.channel("a").unwrap().stats().unwrap().members, 0);

@@ -49,7 +49,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        // Boxed, so that the memory of the request handling is freed when the task ends.
+        // Boxed, so that the memory of the future is freed at its end even if a waker keeps the task alive.
         tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone())));
     }
 }

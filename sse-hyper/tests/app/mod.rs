@@ -1,4 +1,4 @@
-//! A service with one path for each thing that a handler or a middleware may do, and who serves it.
+//! A service with a path for each behaviour of handlers and middleware, and the task that serves it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
 use sse_hyper::{Detached, Outcome};
 use tokio::task::JoinHandle;
 
-/// The whole head of a stream over HTTP/1.1, from a [`builder`] that puts no date in it.
+/// The head of a stream over HTTP/1.1 from [`builder`], which sends no date.
 pub(crate) const HEAD_1_1: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
     cache-control: no-store, no-transform\r\nx-accel-buffering: no\r\nconnection: keep-alive\r\n\
     transfer-encoding: chunked\r\n\r\n";
@@ -30,7 +30,7 @@ pub(crate) const HEAD_1_1: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-s
 pub(crate) const HEAD_1_0: &str = "HTTP/1.0 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
     cache-control: no-store, no-transform\r\nx-accel-buffering: no\r\n\r\n";
 
-/// What a stream begins with.
+/// The first block of a stream (H3).
 pub(crate) const FIRST_BLOCK: &str = "id: e-0\n\n";
 
 pub(crate) fn hub() -> SharedHub {
@@ -51,12 +51,12 @@ pub(crate) fn chunk(bytes: &str) -> String {
     format!("{:X}\r\n{bytes}\r\n", bytes.len())
 }
 
-/// What a subscriber gets at first, in one go.
+/// Returns the bytes that a subscriber receives first.
 pub(crate) fn head_and_first_block() -> String {
     HEAD_1_1.to_owned() + &chunk(FIRST_BLOCK)
 }
 
-/// The service.
+/// The service of the tests.
 pub(crate) struct App(SharedHub);
 
 pub(crate) fn service(hub: &SharedHub) -> App {
@@ -102,7 +102,7 @@ async fn respond(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> 
         "/misframed" => {
             insert(header::CONTENT_LENGTH, "5");
             insert(header::TRANSFER_ENCODING, "gzip, chunked");
-            // The other one than the request's.
+            // The version that the request does not have.
             let is_1_0 = version == Version::HTTP_10;
             *response.version_mut() = if is_1_0 { Version::HTTP_11 } else { Version::HTTP_10 };
         }
@@ -124,7 +124,7 @@ async fn yield_several_times() {
     }
 }
 
-/// The future of a connection, on a task of its own.
+/// A task that runs the future of [`sse_hyper::serve_connection`].
 pub(crate) struct ConnectionTask<I>(JoinHandle<Result<Outcome<I>, hyper::Error>>);
 
 impl<I: Read + Write + Unpin + Send + 'static> ConnectionTask<I> {
@@ -149,11 +149,11 @@ impl<I: Read + Write + Unpin + Send + 'static> ConnectionTask<I> {
     }
 
     pub(crate) async fn outcome(self) -> Result<Outcome<I>, hyper::Error> {
-        tokio::time::timeout(Duration::from_secs(10), self.0).await.expect("it has to end").unwrap()
+        tokio::time::timeout(Duration::from_secs(10), self.0).await.expect("the future completes").unwrap()
     }
 }
 
-/// The subscription that has to come of it.
+/// Waits for the hand-over.
 pub(crate) async fn detach<I: Read + Write + Unpin + Send + 'static>(task: ConnectionTask<I>) -> Detached<I> {
     match task.outcome().await.unwrap() {
         Outcome::Detached(detached) => detached,
@@ -161,9 +161,9 @@ pub(crate) async fn detach<I: Read + Write + Unpin + Send + 'static>(task: Conne
     }
 }
 
-/// What a driver does: writes what is due, framed, in one go.
+/// Writes the pending bytes as one chunk, as a driver does.
 pub(crate) async fn write_pending<I: Write + Unpin>(detached: &mut Detached<I>) {
-    let pending = poll_fn(|cx| detached.outbound.poll_bytes(cx)).await.expect("it has not ended");
+    let pending = poll_fn(|cx| detached.outbound.poll_bytes(cx)).await.expect("the connection is open");
     let pending = std::str::from_utf8(&pending).unwrap();
     let framed = if detached.framing == Framing::Chunked { chunk(pending) } else { pending.to_owned() };
     let mut rest = framed.as_bytes();
@@ -178,7 +178,7 @@ pub(crate) async fn write_pending<I: Write + Unpin>(detached: &mut Detached<I>) 
     assert!(matches!(Poll::Ready(written), Poll::Ready(Ok(()))));
 }
 
-/// A body of which a middleware took the first bytes, and put them back.
+/// A body from which a middleware took the first bytes and put them back.
 struct Prepended {
     first: Option<&'static str>,
     body: Body,

@@ -1,4 +1,4 @@
-//! A server over real sockets, and a client that reads raw bytes.
+//! A server on real sockets, and a client that reads raw bytes.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// Longer than anything here takes, unless it never comes.
+/// The time after which a wait fails the test.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) fn hub(config: HubConfig) -> SharedHub {
     sse_hyper::start("e", config, &TokioExecutor::new(), TokioTimer::new()).unwrap()
 }
 
-/// `GET /sse/{channels, separated by commas}` and `POST /publish/{channel}`.
+/// Returns a router with `GET /sse/{channels, separated by commas}` and `POST /publish/{channel}`.
 pub(crate) fn router(hub: SharedHub) -> Router {
     Router::new()
         .route("/sse/{channels}", get(subscribe))
@@ -51,7 +51,7 @@ async fn publish(State(hub): State<SharedHub>, Path(channel): Path<String>, body
     published.frame.id().unwrap_or_default().to_owned()
 }
 
-/// Serves on a free port, and says which.
+/// Serves on a free port, and returns the port.
 pub(crate) async fn serve(hub: SharedHub) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -59,18 +59,18 @@ pub(crate) async fn serve(hub: SharedHub) -> u16 {
     port
 }
 
-/// A client over HTTP/1.1 that sees what is on the wire.
+/// A client over HTTP/1.1 that checks the bytes on the wire.
 pub(crate) struct Client {
     socket: TcpStream,
     raw: Vec<u8>,
     pub(crate) head: String,
-    /// The body so far, without the chunks' framing.
+    /// The received body without its chunked coding.
     pub(crate) body: Vec<u8>,
     decoder: Decoder,
 }
 
 impl Client {
-    /// Asks for a stream, and reads the head.
+    /// Sends a request for a stream, and reads the head.
     pub(crate) async fn get(port: u16, path: &str, last_event_id: Option<&str>) -> Client {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let id = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
@@ -84,7 +84,7 @@ impl Client {
             decoder: Decoder::new(),
         };
         while client.head.is_empty() {
-            assert!(client.read().await, "the head has to come");
+            assert!(client.read().await, "the connection ended before the head");
             if let Some(end) = client.raw.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 client.head = String::from_utf8(client.raw.drain(..end + 4).collect()).unwrap();
             }
@@ -93,7 +93,7 @@ impl Client {
         client
     }
 
-    /// The next message, which has to come.
+    /// Waits for the next message.
     pub(crate) async fn message(&mut self) -> Message {
         loop {
             if let Some(message) = self.decoder.next_message() {
@@ -104,7 +104,7 @@ impl Client {
         }
     }
 
-    /// The data of the next messages.
+    /// Waits for a number of messages, and returns their data.
     pub(crate) async fn data(&mut self, count: usize) -> Vec<String> {
         let mut data = Vec::new();
         while data.len() < count {
@@ -113,7 +113,7 @@ impl Client {
         data
     }
 
-    /// Reads until the server ends the stream.
+    /// Waits until the server ends the stream.
     pub(crate) async fn end(&mut self) {
         while self.read().await {
             self.unframe();
@@ -124,7 +124,7 @@ impl Client {
         self.decoder.last_event_id()
     }
 
-    /// The reconnection time that the server asks for, which it has to.
+    /// Waits for the reconnection time from the server.
     pub(crate) async fn retry(&mut self) -> Duration {
         loop {
             let message = self.decoder.next_message();
@@ -132,24 +132,23 @@ impl Client {
             if let Some(retry) = self.decoder.retry() {
                 return retry;
             }
-            assert!(self.read().await, "the stream ended before it");
+            assert!(self.read().await, "the stream ended before a retry time");
             self.unframe();
         }
     }
 
-    /// More bytes from the socket; false at its end, or when the last chunk has come.
+    /// Reads from the socket. Returns false at its end, and after the last chunk.
     async fn read(&mut self) -> bool {
         if self.raw.starts_with(b"0\r\n\r\n") {
             return false;
         }
         let mut bytes = [0; 4096];
-        let count =
-            timeout(TIMEOUT, self.socket.read(&mut bytes)).await.expect("bytes have to come").unwrap();
+        let count = timeout(TIMEOUT, self.socket.read(&mut bytes)).await.expect("bytes arrive").unwrap();
         self.raw.extend_from_slice(&bytes[..count]);
         count > 0
     }
 
-    /// Takes whole chunks out of what was read; a body of a known length has none.
+    /// Decodes complete chunks. A body of a known length is not chunked.
     fn unframe(&mut self) {
         if self.head.contains("content-length") {
             self.decoder.push(&self.raw);
@@ -171,7 +170,7 @@ impl Client {
     }
 }
 
-/// Waits until something holds, which it has to.
+/// Waits until a condition holds. Fails the test otherwise.
 pub(crate) async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = timeout(TIMEOUT, async {
         while !holds() {

@@ -1,4 +1,4 @@
-//! A headless Chromium that looks at the demo's page.
+//! A headless Chromium that opens the page of the demo.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::programs::Follower;
 
-/// What scripts here are written with.
+/// Functions for the scripts of the tests.
 const HELPERS: &str = "
     const rows = () => [...document.querySelectorAll('#events li[data-id]')];
     const notes = () => rows().filter(row => row.dataset.type === 'note');
@@ -16,7 +16,7 @@ const HELPERS: &str = "
 
 pub(crate) struct Browser {
     client: Client,
-    /// Ends with this value.
+    /// The driver process, which ends when it is dropped.
     _driver: Follower,
     profile: std::path::PathBuf,
 }
@@ -59,12 +59,12 @@ impl Browser {
         self.client.execute(&format!("{HELPERS}{script}"), Vec::new()).await.expect("the script runs")
     }
 
-    /// The text that a script returns.
+    /// Runs a script, and returns its text.
     pub(crate) async fn text(&self, script: &str) -> String {
         self.run(script).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until a script returns true, which it has to.
+    /// Waits until a script returns true. Fails the test after 30 seconds.
     pub(crate) async fn wait_for(&self, what: &str, script: &str) {
         for _ in 0..600 {
             if self.run(script).await == Value::Bool(true) {
@@ -73,7 +73,7 @@ impl Browser {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!(
-            "{what}: not in 30 seconds; the page says {:?}",
+            "{what}: not within 30 seconds; the page shows {:?}",
             self.text("return document.body.innerText").await
         );
     }

@@ -1,14 +1,14 @@
-//! Programs beside the tests.
+//! External programs.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// Longer than anything here takes, unless it never comes.
+/// The time after which a wait fails the test.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether a program is there, which `ask` has it answer. On a machine that runs the whole suite it has to be.
+/// Returns whether a program is installed, by running it with the argument `ask`. With `CI` set it has to be.
 pub(crate) fn has(program: &str, ask: &str) -> bool {
     let found = succeeds(Command::new(program).arg(ask));
     if !found {
@@ -17,19 +17,19 @@ pub(crate) fn has(program: &str, ask: &str) -> bool {
     found
 }
 
-/// A test is passed over, unless `CI` is set.
+/// Reports that a test is skipped. Fails the test if `CI` is set.
 pub(crate) fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what}, and CI is set");
     println!("skipped: {what}");
 }
 
-/// Runs a program to its end, without a word.
+/// Runs a program without output, and returns whether it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-/// A program whose lines are read as they come.
+/// A program whose output is read line by line.
 pub(crate) struct Follower {
     process: Child,
     lines: Receiver<String>,
@@ -37,8 +37,11 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Follower {
-        let mut process =
-            Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().expect("it was looked for");
+        let mut process = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program is installed");
         let stdout = process.stdout.take().expect("it was piped");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -51,13 +54,13 @@ impl Follower {
         Follower { process, lines }
     }
 
-    /// Reads lines up to one that contains `text`, which has to come; returns it.
+    /// Waits for a line that contains `text`, and returns the line.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
-                Err(_) => panic!("{text:?} did not come"),
+                Err(_) => panic!("{text:?} did not arrive"),
             }
         }
     }

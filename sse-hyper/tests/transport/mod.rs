@@ -1,4 +1,4 @@
-//! A transport in memory with manners as bad as a transport may have, and the peer at its other end.
+//! An in-memory transport with every permitted behaviour of transports, and the peer at its other end.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::VecDeque;
@@ -9,14 +9,14 @@ use std::task::{Context, Poll, Waker};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// How a transport behaves.
+/// The behaviour of a transport.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behaviour {
-    /// How many bytes it moves in one call.
+    /// The largest number of bytes that one call moves.
     pub(crate) max_bytes: usize,
-    /// Whether it is pending before each.
+    /// Whether each call is pending once before it is ready.
     pub(crate) pending: bool,
-    /// Whether what is written stays with it until it is flushed.
+    /// Whether written bytes stay in a buffer until they are flushed.
     pub(crate) buffers: bool,
     pub(crate) vectored: bool,
 }
@@ -39,7 +39,7 @@ impl Behaviour {
     }
 }
 
-/// The server's end.
+/// The server's end of the transport.
 #[derive(Debug)]
 pub(crate) struct Transport {
     state: Arc<Mutex<State>>,
@@ -49,7 +49,7 @@ pub(crate) struct Transport {
     flush: Alternating,
 }
 
-/// The client's end.
+/// The client's end of the transport.
 #[derive(Clone)]
 pub(crate) struct Peer(Arc<Mutex<State>>);
 
@@ -87,21 +87,21 @@ impl Peer {
         wake(&mut state.reader);
     }
 
-    /// Sends nothing more.
+    /// Closes the sending direction.
     pub(crate) fn half_close(&self) {
         let mut state = self.lock();
         state.is_half_closed = true;
         wake(&mut state.reader);
     }
 
-    /// Takes nothing more, or again.
+    /// Sets whether the peer takes no bytes.
     pub(crate) fn set_blocked(&self, is_blocked: bool) {
         let mut state = self.lock();
         state.is_blocked = is_blocked;
         wake(&mut state.writer);
     }
 
-    /// How many writes took bytes.
+    /// Returns the number of writes that succeeded.
     pub(crate) fn writes(&self) -> usize {
         self.lock().writes
     }
@@ -110,28 +110,28 @@ impl Peer {
         String::from_utf8_lossy(&self.lock().received).into_owned()
     }
 
-    /// What it sent and the server did not read from its transport.
+    /// Returns the number of sent bytes that the server has not read.
     pub(crate) fn unread(&self) -> usize {
         self.lock().sent.len()
     }
 
-    /// What the server's transport took and did not pass on.
+    /// Returns the number of written bytes that are not flushed.
     pub(crate) fn buffered(&self) -> usize {
         self.lock().buffered.len()
     }
 
-    /// Whether the server closed.
+    /// Returns whether the server shut down or dropped the transport.
     pub(crate) fn is_closed(&self) -> bool {
         let state = self.lock();
         state.shut_down || state.dropped
     }
 
-    /// Whether the server said in order that it sends nothing more.
+    /// Returns whether the server shut down the transport.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.lock().shut_down
     }
 
-    /// Waits until the server wrote something that ends so.
+    /// Waits until the received bytes end with `end`.
     pub(crate) async fn receives(&self, end: &str) {
         run_until(end, || self.received().ends_with(end)).await;
     }
@@ -141,7 +141,7 @@ impl Peer {
     }
 }
 
-/// Lets the others run until something holds, which it has to; no time passes.
+/// Runs other tasks until a condition holds, without advancing the time.
 pub(crate) async fn run_until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..100_000 {
         if holds() {
@@ -149,11 +149,11 @@ pub(crate) async fn run_until(what: &str, holds: impl Fn() -> bool) {
         }
         tokio::task::yield_now().await;
     }
-    panic!("it never came: {what:?}");
+    panic!("{what:?} did not happen");
 }
 
 impl Transport {
-    /// Moves what it is given on to the peer, as far as one call goes.
+    /// Moves bytes to the peer, up to the limit of one call.
     fn accept<'a>(&mut self, cx: &mut Context<'_>, slices: impl Iterator<Item = &'a [u8]>) -> Poll<usize> {
         let mut state = self.state.lock().unwrap();
         if state.is_blocked {
@@ -245,7 +245,7 @@ impl Drop for Transport {
     }
 }
 
-/// Pending every other time, and ready again at once.
+/// Pending at every other call, with an immediate wake-up.
 #[derive(Clone, Copy, Debug)]
 struct Alternating {
     pending: bool,
