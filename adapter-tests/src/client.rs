@@ -1,4 +1,4 @@
-//! A client that blocks, over HTTP/1.1 or HTTP/2, and sees what is on the wire.
+//! A blocking client for HTTP/1.1 and HTTP/2 that checks the bytes on the wire.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -14,14 +14,14 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::{Running, TIMEOUT, wait_until};
 
-/// One request for a stream, and what comes.
+/// A client with one request for a stream.
 pub struct Client {
     source: Source,
-    /// 200, unless something is wrong.
+    /// The status of the response.
     pub status: u16,
-    /// The fields of the head, their names in lower case.
+    /// The header fields, with names in lower case.
     pub head: HashMap<String, String>,
-    /// The body so far, without the framing of HTTP.
+    /// The received body without the framing of HTTP.
     pub body: Vec<u8>,
     decoder: Decoder,
 }
@@ -31,7 +31,7 @@ enum Source {
     Http2(tokio::sync::mpsc::Receiver<Bytes>),
 }
 
-/// How an HTTP/1 body ends.
+/// The framing of an HTTP/1 body.
 enum Framing {
     Chunked { has_ended: bool },
     Length(usize),
@@ -39,7 +39,7 @@ enum Framing {
 }
 
 impl Client {
-    /// Asks a server for `/sse/{channels}`, and reads the head.
+    /// Sends a request for `/sse/{channels}`, and reads the head.
     pub fn get(server: &Running, channels: &str, last_event_id: Option<&str>) -> Client {
         let path = format!("/sse/{channels}");
         if server.is_http2 {
@@ -51,15 +51,15 @@ impl Client {
 
     fn http1(port: u16, path: &str, last_event_id: Option<&str>) -> Client {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-        socket.set_read_timeout(Some(TIMEOUT)).expect("a time");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
         let id = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n");
-        socket.write_all(request.as_bytes()).expect("the request is taken");
+        socket.write_all(request.as_bytes()).expect("the server accepts the request");
         let mut raw = Vec::new();
         let head = loop {
             let mut bytes = [0; 4096];
-            let count = socket.read(&mut bytes).expect("the head comes");
-            assert!(count > 0, "the head has to come");
+            let count = socket.read(&mut bytes).expect("the head arrives");
+            assert!(count > 0, "the connection ended before the head");
             raw.extend_from_slice(&bytes[..count]);
             if let Some(end) = raw.windows(4).position(|four| four == b"\r\n\r\n") {
                 break String::from_utf8(raw.drain(..end + 4).collect()).expect("a head is text");
@@ -83,7 +83,7 @@ impl Client {
 
     fn http2(port: u16, path: String, last_event_id: Option<String>) -> Client {
         let (send_head, head) = sync_channel(1);
-        // What is not read here is not read from the connection either, up to a few frames.
+        // The small capacity lets a paused reader block the connection after a few frames.
         let (send_body, body) = tokio::sync::mpsc::channel(1);
         std::thread::spawn(move || {
             let runtime =
@@ -108,7 +108,7 @@ impl Client {
                 loop {
                     let frame = tokio::select! {
                         frame = body.frame() => frame,
-                        // Nobody reads any more: the client goes.
+                        // The client was dropped.
                         () = send_body.closed() => return,
                     };
                     let Some(Ok(frame)) = frame else { return };
@@ -119,34 +119,34 @@ impl Client {
                 }
             });
         });
-        let (status, head) = head.recv_timeout(TIMEOUT).expect("the head has to come");
+        let (status, head) = head.recv_timeout(TIMEOUT).expect("the head arrives");
         Client { source: Source::Http2(body), status, head, body: Vec::new(), decoder: Decoder::new() }
     }
 
-    /// The next message, which has to come.
+    /// Waits for the next message.
     pub fn message(&mut self) -> Message {
         loop {
             if let Some(message) = self.decoder.next_message() {
-                return message.expect("it is of a usual size");
+                return message.expect("the message is small");
             }
             assert!(self.read(), "the stream ended before the message");
         }
     }
 
-    /// The data of the next messages.
+    /// Waits for a number of messages, and returns their data.
     pub fn data(&mut self, count: usize) -> Vec<String> {
         (0..count).map(|_| self.message().data).collect()
     }
 
-    /// Reads until so many bytes of the body came.
+    /// Waits until a number of bytes of the body arrived, and returns the body.
     pub fn bytes(&mut self, count: usize) -> String {
         while self.body.len() < count {
-            assert!(self.read(), "the stream ended before");
+            assert!(self.read(), "the stream ended too early");
         }
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Reads until the server ends the stream; says whether it ended as HTTP has it.
+    /// Waits until the server ends the stream, and returns whether the body is complete according to HTTP.
     pub fn end(&mut self) -> bool {
         while self.read() {}
         match &self.source {
@@ -155,24 +155,24 @@ impl Client {
         }
     }
 
-    /// The id that the client would come back with.
+    /// Returns the id with which the client would reconnect.
     pub fn last_event_id(&self) -> &str {
         self.decoder.last_event_id()
     }
 
-    /// What the server asks to wait before coming back.
+    /// Returns the reconnection time from the server.
     pub fn retry(&mut self) -> Option<Duration> {
         let message = self.decoder.next_message();
         assert!(message.is_none(), "{message:?}");
         self.decoder.retry()
     }
 
-    /// More of the body; false at its end.
+    /// Reads more of the body. Returns false at its end.
     fn read(&mut self) -> bool {
         match &mut self.source {
             Source::Http2(body) => {
                 let mut received = None;
-                wait_until("bytes have to come", || match body.try_recv() {
+                wait_until("bytes arrive", || match body.try_recv() {
                     Err(TryRecvError::Empty) => false,
                     result => {
                         received = result.ok();
@@ -189,7 +189,7 @@ impl Client {
                     return false;
                 }
                 let mut bytes = [0; 16 * 1024];
-                // A server that closes with bytes unread resets the connection.
+                // A server that closes a socket with unread bytes resets the connection.
                 let count = socket.read(&mut bytes).unwrap_or_else(|error| {
                     assert!(error.kind() == std::io::ErrorKind::ConnectionReset, "{error}");
                     0
@@ -201,7 +201,7 @@ impl Client {
         }
     }
 
-    /// Takes what is complete out of what was read.
+    /// Decodes the received bytes, as far as they are complete.
     fn unframe(&mut self) {
         let Source::Http1 { raw, framing, .. } = &mut self.source else { return };
         match framing {

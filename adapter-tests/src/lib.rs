@@ -1,8 +1,8 @@
-//! One list of tests for every way from a hub to a client: each adapter, each kind of transport, each runtime.
+//! One list of tests for every path from a hub to a client: each adapter, each kind of transport, each runtime.
 //!
-//! A *path* is a server on a thread of its own, with the runtime that it is for. All paths answer `GET
-//! /sse/{channels, separated by commas}`, and the tests talk to them over real sockets and to their hub by its handle.
-//! The list is in `list.rs`, the paths are in `paths/`, and `tests/paths.rs` runs the one against the other.
+//! A *path* is a server on a thread of its own, with its runtime. Every path serves
+//! `GET /sse/{channels, separated by commas}`. The tests connect to it over real sockets and use its hub by a handle. The list
+//! is in `list.rs`, the paths are in `paths/`, and `tests/paths.rs` runs each test against each path.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -20,65 +20,65 @@ use std::time::Duration;
 use sse_core::shared::{Connection, Outbound, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
 
-/// Longer than anything here takes, unless it never comes.
+/// The time after which a wait fails the test.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a server is made with.
+/// The configuration of a server.
 #[derive(Clone)]
 pub struct Setup {
-    /// Its hub.
+    /// The configuration of the hub.
     pub hub: HubConfig,
-    /// Every connection, but for its last event id.
+    /// The configuration of each connection, except its last event id.
     pub connection: ConnectionConfig,
 }
 
 impl Default for Setup {
-    /// Connections begin with their first event.
+    /// Returns the default configuration without the first block of a stream (H3).
     fn default() -> Setup {
         let connection = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
         Setup { hub: HubConfig::default(), connection }
     }
 }
 
-/// A path: how it is started, and what clients speak to it.
+/// A path from a hub to a client.
 #[derive(Clone, Copy)]
 pub struct Path {
-    /// Starts the server. It says its port and its hub when it listens, and stops when the last argument says so.
+    /// Runs the server until the last argument completes. Sends its port and its hub when it listens.
     pub run: fn(Setup, Sender<Listening>, Stop),
-    /// Clients speak HTTP/2 to it.
+    /// Whether clients use HTTP/2.
     pub is_http2: bool,
-    /// The requests are read by hyper, not by the test's own server.
+    /// Whether hyper parses the requests, and not the test's own server.
     pub reads_requests: bool,
 }
 
-/// What a server says when it listens.
+/// The report of a server that listens.
 pub struct Listening {
     port: u16,
     hub: SharedHub,
     opened: Receiver<Connection>,
 }
 
-/// Ready when a server is to stop.
+/// A future that completes when a server has to stop.
 pub type Stop = tokio::sync::oneshot::Receiver<()>;
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
-    /// Which port it listens on.
+    /// The port on which it listens.
     pub port: u16,
-    /// Its hub.
+    /// The hub of the server.
     pub hub: SharedHub,
-    /// The handles of connections, in the order in which they were opened.
+    /// The handles of the connections, in the order in which they were opened.
     pub opened: Receiver<Connection>,
-    /// What clients speak to it.
+    /// Whether clients use HTTP/2.
     pub is_http2: bool,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Path {
-    /// Starts a server.
+    /// Starts a server, and waits until it listens.
     pub fn start(&self, setup: Setup) -> Running {
-        // Servers and clients are one process here, and some systems allow it few files at first.
+        // Servers and clients share one process, and the default limit of open files can be low.
         let _ = rlimit::increase_nofile_limit(20_000);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, listening) = std::sync::mpsc::channel();
@@ -90,7 +90,7 @@ impl Path {
 }
 
 impl Running {
-    /// Has the server shut down, and waits until it returned.
+    /// Shuts the server down, and waits until it has returned.
     pub fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -105,7 +105,7 @@ impl Drop for Running {
     }
 }
 
-/// What the handlers of a server share.
+/// The state that the request handlers of a server share.
 #[derive(Clone)]
 pub struct Handler {
     hub: SharedHub,
@@ -114,14 +114,14 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// The handler of a server that listens, which is told.
+    /// Creates the state of a server that listens, and reports the server to the test.
     pub fn start(hub: SharedHub, setup: &Setup, port: u16, ready: &Sender<Listening>) -> Handler {
         let (sender, opened) = std::sync::mpsc::channel();
         ready.send(Listening { port, hub: hub.clone(), opened }).expect("the test waits for it");
         Handler { hub, connection: setup.connection.clone(), opened: sender }
     }
 
-    /// The stream of a request for `/sse/{channels}`; `None` when there is no room for another.
+    /// Subscribes a request for `/sse/{channels}`. Returns `None` at a limit of the hub.
     pub fn subscribe(&self, path: &str, requested: ConnectionConfig) -> Option<Outbound> {
         let config = ConnectionConfig { last_event_id: requested.last_event_id, ..self.connection.clone() };
         let outbound = self.hub.connect(config).ok()?;
@@ -134,10 +134,10 @@ impl Handler {
     }
 }
 
-/// How long a refused client is asked to wait.
+/// The reconnection time of a refusal.
 pub const RETRY_AFTER: Duration = Duration::from_secs(3);
 
-/// Waits until something holds, which it has to.
+/// Waits until a condition holds. Fails the test otherwise.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !condition() {

@@ -1,6 +1,6 @@
-//! Clients that were written by others, and a proxy between: what they see is what was published.
+//! Third-party clients and a proxy.
 //!
-//! A program that is not installed is said and passed over, unless `CI` is set: there it has to be.
+//! Tests of programs that are not installed are skipped with a message. With `CI` set they fail instead.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "other programs live in real time")]
 
 mod clients_kit;
@@ -16,14 +16,14 @@ use sse_core::Event;
 use clients_kit::{Nginx, Server, node, python};
 use programs::{Follower, has};
 
-/// What a buffer in between would exceed by far, and what a busy machine does not.
+/// A delay that a buffering proxy would exceed by far, and a busy machine does not.
 const PROMPT: Duration = Duration::from_secs(5);
 
-/// Texts that a client can get wrong.
+/// Texts that are easy to decode wrongly.
 const TEXTS: [&str; 6] =
     ["plain", "two\nlines", " leading and trailing ", "\n\n", "colon: at the end:", "žluťoučký 🐎"];
 
-/// A module for each path, with each of the tests below.
+/// Defines a module for each path, with each of the tests below.
 macro_rules! clients {
     ($($path:ident: $run:path;)*) => {
         $(mod $path {
@@ -73,20 +73,20 @@ fn python_receives_missed_and_live_events(path: Path) {
     let Some(python) = python() else { return };
     let server = Server::start(path);
     let first = server.publish("news", &Event::new().data("seen before"));
-    let id = first.frame.id().expect("the hub gives ids");
+    let id = first.frame.id().expect("the hub assigns ids");
     let missed = server.publish("news", &Event::new().event("note").id("7").data(TEXTS[0]));
     assert_eq!(missed.frame.id(), Some("7"));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients_kit/follow.py");
     let mut client = Follower::start(&python, &[script, &server.url("/sse/news"), id]);
-    let parsed = |line: String| serde_json::from_str::<Value>(&line).expect("it prints JSON");
+    let parsed = |line: String| serde_json::from_str::<Value>(&line).expect("the script prints JSON");
     assert_eq!(
         parsed(client.wait_for("[")),
         json!(["7", "note", TEXTS[0]]),
-        "what it missed, and not what it saw"
+        "the missed event follows, and not the last one seen"
     );
     for text in TEXTS {
         let published = server.publish("news", &Event::new().data(text));
-        let id = published.frame.id().expect("the hub gives ids");
+        let id = published.frame.id().expect("the hub assigns ids");
         assert_eq!(parsed(client.wait_for("[")), json!([id, "message", text]));
     }
     client.kill();
@@ -111,7 +111,7 @@ fn node_reconnects_by_itself_and_misses_nothing(path: Path) {
             server.publish("news", &Event::new().data(&text));
             expected.push(text);
         }
-        // Some of these reach it live, the others by replay.
+        // Some of these events arrive live, the others by replay.
         for _ in TEXTS {
             seen.push(client.wait_for("\"data\""));
         }
@@ -122,8 +122,8 @@ fn node_reconnects_by_itself_and_misses_nothing(path: Path) {
             serde_json::from_str::<Value>(line).expect("JSON")["data"].as_str().expect("text").to_owned()
         })
         .collect();
-    assert_eq!(seen, expected, "each once, in order");
-    assert!(server.hub.stats().replayed >= TEXTS.len() as u64, "it was gone while some were published");
+    assert_eq!(seen, expected, "each event arrives once, in order");
+    assert!(server.hub.stats().replayed >= TEXTS.len() as u64, "some events arrive by replay");
 }
 
 fn nginx_forwards_events_at_once_and_disconnects_with_its_client(path: Path) {
@@ -141,7 +141,7 @@ fn nginx_forwards_events_at_once_and_disconnects_with_its_client(path: Path) {
         assert!(published_at.elapsed() < PROMPT, "{:?}", published_at.elapsed());
     }
     assert_eq!(server.connections(), 1);
-    // Nothing is published any more.
+    // Nothing more is published, so nginx has to close its connection to the server.
     curl.kill();
     server.wait_for_connections(0);
 }
@@ -151,7 +151,7 @@ fn pings_keep_a_stream_open_through_nginx(path: Path) {
         return;
     }
     let server = Server::start(path);
-    // Its default is a minute, ours are 50 seconds.
+    // The read timeout of nginx is 60 seconds by default, the ping interval 50 seconds.
     let nginx = Nginx::start(server.port, "proxy_read_timeout 1s;");
     let mut silent = Follower::start("curl", &["-sN", &nginx.url("/sse/silent")]);
     silent.wait_for("id: ");

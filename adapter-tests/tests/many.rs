@@ -1,4 +1,4 @@
-//! Ten thousand clients on attached sockets: a server in a process of its own, which tells what it holds.
+//! Ten thousand clients on attached sockets. The server is a separate process that reports its resources.
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_methods, reason = "tests over real sockets take real time")]
 
@@ -10,10 +10,10 @@ use std::time::Duration;
 use adapter_tests::{Path, Setup, TIMEOUT, list, paths};
 use sse_core::Event;
 
-/// How many there shall be; fewer where the system allows no more files.
+/// The number of clients, unless the limit of open files is lower.
 const CLIENTS: usize = 10_000;
 
-/// Files that a process has besides its sockets.
+/// Open files of a process other than its sockets.
 const OTHER_FILES: u64 = 200;
 
 #[test]
@@ -24,7 +24,7 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
         println!("only {clients} clients: the system allows {allowed} files");
     }
     let mut server = Server::start();
-    // By the first client all is open that the server has.
+    // After the first client, the server has opened all files that it keeps.
     drop(server.connect());
     let before = server.usage_with(0);
     let mut sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
@@ -47,7 +47,7 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
     let after = server.usage_with(0);
     assert_eq!(after.files, before.files);
 
-    // What is freed is used again by those who come next, but for what lies between: less than a leak would be.
+    // Later clients reuse the freed memory. Fragmentation can add a little, but less than a leak.
     const ROUNDS: u64 = 6;
     let mut usage = Vec::new();
     for _ in 0..=ROUNDS {
@@ -70,7 +70,7 @@ fn x6_a_graceful_shutdown_returns_with_a_thousand_streams_open() {
     }
 }
 
-/// The server's process, and what it says.
+/// The process of the server, and the pipes to it.
 struct Server {
     process: Child,
     stdin: ChildStdin,
@@ -78,14 +78,14 @@ struct Server {
     port: u16,
 }
 
-/// What a server holds.
+/// The resources of a server.
 #[derive(Debug)]
 struct Usage {
     connections: usize,
     opened: u64,
     closed: u64,
     files: u64,
-    /// Bytes of memory.
+    /// Resident memory in bytes.
     resident: u64,
 }
 
@@ -97,34 +97,36 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("it starts");
-        let stdin = process.stdin.take().expect("it is piped");
-        let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
+            .expect("the server starts");
+        let stdin = process.stdin.take().expect("the pipe exists");
+        let stdout = BufReader::new(process.stdout.take().expect("the pipe exists"));
         let mut server = Server { process, stdin, stdout, port: 0 };
         server.port = server.answer().parse().expect("a port");
         server
     }
 
-    /// One client, with the head. All at once, they would be more than wait to be accepted, and the system has those try
-    /// again a second later.
+    /// Connects a client and reads the head. Clients connect one by one, because more would overflow the accept queue and
+    /// retry a second later.
     fn connect(&self) -> TcpStream {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
-        socket.set_read_timeout(Some(TIMEOUT)).expect("a time");
-        socket.write_all(b"GET /sse/a HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is taken");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
+        socket
+            .write_all(b"GET /sse/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .expect("the server accepts the request");
         read_until(&mut socket, b"\r\n\r\n");
         socket
     }
 
     fn ask(&mut self, question: &str) -> String {
-        writeln!(self.stdin, "{question}").expect("it listens");
+        writeln!(self.stdin, "{question}").expect("the server reads questions");
         self.answer()
     }
 
-    /// The next line that is an answer; the test harness writes others.
+    /// Reads the next answer, and skips the output of the test harness.
     fn answer(&mut self) -> String {
         loop {
             let mut line = String::new();
-            assert!(self.stdout.read_line(&mut line).expect("it answers") > 0, "it ended");
+            assert!(self.stdout.read_line(&mut line).expect("the server answers") > 0, "the server ended");
             if let Some((_, answer)) = line.trim_end().split_once("answer: ") {
                 return answer.to_owned();
             }
@@ -138,10 +140,10 @@ impl Server {
         Usage { connections: connections as usize, opened, closed, files, resident }
     }
 
-    /// What it holds when so many are connected, which has to come.
+    /// Waits until a number of clients is connected, and returns the resources.
     fn usage_with(&mut self, clients: usize) -> Usage {
         let mut usage = self.usage();
-        // A socket is closed a moment after the hub knows.
+        // A socket is closed shortly after the hub has counted the end.
         let mut files = u64::MAX;
         for _ in 0..TIMEOUT.as_millis() / 20 {
             if usage.connections == clients && usage.files == files {
@@ -151,7 +153,7 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
             usage = self.usage();
         }
-        panic!("{clients} should be connected: {usage:?}");
+        panic!("{clients} clients are not connected: {usage:?}");
     }
 }
 
@@ -166,36 +168,36 @@ fn read_until(socket: &mut TcpStream, end: &[u8]) -> String {
     let mut read = Vec::new();
     while !read.ends_with(end) {
         let mut bytes = [0; 1024];
-        let count = socket.read(&mut bytes).expect("bytes have to come");
+        let count = socket.read(&mut bytes).expect("bytes arrive");
         assert!(count > 0, "the server ended the stream");
         read.extend_from_slice(&bytes[..count]);
     }
-    String::from_utf8(read).expect("it is text")
+    String::from_utf8(read).expect("the stream is UTF-8")
 }
 
-/// The other process: a server that answers questions on its input.
+/// The server process, which answers questions on its standard input.
 #[test]
-#[ignore = "the test above runs it in a process of its own"]
+#[ignore = "the test above runs this as a separate process"]
 fn server() {
     let _ = rlimit::increase_nofile_limit(CLIENTS as u64 + OTHER_FILES);
     let path = Path { run: paths::tokio::attached, is_http2: false, reads_requests: true };
     let mut setup = Setup::default();
-    // It takes its time on a busy machine, and a ping is none of what is read here.
+    // The clients do not expect pings, and the test can take minutes on a busy machine.
     setup.connection.ping = None;
     let server = path.start(setup);
     println!("answer: {}", server.port);
     for question in std::io::stdin().lines() {
         let question = question.expect("a line");
         if let Some(data) = question.strip_prefix("publish ") {
-            let channel = server.hub.channel("a").expect("it is open");
-            let published = channel.publish(&Event::new().data(data)).expect("it is open");
+            let channel = server.hub.channel("a").expect("the channel is open");
+            let published = channel.publish(&Event::new().data(data)).expect("the channel is open");
             println!("answer: {}", published.subscriptions);
         } else {
-            // The handles that a test may ask for.
+            // The handles of opened connections would accumulate.
             while server.opened.try_recv().is_ok() {}
             let stats = server.hub.stats();
-            let files = std::fs::read_dir("/proc/self/fd").expect("it is Linux").count();
-            let pages = std::fs::read_to_string("/proc/self/statm").expect("it is Linux");
+            let files = std::fs::read_dir("/proc/self/fd").expect("the system is Linux").count();
+            let pages = std::fs::read_to_string("/proc/self/statm").expect("the system is Linux");
             let resident: u64 = pages.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("pages");
             let (opened, closed) = (stats.opened, stats.closed.total());
             println!("answer: {} {opened} {closed} {files} {}", stats.connections, resident * 4096);

@@ -1,8 +1,8 @@
-//! The list, run against each path.
+//! The list of tests, run against each path.
 
 use adapter_tests::{Path, list, paths};
 
-/// A module for each path, with a test for each entry of the list.
+/// Defines a module for each path, with each test of the list.
 macro_rules! paths {
     ($($(#[$only:meta])* $path:ident: $run:path, http2 $is_http2:literal, reads_requests $reads:literal;)*) => {
         $($(#[$only])* mod $path {
@@ -30,7 +30,7 @@ macro_rules! paths {
 
             #[test]
             fn malformed_requests_do_no_harm() {
-                // Where the test's own server reads requests, there is nothing of this project to be tried.
+                // Where the test's own server parses requests, no code of this project is involved.
                 if PATH.reads_requests {
                     list::malformed_requests_do_no_harm(PATH);
                 }

@@ -1,4 +1,4 @@
-//! The page of rules against the repository: every cited rule exists, every rule has a test, every link has a target.
+//! Checks of the page of rules: every cited rule exists, every rule has a test, every link has a target.
 //!
 //! A citation is a chapter letter and one or two digits as a word, in any Rust file or page. A test proves a rule when
 //! its name begins with the rule's number in lower case.
@@ -22,7 +22,7 @@ struct Source {
     text: String,
 }
 
-/// Something that was found in a file.
+/// A text and its place in a file.
 struct Found {
     place: String,
     what: String,
@@ -34,7 +34,7 @@ fn every_cited_rule_exists() {
     let rules = rules(&sources);
     let cited = sources.iter().flat_map(citations).chain(tested_rules(&sources));
     let unknown = cited.filter(|cited| !rules.contains_key(&cited.what));
-    assert_none(unknown, "is cited and is no rule of docs/rules.md");
+    assert_none(unknown, "is cited and is not a rule of docs/rules.md");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn anchors_are_unique() {
     let sources = sources();
     let mut seen = BTreeSet::new();
     let repeated = anchors(page(&sources)).filter(|anchor| !seen.insert(anchor.what.clone()));
-    assert_none(repeated, "is an anchor that stands there already");
+    assert_none(repeated, "is a repeated anchor");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn every_link_to_a_rule_has_a_target() {
     let sources = sources();
     let known: BTreeSet<String> = anchors(page(&sources)).map(|anchor| anchor.what).collect();
     let dead = sources.iter().flat_map(links).filter(|link| !known.contains(&link.what));
-    assert_none(dead, "is no anchor of docs/rules.md");
+    assert_none(dead, "is not an anchor of docs/rules.md");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_citation_is_a_whole_word() {
         ["page.md:1 S3", "page.md:2 H4", "page.md:2 X2", "page.md:2 D1"]
     );
     assert_eq!(cited("D1 to D9; `E5`"), ["page.md:1 D1", "page.md:1 D9", "page.md:1 E5"]);
-    // The compiler's errors, other words, percent signs, escapes, code points, other letters.
+    // Error codes of the compiler, other words, percent encodings, escapes, code points, other letters.
     assert!(
         cited("E0515 E515 HS3 S3s S_3 _S3 S3_ gr%C3%BCn \\xC3 \\C3 U+A0 0xA1 0xE9 #A1 G1 s3 S").is_empty()
     );
@@ -97,13 +97,13 @@ fn a_test_name_begins_with_its_rule() {
     assert_eq!(found, [("a.rs:2".into(), "D1".into()), ("a.rs:5".into(), "X2".into())]);
 }
 
-/// Fails with a line for each of what was found.
+/// Fails the test if anything was found, with one line for each finding.
 fn assert_none(found: impl Iterator<Item = Found>, problem: &str) {
     let report: Vec<_> = found.map(|Found { place, what }| format!("{place}: {what} {problem}")).collect();
     assert!(report.is_empty(), "\n{}\n", report.join("\n"));
 }
 
-/// The Rust files and pages of the repository.
+/// Reads the Rust files and Markdown pages of the repository.
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut paths = Vec::new();
@@ -111,7 +111,7 @@ fn sources() -> Vec<Source> {
     paths.sort();
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let inside = path.strip_prefix(&root).expect("it was found there");
+        let inside = path.strip_prefix(&root).expect("the path is below the root");
         Source { path: inside.display().to_string().replace('\\', "/"), text }
     };
     paths.into_iter().map(read).collect()
@@ -137,12 +137,12 @@ fn page(sources: &[Source]) -> &Source {
     sources.iter().find(|source| source.path == PAGE).expect("the page of rules")
 }
 
-/// The lines of a file, each with its place.
+/// Returns the lines of a file with their places.
 fn lines(source: &Source) -> impl Iterator<Item = (String, &str)> {
     source.text.lines().enumerate().map(|(index, line)| (format!("{}:{}", source.path, index + 1), line))
 }
 
-/// The rules of the page, and where each stands.
+/// Returns the rules of the page with their places.
 fn rules(sources: &[Source]) -> BTreeMap<String, String> {
     let rules = lines(page(sources)).filter_map(|(place, line)| Some((rule_of_heading(line)?, place)));
     let rules: BTreeMap<_, _> = rules.collect();
@@ -150,20 +150,20 @@ fn rules(sources: &[Source]) -> BTreeMap<String, String> {
     rules
 }
 
-/// `D1` of `### <a id="d1"></a>D1: Any order of calls is legal`.
+/// Returns `D1` for `### <a id="d1"></a>D1: Any order of calls is legal`.
 fn rule_of_heading(line: &str) -> Option<String> {
     let (anchor, heading) = line.strip_prefix("### <a id=\"")?.split_once("\"></a>")?;
     let (rule, _) = heading.split_once(": ")?;
     (is_rule(rule) && rule.to_lowercase() == anchor).then(|| rule.to_owned())
 }
 
-/// Whether a word has the form of a rule's number.
+/// Returns whether a word has the form of a rule number.
 fn is_rule(word: &str) -> bool {
     let Some(number) = word.strip_prefix(|letter| CHAPTERS.contains(letter)) else { return false };
     (1..=2).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// The rules that a file cites.
+/// Returns the rules that a file cites.
 fn citations(source: &Source) -> impl Iterator<Item = Found> {
     let is_part = |letter: char| letter.is_alphanumeric() || "_%\\+#".contains(letter);
     lines(source).flat_map(move |(place, line)| {
@@ -172,7 +172,7 @@ fn citations(source: &Source) -> impl Iterator<Item = Found> {
     })
 }
 
-/// The rules that tests have at the front of their names.
+/// Returns the rules with which names of tests begin.
 fn tested_rules(sources: &[Source]) -> impl Iterator<Item = Found> {
     let rust = sources.iter().filter(|source| source.path.ends_with(".rs"));
     rust.flat_map(test_names).filter_map(|test| {
@@ -182,7 +182,7 @@ fn tested_rules(sources: &[Source]) -> impl Iterator<Item = Found> {
     })
 }
 
-/// The functions of a file that follow a test's attribute.
+/// Returns the functions of a file that have a test attribute.
 fn test_names(source: &Source) -> Vec<Found> {
     let (mut tests, mut is_test) = (Vec::new(), false);
     for (place, line) in lines(source) {
@@ -198,23 +198,23 @@ fn test_names(source: &Source) -> Vec<Found> {
     tests
 }
 
-/// As `#[tokio::test]`, with arguments or without.
+/// Returns whether a line is an attribute such as `#[tokio::test]`, with or without arguments.
 fn is_attribute_of_runtime(line: &str) -> bool {
     line.starts_with("#[") && (line.contains("::test]") || line.contains("::test("))
 }
 
-/// The anchors of the page.
+/// Returns the anchors of the page.
 fn anchors(page: &Source) -> impl Iterator<Item = Found> {
     parts_after(page, "<a id=\"", '"')
 }
 
-/// The anchors of the page of rules that a file links to.
+/// Returns the anchors of the page of rules to which a file links.
 fn links(source: &Source) -> Vec<Found> {
     let mut links: Vec<_> = parts_after(source, concat!("rules.md", "#"), ')').collect();
     if source.path == PAGE {
         links.extend(parts_after(source, "](#", ')'));
     }
-    // As in prose, where the link is not the target of a bracket.
+    // In prose, a link can end with any other character.
     for link in &mut links {
         let end = link.what.find(|letter: char| !letter.is_alphanumeric() && letter != '-');
         link.what.truncate(end.unwrap_or(link.what.len()));
@@ -222,7 +222,7 @@ fn links(source: &Source) -> Vec<Found> {
     links
 }
 
-/// What stands behind each `start` in a file, up to `end` or the line's.
+/// Returns the text behind each `start` in a file, up to `end` or to the end of the line.
 fn parts_after(source: &Source, start: &'static str, end: char) -> impl Iterator<Item = Found> {
     lines(source).flat_map(move |(place, line)| {
         let parts = line.split(start).skip(1).map(move |part| part.split(end).next().unwrap_or_default());

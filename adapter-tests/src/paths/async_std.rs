@@ -13,21 +13,21 @@ use super::smol::{serve_requests, shut_down};
 use super::{raw, stopped};
 use crate::{Handler, Listening, Setup, Stop};
 
-/// A transport of any kind; here it is a socket, with a head that the server writes itself.
+/// Any transport, here a socket on which the server writes the head.
 pub fn transport(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     listen(setup, ready, stop, |socket, handler| {
         task::spawn(async move {
             if let Some((outbound, mut socket)) = read_request(socket, &handler).await
                 && socket.write_all(raw::head(true).as_bytes()).await.is_ok()
             {
-                // A client that went is no error of the server.
+                // A disconnect is not an error of the server.
                 let _ = sse_async_std::serve(outbound, Framing::Chunked, socket).await;
             }
         });
     });
 }
 
-/// A reader, as frameworks take it that read their bodies; here it is copied to a socket.
+/// A reader as frameworks accept it for bodies, here copied to a socket.
 pub fn reader(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     listen(setup, ready, stop, |socket, handler| {
         task::spawn(async move {
@@ -36,7 +36,7 @@ pub fn reader(setup: Setup, ready: Sender<Listening>, stop: Stop) {
             {
                 let mut peer = socket.clone();
                 let copied = futures_lite::io::copy(EventReader::new(outbound), &mut socket);
-                // What a framework does for its bodies: it hears when the peer goes.
+                // A framework reads from the peer as well, to notice a disconnect.
                 let gone = async { drop(peer.read(&mut [0]).await) };
                 futures_lite::future::or(async { drop(copied.await) }, gone).await;
             }
@@ -44,7 +44,7 @@ pub fn reader(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     });
 }
 
-/// Sockets that hyper gave back after the head.
+/// Attached sockets, with requests and heads by hyper.
 pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let sockets = Sockets::start();
     listen(setup, ready, stop, move |socket, handler| {
@@ -57,17 +57,17 @@ pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     });
 }
 
-/// Listens until it is to stop, then ends the streams and waits for that.
+/// Serves until the test stops the server, then ends all streams.
 fn listen(setup: Setup, ready: Sender<Listening>, stop: Stop, client: impl Fn(TcpStream, Handler)) {
     task::block_on(async {
-        let hub = sse_async_std::start("e", setup.hub.clone()).expect("the epoch is good");
+        let hub = sse_async_std::start("e", setup.hub.clone()).expect("the epoch is valid");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("a port").port();
         let handler = Handler::start(hub.clone(), &setup, port, &ready);
         let accepting = async {
             let mut arriving = listener.incoming();
             while let Some(socket) = arriving.next().await {
-                client(socket.expect("a client"), handler.clone());
+                client(socket.expect("a client connects"), handler.clone());
             }
         };
         futures_lite::future::or(accepting, stopped(stop)).await;
@@ -75,7 +75,7 @@ fn listen(setup: Setup, ready: Sender<Listening>, stop: Stop, client: impl Fn(Tc
     });
 }
 
-/// Reads a request and makes its stream; one too many is refused.
+/// Reads a request and subscribes it. Refuses it at a limit of the hub.
 async fn read_request(mut socket: TcpStream, handler: &Handler) -> Option<(Outbound, TcpStream)> {
     let mut bytes = Vec::new();
     loop {

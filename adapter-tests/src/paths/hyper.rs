@@ -1,4 +1,4 @@
-//! Bodies of hyper's responses.
+//! Response bodies of hyper.
 
 use std::sync::mpsc::Sender;
 
@@ -14,18 +14,18 @@ use sse_hyper::SseBody;
 use super::{listen, respond, service, stopped, tokio_runtime};
 use crate::{Handler, Listening, Setup, Stop};
 
-/// Under axum, over HTTP/1.1.
+/// A body with axum, over HTTP/1.1.
 pub fn axum_body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_hyper::start("e", setup.hub.clone(), &TokioExecutor::new(), TokioTimer::new());
-        let hub = hub.expect("the epoch is good");
+        let hub = hub.expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let app = Router::new().route("/sse/{channels}", get(subscribe)).with_state(handler);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
             hub.shut_down();
         });
-        server.await.expect("it serves");
+        server.await.expect("the server runs");
     });
 }
 
@@ -33,17 +33,17 @@ async fn subscribe(State(handler): State<Handler>, request: Request) -> Response
     respond(&handler, &request)
 }
 
-/// Under hyper's own server, over HTTP/2.
+/// A body with the server of hyper, over HTTP/2.
 pub fn http2_body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
         let hub = sse_hyper::start("e", setup.hub.clone(), &TokioExecutor::new(), TokioTimer::new());
-        let hub = hub.expect("the epoch is good");
+        let hub = hub.expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
             let (socket, _) = tokio::select! {
-                accepted = listener.accept() => accepted.expect("a client"),
+                accepted = listener.accept() => accepted.expect("a client connects"),
                 () = &mut stop => break,
             };
             let builder = auto::Builder::new(TokioExecutor::new()).http2_only();

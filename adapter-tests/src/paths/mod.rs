@@ -1,4 +1,4 @@
-//! The paths: servers, each in the way that an application would use its adapter.
+//! The paths: servers that use their adapter as applications do.
 
 pub mod async_std;
 pub mod hyper;
@@ -19,7 +19,7 @@ use sse_hyper::{Refusal, SseBody};
 
 use crate::{Handler, Listening, RETRY_AFTER, Setup, Stop};
 
-/// Answers a request by a body, which is what becomes of it on every path that has hyper read requests.
+/// Responds to a request with a body, on every path on which hyper parses requests.
 fn respond<B>(handler: &Handler, request: &Request<B>) -> Response<SseBody> {
     match handler.subscribe(request.uri().path(), sse_hyper::connection_config(request)) {
         Some(outbound) => sse_hyper::response(request.version(), outbound),
@@ -27,7 +27,7 @@ fn respond<B>(handler: &Handler, request: &Request<B>) -> Response<SseBody> {
     }
 }
 
-/// The same for hyper's own servers.
+/// Returns a service of hyper that calls [`respond`].
 fn service(
     handler: Handler,
 ) -> impl Service<Request<Incoming>, Response = Response<SseBody>, Error = Infallible, Future = RespondFuture>
@@ -37,19 +37,19 @@ fn service(
 
 type RespondFuture = Ready<Result<Response<SseBody>, Infallible>>;
 
-/// Opens the handler of a server on tokio, and listens for it.
+/// Listens on tokio, and creates the handler of the server.
 async fn listen(hub: &SharedHub, setup: &Setup, ready: &Sender<Listening>) -> (TcpListener, Handler) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("a port").port();
     (listener, Handler::start(hub.clone(), setup, port, ready))
 }
 
-/// A runtime of tokio with one thread.
+/// Creates a single-threaded runtime of tokio.
 fn tokio_runtime() -> ::tokio::runtime::Runtime {
     ::tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Ready when the server is to stop: the test said so, or is over.
+/// Waits until the test stops the server or ends.
 async fn stopped(stop: Stop) {
     let _ = stop.await;
 }

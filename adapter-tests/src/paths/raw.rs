@@ -1,15 +1,15 @@
-//! The least that a server needs that reads requests itself: for adapters that have nothing to do with HTTP.
+//! A minimal HTTP server for adapters without HTTP.
 
 use sse_core::adapter::HEADERS;
 use sse_core::{ConnectionConfig, Event, LastEventId};
 
 use crate::RETRY_AFTER;
 
-/// A request: its path, and what it says of its client. `None` when more of it has to come.
+/// Parses the path and the last event id of a request. Returns `None` if the request is incomplete.
 pub(super) fn request(bytes: &[u8]) -> Option<(String, ConnectionConfig)> {
     let mut fields = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut fields);
-    let parsed = request.parse(bytes).expect("a request of this test");
+    let parsed = request.parse(bytes).expect("the request is valid");
     if parsed.is_partial() {
         return None;
     }
@@ -19,15 +19,15 @@ pub(super) fn request(bytes: &[u8]) -> Option<(String, ConnectionConfig)> {
     Some((path, ConnectionConfig { last_event_id, ..ConnectionConfig::default() }))
 }
 
-/// The head of a response, whose body is in chunks or not.
+/// Returns the head of a response with a chunked or an unchunked body.
 pub(super) fn head(is_chunked: bool) -> String {
     let fields: String = HEADERS.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let framing = if is_chunked { "transfer-encoding: chunked\r\n" } else { "" };
     format!("HTTP/1.1 200 OK\r\n{fields}connection: keep-alive\r\n{framing}\r\n")
 }
 
-/// The whole response to one too many.
+/// Returns the response to a client beyond the limit.
 pub(super) fn refusal() -> Vec<u8> {
-    let retry = Event::new().retry(RETRY_AFTER).encode().expect("it is a whole number of milliseconds");
+    let retry = Event::new().retry(RETRY_AFTER).encode().expect("the time is in range");
     [head(false).as_bytes(), retry.as_bytes()].concat()
 }

@@ -1,4 +1,4 @@
-//! Bodies and attached sockets on smol, with hyper in front.
+//! Bodies and attached sockets on smol, with requests by hyper.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use sse_hyper::Outcome;
 use super::{service, stopped};
 use crate::{Handler, Listening, Setup, Stop};
 
-/// Bodies of hyper's responses.
+/// A body with the server of hyper.
 pub fn body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let executor = std::sync::Arc::new(smol::Executor::new());
     let hub =
         sse_hyper::start("e", setup.hub.clone(), &SmolExecutor::new(executor.clone()), SmolTimer::new());
-    let hub = hub.expect("the epoch is good");
+    let hub = hub.expect("the epoch is valid");
     smol::block_on(executor.run(async {
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let serving = async {
             loop {
-                let (socket, _) = listener.accept().await.expect("a client");
+                let (socket, _) = listener.accept().await.expect("a client connects");
                 let mut builder = http1::Builder::new();
                 builder.timer(SmolTimer::new());
                 let connection = builder.serve_connection(FuturesIo::new(socket), service(handler.clone()));
@@ -34,15 +34,15 @@ pub fn body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
         };
         futures_lite::future::or(serving, stopped(stop)).await;
         shut_down(&hub).await;
-        // hyper still has the last bytes of the bodies.
+        // hyper still has to write the last bytes of the bodies.
         smol::Timer::after(Duration::from_millis(50)).await;
     }));
 }
 
-/// Sockets that hyper gave back after the head.
+/// Attached sockets, with requests and heads by hyper.
 pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let executor = smol::Executor::new();
-    let (hub, driver) = sse_async_std::drive("e", setup.hub.clone()).expect("the epoch is good");
+    let (hub, driver) = sse_async_std::drive("e", setup.hub.clone()).expect("the epoch is valid");
     executor.spawn(driver).detach();
     let (sockets, serving) = Sockets::drive();
     executor.spawn(serving).detach();
@@ -50,7 +50,7 @@ pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let accepting = async {
             loop {
-                let (socket, _) = listener.accept().await.expect("a client");
+                let (socket, _) = listener.accept().await.expect("a client connects");
                 let (handler, sockets) = (handler.clone(), sockets.clone());
                 let serving = async move {
                     if let Some(detached) = serve_requests(socket, handler).await {
@@ -66,21 +66,21 @@ pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     }));
 }
 
-/// Opens the handler of a server on smol, and listens for it.
+/// Listens on smol, and creates the handler of the server.
 async fn listen(hub: &SharedHub, setup: &Setup, ready: &Sender<Listening>) -> (TcpListener, Handler) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("a port").port();
     (listener, Handler::start(hub.clone(), setup, port, ready))
 }
 
-/// A socket that became a stream.
+/// A socket with an event stream that has left hyper.
 pub(super) struct Detached<I> {
     pub(super) io: I,
     pub(super) outbound: Outbound,
     pub(super) framing: Framing,
 }
 
-/// Has hyper serve the requests on a socket, until one is for a stream.
+/// Serves the requests on a socket with hyper until a response is an event stream.
 pub(super) async fn serve_requests<I>(socket: I, handler: Handler) -> Option<Detached<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// Ends all streams, and waits until they are.
+/// Shuts the hub down, and waits until all connections have ended.
 pub(super) async fn shut_down(hub: &SharedHub) {
     hub.shut_down();
     while hub.stats().connections > 0 {

@@ -19,17 +19,17 @@ use tokio::task::JoinSet;
 use super::{listen, raw, service, stopped, tokio_runtime};
 use crate::{Handler, Listening, RETRY_AFTER, Setup, Stop};
 
-/// A stream of bytes as the body of any framework; here it is axum's.
+/// A stream of bytes as the body of a framework, here axum.
 pub fn stream(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
-        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
+        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let app = Router::new().route("/sse/{channels}", get(stream_body)).with_state(handler);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
             hub.shut_down();
         });
-        server.await.expect("it serves");
+        server.await.expect("the server runs");
     });
 }
 
@@ -45,17 +45,17 @@ async fn stream_body(State(handler): State<Handler>, request: Request) -> Respon
     head.body(Body::from_stream(EventStream::new(outbound))).expect("a response")
 }
 
-/// A transport of any kind; here it is a socket, with a head that the server writes itself.
+/// Any transport, here a socket on which the server writes the head.
 pub fn transport(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
-        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
+        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let mut stop = std::pin::pin!(stopped(stop));
         let mut served = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
-                    let (socket, _) = accepted.expect("a client");
+                    let (socket, _) = accepted.expect("a client connects");
                     served.spawn(serve(socket, handler.clone()));
                 }
                 () = &mut stop => break,
@@ -81,22 +81,22 @@ async fn serve(mut socket: TcpStream, handler: Handler) {
         return;
     };
     if socket.write_all(raw::head(true).as_bytes()).await.is_ok() {
-        // A client that went is no error of the server.
+        // A disconnect is not an error of the server.
         let _ = sse_tokio::serve(outbound, Framing::Chunked, socket).await;
     }
 }
 
-/// Sockets that hyper gave back after the head.
+/// Attached sockets, with requests and heads by hyper.
 pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     tokio_runtime().block_on(async {
-        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is good");
+        let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let sockets = Sockets::start().expect("a reactor");
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
-                    let (socket, _) = accepted.expect("a client");
+                    let (socket, _) = accepted.expect("a client connects");
                     tokio::spawn(serve_requests(socket, handler.clone(), sockets.clone()));
                 }
                 () = &mut stop => break,

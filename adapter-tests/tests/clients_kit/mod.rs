@@ -13,7 +13,7 @@ use sse_core::{ChannelConfig, ConnectionConfig, Event, Published};
 
 use crate::programs::{has, missing, succeeds};
 
-/// Longer than anything here takes, unless it never comes.
+/// The time after which a wait fails the test.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server on a thread of its own.
@@ -36,7 +36,7 @@ impl Server {
 
     pub(crate) fn publish(&self, channel: &str, event: &Event<'_>) -> Published {
         let channel = self.hub.open_channel(channel, ChannelConfig::default()).expect("there is room");
-        channel.publish(event).expect("it is open")
+        channel.publish(event).expect("the channel is open")
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -64,14 +64,14 @@ impl Server {
     }
 }
 
-/// nginx as it is installed, with its defaults: a reverse proxy that speaks HTTP/1.0 to what is behind it, and buffers.
+/// The installed nginx with its defaults: a buffering reverse proxy that uses HTTP/1.0 towards the server.
 pub(crate) struct Nginx {
     process: Child,
     port: u16,
 }
 
 impl Nginx {
-    /// Starts it in front of a port, with some more configuration.
+    /// Starts nginx in front of a port, with additional configuration.
     pub(crate) fn start(behind: u16, more: &str) -> Nginx {
         let port = free_port();
         let folder = folder(&format!("nginx-{port}"));
@@ -102,7 +102,7 @@ impl Nginx {
             ])
             .stderr(Stdio::null())
             .spawn()
-            .expect("it was looked for");
+            .expect("nginx is installed");
         let nginx = Nginx { process, port };
         wait_until("nginx listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         nginx
@@ -120,7 +120,7 @@ impl Drop for Nginx {
     }
 }
 
-/// A Python with the library `sseclient-py`, in an environment of its own below the target folder.
+/// Returns a Python with the library `sseclient-py`, in a virtual environment below the target folder.
 pub(crate) fn python() -> Option<String> {
     static PYTHON: OnceLock<Option<String>> = OnceLock::new();
     PYTHON.get_or_init(install_python).clone()
@@ -143,7 +143,7 @@ fn install_python() -> Option<String> {
     python.to_str().map(str::to_owned)
 }
 
-/// A folder with a script that uses the package `eventsource` for Node.js, below the target folder.
+/// Returns a folder below the target folder with a script that uses the package `eventsource` for Node.js.
 pub(crate) fn node() -> Option<PathBuf> {
     static NODE: OnceLock<Option<PathBuf>> = OnceLock::new();
     NODE.get_or_init(install_node).clone()
@@ -165,7 +165,7 @@ fn install_node() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// A folder below the target folder, which is there.
+/// Creates a folder below the target folder.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("the target folder can be written");
@@ -174,13 +174,13 @@ fn folder(name: &str) -> PathBuf {
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it is bound").port()
+    listener.local_addr().expect("the listener is bound").port()
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < TIMEOUT, "{what}: not in {TIMEOUT:?}");
+        assert!(started.elapsed() < TIMEOUT, "{what}: not within {TIMEOUT:?}");
         sleep(Duration::from_millis(10));
     }
 }
