@@ -1,4 +1,4 @@
-//! Decoding beside the crates `eventsource-stream` and `sse-stream`, in chunks of 16 KiB as a socket gives them.
+//! Decoding compared with the crates `eventsource-stream` and `sse-stream`, in chunks of 16 KiB as from a socket.
 //! `cargo bench -p sse-bench --bench decode`
 
 use std::convert::Infallible;
@@ -13,7 +13,7 @@ use sse_bench::{nanos, verdict};
 use sse_core::{Decoder, Event};
 use sse_stream::SseStream;
 
-/// Bytes of stream for each measurement.
+/// Size of the stream of each measurement, in bytes.
 const STREAM: usize = 1 << 20;
 const CHUNK: usize = 16 * 1024;
 
@@ -37,10 +37,11 @@ fn main() {
     }
 }
 
-/// A stream of events in chunks, how many bytes it has and how many events.
+/// Returns a stream of events in chunks, with its number of bytes and of events.
 fn stream_of(size: usize) -> (Vec<Bytes>, usize, usize) {
     let data = "x".repeat(size);
-    let frame = Event::new().id("1k9f2-123456").event("weather").data(data).encode().expect("it is allowed");
+    let frame =
+        Event::new().id("1k9f2-123456").event("weather").data(data).encode().expect("the event is valid");
     let events = STREAM / frame.len();
     let stream = frame.as_bytes().repeat(events);
     (stream.chunks(CHUNK).map(Bytes::copy_from_slice).collect(), stream.len(), events)
@@ -52,7 +53,7 @@ fn ours(chunks: &[Bytes]) -> usize {
     for chunk in chunks {
         decoder.push(chunk);
         while let Some(message) = decoder.next_message() {
-            black_box(message).expect("it is within the limit");
+            black_box(message).expect("the event is within the limit");
             events += 1;
         }
     }

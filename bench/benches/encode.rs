@@ -1,4 +1,4 @@
-//! Encoding beside axum's `sse::Event` and beside copying the same bytes.
+//! Encoding compared with axum's `sse::Event`, and with copying the same bytes.
 //! `cargo bench -p sse-bench --bench encode`
 
 use std::convert::Infallible;
@@ -27,10 +27,15 @@ fn main() {
 }
 
 fn ours(data: &str) -> sse_core::Frame {
-    Event::new().id("1k9f2-123456").event("weather").data(black_box(data)).encode().expect("it is allowed")
+    Event::new()
+        .id("1k9f2-123456")
+        .event("weather")
+        .data(black_box(data))
+        .encode()
+        .expect("the event is valid")
 }
 
-/// What axum takes for each event of a stream: it has no other way to its bytes.
+/// Measures axum for each event of a stream. axum has no other API that returns the bytes.
 fn axum_nanos(data: &str) -> f64 {
     let data = data.to_owned();
     let events = futures_util::stream::repeat_with(move || {
@@ -43,7 +48,7 @@ fn axum_nanos(data: &str) -> f64 {
     nanos(|| Pin::new(&mut body).poll_frame(&mut context))
 }
 
-/// The speed of encoding as a part of the speed of copying the data into a fresh `Vec`.
+/// Measures encoding as a fraction of the speed of copying the data into a new `Vec`.
 fn of_copying(what: &str, data: &str, target: f64) {
     let copied = nanos(|| black_box(data).as_bytes().to_vec());
     let encoded = nanos(|| Event::new().data(black_box(data)).encode());

@@ -1,4 +1,4 @@
-//! A million connections: what a delivery, a ping and a connection cost.
+//! The cost of a delivery, a ping and a connection, with a million connections.
 //! `cargo bench -p sse-bench --bench hub [-- fan-out | idle | memory]`; `MEMBERS` and `MINUTES` make it smaller.
 
 use std::time::Duration;
@@ -48,14 +48,14 @@ fn fan_out(members: usize) {
 }
 
 fn memory(members: usize) {
-    // With as many as a power of two, no vector has room to spare.
+    // With a power of two, no vector has spare capacity.
     for members in [members, members.next_power_of_two()] {
         let mut kept = None;
         let counted = measure(|| kept = Some(hub_with_members(members, &armed())));
         let each = counted.bytes_current as f64 / members as f64;
-        println!("memory of {members} connections, room that vectors keep included");
+        println!("memory of {members} connections, including spare capacity of vectors");
         verdict("  bytes for each connection", each, "<= 256", each <= 256.0);
-        println!("  at most, while it grew: {:.1}", counted.bytes_max as f64 / members as f64);
+        println!("  peak during growth: {:.1}", counted.bytes_max as f64 / members as f64);
     }
 }
 
@@ -77,7 +77,7 @@ fn idle(members: usize, minutes: usize) {
     verdict("  nanoseconds for each ping", each, "<= 300", each <= 300.0);
 }
 
-/// A connection with a ping and a timeout.
+/// Returns a configuration with a ping and a max lifetime.
 fn armed() -> ConnectionConfig {
     ConnectionConfig { max_lifetime: Some(Duration::from_secs(24 * 60 * 60)), ..ConnectionConfig::default() }
 }

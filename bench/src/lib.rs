@@ -1,5 +1,5 @@
-//! What the benches share: a stopwatch, a table, and a hub with members.
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a bench reads the clock")]
+//! Shared parts of the benchmarks: measurements, verdicts, and hubs with members.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "benchmarks read the clock")]
 
 mod attached;
 
@@ -11,10 +11,10 @@ use sse_core::{Action, ChannelConfig, ChannelId, ConnectionConfig, Hub, HubConfi
 
 pub use attached::AttachedHub;
 
-/// How many times each measurement is repeated; the quickest counts, since others share the machine.
+/// Number of repetitions of a measurement. The fastest counts, because other programs share the machine.
 const ROUNDS: usize = 15;
 
-/// Nanoseconds of one call, the quickest of some rounds of at least three milliseconds each.
+/// Returns the nanoseconds of one call, from the fastest of several rounds of at least three milliseconds.
 pub fn nanos<T>(mut call: impl FnMut() -> T) -> f64 {
     let mut calls = 1u32;
     while time(|| repeat(calls, &mut call)) < Duration::from_millis(3) {
@@ -30,15 +30,15 @@ fn repeat<T>(calls: u32, call: &mut impl FnMut() -> T) {
     }
 }
 
-/// How long one call takes.
+/// Returns the elapsed time of one call.
 pub fn time(call: impl FnOnce()) -> Duration {
     let start = Clock::now();
     call();
     start.elapsed()
 }
 
-/// How long one call keeps this thread on a processor, to a few milliseconds: on a busy machine the clock would count
-/// what others do. Where the system does not tell, it is the clock.
+/// Returns the processor time of one call on this thread, with a precision of a few milliseconds. On a busy machine the
+/// elapsed time would include other programs. Systems without this information return the elapsed time.
 pub fn busy_time(call: impl FnOnce()) -> Duration {
     let before = on_processor();
     let elapsed = time(call);
@@ -53,12 +53,12 @@ fn on_processor() -> Option<Duration> {
     stat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Prints a target, what was measured, and whether that is enough.
+/// Prints a measurement, its target, and whether the target is met.
 pub fn verdict(what: &str, measured: f64, target: &str, holds: bool) {
     println!("{what:<58} {measured:>9.2}   target {target:<10} {}", if holds { "met" } else { "MISSED" });
 }
 
-/// A hub with one channel, and so many members that took what they begin with.
+/// Creates a hub with one channel and a number of members that have taken their first bytes.
 pub fn hub_with_members(members: usize, config: &ConnectionConfig) -> (Hub, ChannelId) {
     let limits = Limits { connections: members, members, ..Limits::default() };
     let mut hub = Hub::new(HubConfig { limits, ..HubConfig::default() }).expect("the epoch is allowed");
@@ -71,7 +71,7 @@ pub fn hub_with_members(members: usize, config: &ConnectionConfig) -> (Hub, Chan
     (hub, channel)
 }
 
-/// Takes everything that connections are named for, as a driver does; returns how many windows that was.
+/// Takes all pending bytes of all reported connections, as a driver does. Returns the number of windows.
 pub fn deliver(hub: &mut Hub, now: Instant) -> usize {
     let mut windows = 0;
     loop {

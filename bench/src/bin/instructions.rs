@@ -1,5 +1,5 @@
-//! Does one thing a number of times, for a count of its instructions: `.ci/instructions` runs it under valgrind, once
-//! with `times` and once with twice as many, so that what comes before and after cancels out.
+//! Repeats one operation, for a count of its instructions. `.ci/instructions` runs this program under valgrind, with `times`
+//! and with twice as many repetitions, so that setup and teardown cancel out.
 //! usage: instructions encode|publish|deliver|socket-set|ping times
 
 use std::hint::black_box;
@@ -7,7 +7,7 @@ use std::hint::black_box;
 use sse_bench::{AttachedHub, deliver, hub_with_members};
 use sse_core::{ConnectionConfig, Event, Instant};
 
-/// Members of the channel; each of `times` deliveries goes to one of them.
+/// Members of the channel. Each of the `times` deliveries goes to one of them.
 const MEMBERS: usize = 1000;
 
 fn main() {
@@ -44,11 +44,11 @@ fn main() {
         }
         "ping" => {
             while hub.stats().pings < times as u64 {
-                let now = hub.poll_timeout().expect("pings go on for ever");
+                let now = hub.poll_timeout().expect("pings never end");
                 hub.handle_timeout(now);
                 deliver(&mut hub, now);
             }
         }
-        other => panic!("not known: {other}"),
+        other => panic!("unknown operation: {other}"),
     }
 }

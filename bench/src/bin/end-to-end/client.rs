@@ -1,4 +1,4 @@
-//! One client: it reads a response of chunks, decodes it, and checks that every event comes once and in order.
+//! A client that decodes a chunked response and checks that every event arrives once and in order.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -7,22 +7,22 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use sse_core::Decoder;
 
-/// A client, and what it has got.
+/// A client and its results.
 pub(crate) struct Client {
     socket: TcpStream,
-    /// What is not written yet; empty when the request is out.
+    /// The unsent part of the request.
     request: Vec<u8>,
-    /// The response head, until all of it is there.
+    /// The received part of the response head, until it is complete.
     head: Vec<u8>,
     body: Body,
     decoder: Decoder,
     pub(crate) stage: Stage,
-    /// The number of the event that has to come next.
+    /// The number of the next expected event.
     pub(crate) next: u64,
     pub(crate) faults: Faults,
-    /// It was told that something is lost.
+    /// Whether the client received a reset.
     pub(crate) is_reset: bool,
-    /// How often something was read. Each is one write of the server's, or several that came together.
+    /// The number of reads. Each read corresponds to one or several writes of the server.
     pub(crate) reads: u64,
 }
 
@@ -30,23 +30,23 @@ pub(crate) struct Client {
 pub(crate) enum Stage {
     Connecting,
     Streaming,
-    /// The server ended the stream, or the connection.
+    /// The server ended the stream or the connection.
     Closed,
 }
 
-/// Events that did not come as they should.
+/// Events that are missing or wrong.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) lost: u64,
-    /// Or out of order.
+    /// Repeated events, and events out of order.
     pub(crate) doubled: u64,
 }
 
-/// An event that came as it should: its number, and when it was published.
+/// A correct event: its number, and the time of its publication.
 pub(crate) type Arrived = (u64, u64);
 
 impl Client {
-    /// Connects and asks. `next` is the number of the first event that it has to get.
+    /// Connects and sends the request. `next` is the number of the first expected event.
     pub(crate) fn connect(address: SocketAddr, last_event_id: Option<&str>, next: u64) -> io::Result<Client> {
         let last = last_event_id.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
         let request =
@@ -69,12 +69,12 @@ impl Client {
         registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// The id of the newest event that it has got.
+    /// Returns the id of the newest received event.
     pub(crate) fn last_event_id(&self) -> &str {
         self.decoder.last_event_id()
     }
 
-    /// Writes and reads what it can. `arrived` is called for each event that is new to it.
+    /// Writes and reads as much as possible, and calls `arrived` for each new event.
     pub(crate) fn ready(&mut self, buffer: &mut [u8], mut arrived: impl FnMut(Arrived)) {
         if !self.request.is_empty() {
             match self.socket.write(&self.request) {
@@ -89,7 +89,7 @@ impl Client {
                     self.reads += 1;
                     self.take(&buffer[..count], &mut arrived);
                     if count < buffer.len() {
-                        // It has no more; the reactor says when it has.
+                        // The socket is empty, so wait for the reactor.
                         return;
                     }
                 }
@@ -146,23 +146,23 @@ impl Client {
     }
 }
 
-/// An error that only means that it has to be tried again.
+/// Returns whether an error only means that the call has to be repeated later.
 pub(crate) fn is_retryable(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, NotConnected, WouldBlock};
     matches!(error.kind(), WouldBlock | Interrupted | NotConnected)
 }
 
-/// What a head says of a body in chunks, in lower case.
+/// The field of a chunked response, in lower case.
 const CHUNKED: &[u8] = b"\r\ntransfer-encoding: chunked";
 
-/// A body in chunks (RFC 9112, section 7.1), and what comes next of it; or one that ends with its connection.
+/// The state of a chunked body (RFC 9112, section 7.1), or of a body that ends with its connection.
 enum Body {
     UntilClose,
-    /// Digits of a size, of which so much is known.
+    /// Within the digits of a size. The value is the size so far.
     Size(usize),
-    /// So many bytes, and the line break behind them.
+    /// Within the data. The value is the number of remaining bytes, including the line break.
     Data(usize),
-    /// The last one has come.
+    /// After the last chunk.
     End,
 }
 

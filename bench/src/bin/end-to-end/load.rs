@@ -1,4 +1,4 @@
-//! The loader: clients in one loop that never sleeps, and one that publishes.
+//! The load generator: clients and a publisher in one loop that never sleeps.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -10,31 +10,31 @@ use mio::{Events, Interest, Poll, Token};
 use crate::Failure;
 use crate::client::{Client, Faults, Stage, is_retryable};
 
-/// How many clients connect at the same time.
+/// Number of clients that connect at the same time.
 const CONNECTING: usize = 64;
 
-/// When nothing came for so long, nothing will.
+/// The time without an event after which missing events count as lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const PUBLISHER: Token = Token(usize::MAX);
 
-/// All clients of one server.
+/// The clients and the publisher of one server.
 pub(crate) struct LoadGenerator {
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
     address: SocketAddr,
-    /// `None` is one that has left.
+    /// The clients. `None` is a removed client.
     pub(crate) clients: Vec<Option<Client>>,
-    /// The first so many do not read.
+    /// The number of clients, from the first on, that do not read.
     pub(crate) paused: usize,
     publisher: Publisher,
     started: Instant,
     /// The number of the next event to publish.
     pub(crate) next: u64,
-    /// How many deliveries there were.
+    /// The number of deliveries.
     pub(crate) arrived: u64,
-    /// How long each delivery took since it was published, in nanoseconds.
+    /// The time from publication to delivery of each event, in nanoseconds.
     pub(crate) delays: Vec<u64>,
     removed_faults: Faults,
 }
@@ -67,7 +67,7 @@ impl LoadGenerator {
         })
     }
 
-    /// Has so many more clients follow, and waits until all have their response heads.
+    /// Connects more clients, and waits until all have their response heads.
     pub(crate) fn connect_all(&mut self, count: usize) -> Result<(), Failure> {
         let first = self.clients.len();
         let mut connected = first;
@@ -84,7 +84,7 @@ impl LoadGenerator {
         Ok(())
     }
 
-    /// Begins to connect one, and says which.
+    /// Starts to connect a client, and returns its index.
     pub(crate) fn connect(&mut self, last_event_id: Option<&str>, next: u64) -> io::Result<usize> {
         let mut client = Client::connect(self.address, last_event_id, next)?;
         let index = self.clients.len();
@@ -97,7 +97,7 @@ impl LoadGenerator {
         self.clients[index].as_ref().map_or(Stage::Closed, |client| client.stage)
     }
 
-    /// One leaves, and returns what it was.
+    /// Removes a client, and returns it.
     pub(crate) fn remove(&mut self, index: usize) -> Option<Client> {
         let client = self.clients[index].take()?;
         self.removed_faults.lost += client.faults.lost;
@@ -105,7 +105,7 @@ impl LoadGenerator {
         Some(client)
     }
 
-    /// Publishes so many events, each when everybody who reads has the one before.
+    /// Publishes events. Each follows when every reading client has the previous one.
     pub(crate) fn publish_in_lockstep(&mut self, count: usize, bytes: usize) -> Result<(), Failure> {
         for _ in 0..count {
             self.publish(bytes)?;
@@ -115,7 +115,7 @@ impl LoadGenerator {
         Ok(())
     }
 
-    /// Publishes so many events, each when the server answered that it has the one before, and waits for all.
+    /// Publishes events, each when the server has confirmed the previous one. Then waits for all deliveries.
     pub(crate) fn publish_back_to_back(&mut self, count: usize, bytes: usize) -> Result<(), Failure> {
         let all = self.arrived + self.reading() * count as u64;
         for _ in 0..count {
@@ -139,7 +139,7 @@ impl LoadGenerator {
         Ok(())
     }
 
-    /// Waits for so many deliveries in all. Those that do not come are missed for good: they are counted.
+    /// Waits for a total number of deliveries. Deliveries that do not arrive are counted as lost.
     fn wait_for(&mut self, arrived: u64) -> Result<(), Failure> {
         let (mut known, mut since) = (self.arrived, Instant::now());
         while self.arrived < arrived || self.publisher.is_waiting {
@@ -153,7 +153,7 @@ impl LoadGenerator {
         Ok(())
     }
 
-    /// Turns until something holds.
+    /// Runs the loop until a condition holds.
     pub(crate) fn wait_until(
         &mut self,
         what: &str,
@@ -163,13 +163,13 @@ impl LoadGenerator {
         while !condition(self) {
             self.poll_once(Duration::ZERO)?;
             if since.elapsed() > 6 * IDLE_TIMEOUT {
-                return Err(format!("in vain: until {what}").into());
+                return Err(format!("timeout: {what}").into());
             }
         }
         Ok(())
     }
 
-    /// Lets time pass, and reads what comes.
+    /// Runs the loop for some time.
     pub(crate) fn run_for(&mut self, time: Duration) -> io::Result<()> {
         let since = Instant::now();
         while let Some(left) = time.checked_sub(since.elapsed()) {
@@ -178,7 +178,7 @@ impl LoadGenerator {
         Ok(())
     }
 
-    /// Looks at the sockets once.
+    /// Polls the sockets once, and handles their events.
     pub(crate) fn poll_once(&mut self, timeout: Duration) -> io::Result<()> {
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -203,7 +203,7 @@ impl LoadGenerator {
         Ok(())
     }
 
-    /// The first clients begin to read.
+    /// Lets the paused clients read.
     pub(crate) fn resume(&mut self) {
         for client in self.clients.iter_mut().take(self.paused).flatten() {
             client.ready(&mut self.buffer, |_| {});
@@ -211,7 +211,7 @@ impl LoadGenerator {
         self.paused = 0;
     }
 
-    /// What is lost and doubled so far.
+    /// Returns the faults so far.
     pub(crate) fn faults(&self) -> Faults {
         let mut faults = self.removed_faults;
         for client in self.clients.iter().skip(self.paused).flatten() {
@@ -264,7 +264,7 @@ impl Publisher {
     }
 }
 
-/// Whether an answer has come, with the body that its head tells of, if any.
+/// Returns whether a response is complete, including the body that its head declares.
 fn is_whole(answer: &[u8]) -> bool {
     let Some(head) = answer.windows(4).position(|part| part == b"\r\n\r\n") else { return false };
     let lines = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! Whole servers under load, beside each other and beside the physical limit, in one run:
+//! Complete servers under load, compared with each other and with the physical limit in one run:
 //!
 //! ```console
 //! $ cargo run --release --package sse-bench --bin end-to-end
@@ -7,27 +7,27 @@
 //!
 //! # Method
 //!
-//! This binary is the loader, and starts itself again as each server ([`server`]), one at a time. With two processors or
-//! more the server has the first and the loader the second, where it spins: a loader that slept would have the server pay
-//! for waking it. In every round each server is started, loaded and ended in turn, so that what else happens on the
-//! machine meets all of them. What is told is the median of the ratios to the limit of the same round.
+//! This binary is the load generator. It starts itself again as each server ([`server`]), one at a time. With two or more
+//! processors, the server runs on the first and the load generator spins on the second. A sleeping load generator would
+//! charge its wake-ups to the server. In every round each server is started, loaded and ended in turn, so that other activity
+//! on the machine affects all of them. The results are medians of the ratios to the limit of the same round.
 //!
-//! - *Fan-out*: some connections follow one channel. In *lockstep* the next event is published when everybody has the
-//!   last; with *open throttle*, as soon as the last request to publish was answered, so that events gather.
-//! - *Idle*: what one more connection costs the server in memory, when nothing happens.
-//! - *Replay*: clients come back, each with 100 events missed.
-//! - *Churn*: clients come, wait for the response head and go.
-//! - *Slow*: two of the clients do not read what is published.
+//! - *Fan-out*: connections follow one channel. In *lockstep*, an event is published when every client has the previous one.
+//!   In the *open* phase it is published once the previous publication was confirmed, so that events accumulate.
+//! - *Idle*: the memory of one more connection without events.
+//! - *Replay*: clients reconnect, each with 100 missed events.
+//! - *Churn*: clients connect, wait for the response head, and disconnect.
+//! - *Slow*: two of the clients do not read.
 //!
-//! In all of them it is checked that every client has got each event once, and in order.
+//! Every scenario checks that each client receives each event once, and in order.
 //!
-//! # How to read it
+//! # How to read the results
 //!
-//! CPU times are the server process's, kernel and all. On loopback that includes the receiver's half of TCP, for which a
-//! client on another machine would pay itself: so nearly all of the limit is the kernel's, and ratios say how much a
-//! server adds. Absolute times differ between machines, and on a busy one from minute to minute: compare within one run.
-//! Memory is what the server's own (PSS): buffers of the kernel for sockets are not in it.
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a bench reads the clock")]
+//! CPU times are those of the server process, including the kernel. On loopback they include the receiving half of TCP, for
+//! which a client on another machine would pay itself. Nearly all of the limit is therefore kernel time, and the ratios show
+//! what a server adds. Absolute times differ between machines, and over time on a busy machine, so compare within one run.
+//! Memory is the proportional set size of the server, without kernel buffers of sockets.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "benchmarks read the clock")]
 
 mod client;
 mod load;
@@ -40,17 +40,17 @@ mod table;
 use options::Options;
 use scenario::{churn, fanout, idle, replay, slow};
 
-/// What went wrong, in words.
+/// The error of a run.
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
-/// Measures all servers in one way, and prints a table.
+/// Measures all servers in one scenario, and prints a table.
 type Scenario = fn(&Options) -> Result<(), Failure>;
 
-/// The processor of the loader, where there are two. The servers have the first.
+/// The processor of the load generator, if there are two or more.
 const LOADER_PROCESSOR: usize = 1;
 
 fn main() -> Result<(), Failure> {
-    // As many clients as the system allows are wanted; where that cannot be asked for, fewer are.
+    // Without the increase, fewer clients are measured.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let mut arguments = std::env::args().skip(1);
     if let (Some("serve"), Some(name)) = (arguments.next().as_deref(), arguments.next()) {
@@ -59,12 +59,10 @@ fn main() -> Result<(), Failure> {
     let Some(options) = Options::read(std::env::args().skip(1))? else { return Ok(()) };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let is_pinned = processors > 1 && process::pin(None, LOADER_PROCESSOR);
-    let pinned = if is_pinned { "server and loader each on their own" } else { "not pinned" };
+    let pinned = if is_pinned { "server and load generator pinned to one each" } else { "not pinned" };
     println!("{processors} processors ({pinned}), {}", std::env::consts::OS);
     if !process::IS_SUPPORTED {
-        println!(
-            "Processor times and memory are not supported on this system: they are told on Linux alone."
-        );
+        println!("Processor times and memory are measured on Linux only.");
     }
     let scenarios: [(&str, Scenario); 5] = [
         ("fanout", fanout::run),

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The options of the command line.
 
 use crate::Failure;
 use crate::server::SERVERS;
@@ -6,18 +6,18 @@ use crate::server::SERVERS;
 const HELP: &str = "end-to-end [OPTIONS]   (default)
 
   --only NAME,NAME      scenarios: fanout,idle,replay,churn,slow (all)
-  --servers NAME,NAME   limit,attached,body,axum-sse (all); what is first is what the others are compared with
-  --also NAME=PROGRAM   another server; it is started with PORT=0 and prints its address (may be repeated)
-  --rounds 5            how often each server has its turn
-  --connections 1000    who follow
+  --servers NAME,NAME   limit,attached,body,axum-sse (all); the others are compared with the first
+  --also NAME=PROGRAM   another server, started with PORT=0, that prints its address (repeatable)
+  --rounds 5            rounds, in each of which every server is measured
+  --connections 1000    connections of the fan-out
   --events 300          events in each phase
   --bytes 100           bytes of data in each event
   --idle 10000          idle connections, or as many as the limit on open files allows
-  --churn 5000          clients that come and go
-  --replay 2000         clients that come back with 100 events missed
+  --churn 5000          clients that connect and disconnect
+  --replay 2000         clients that reconnect with 100 missed events
 ";
 
-/// What the command line asks for.
+/// The options of the command line.
 pub(crate) struct Options {
     pub(crate) scenarios: Vec<String>,
     pub(crate) servers: Vec<Program>,
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     pub(crate) replay: usize,
 }
 
-/// A server to be measured: one of this binary's own, unless it has a path.
+/// A server to measure: a server of this binary, or the program at `path`.
 #[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) name: String,
@@ -38,7 +38,7 @@ pub(crate) struct Program {
 }
 
 impl Options {
-    /// `None` when it was asked for help, which is printed.
+    /// Parses the arguments. Prints the help and returns `None` if the arguments request it.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>, Failure> {
         let own = SERVERS.map(|(name, _)| name).join(",");
         let mut options = Options {
@@ -70,7 +70,7 @@ impl Options {
                 "--idle" => options.idle = number(&name, &value)?,
                 "--churn" => options.churn = number(&name, &value)?,
                 "--replay" => options.replay = number(&name, &value)?,
-                _ => return Err(format!("{name} is not known, see --help").into()),
+                _ => return Err(format!("unknown option {name}, see --help").into()),
             }
         }
         options.servers.extend(also);
@@ -96,5 +96,5 @@ fn number(name: &str, value: &str) -> Result<usize, Failure> {
         .parse()
         .ok()
         .filter(|number| *number > 0)
-        .ok_or_else(|| format!("{name} {value} is no number").into())
+        .ok_or_else(|| format!("{name} {value} is not a positive number").into())
 }

@@ -1,4 +1,4 @@
-//! A server as a child process, and what the system says about it.
+//! A server as a child process, and its resources.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -8,20 +8,20 @@ use std::time::Duration;
 use crate::Failure;
 use crate::options::Program;
 
-/// The processor of the servers, where there are two.
+/// The processor of the servers, if there are two or more.
 const SERVER_PROCESSOR: usize = 0;
 
-/// Whether the system tells processor times and memory of other processes.
+/// Whether the system reports processor times and memory of other processes.
 pub(crate) const IS_SUPPORTED: bool = cfg!(target_os = "linux");
 
-/// A running server. It is ended when this is dropped.
+/// A running server. Dropping it ends the process.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    /// Starts it, on a processor of its own where there are two, and waits until it listens.
+    /// Starts a server on its own processor, if there are two, and waits until it listens.
     pub(crate) fn start(program: &Program) -> Result<Server, Failure> {
         let mut command = match &program.path {
             Some(path) => Command::new(path),
@@ -33,7 +33,7 @@ impl Server {
         let command =
             command.env("PORT", "0").env("THREADS", "1").stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
-        // It would have the loader's.
+        // The child inherits the processor of the load generator.
         pin(Some(child.id()), SERVER_PROCESSOR);
         let mut line = String::new();
         if let Some(output) = child.stdout.as_mut() {
@@ -41,11 +41,12 @@ impl Server {
         }
         let address = line.rsplit("http://").next().unwrap_or_default();
         let address = address.trim().trim_end_matches('/').parse();
-        let address = address.map_err(|_| format!("{} says no address but {line:?}", program.name))?;
+        let address =
+            address.map_err(|_| format!("{} printed {line:?} instead of an address", program.name))?;
         Ok(Server { child, address })
     }
 
-    /// It, and the processes that it started.
+    /// Returns the process and its descendants.
     fn processes(&self) -> Vec<u32> {
         let mut known = vec![self.child.id()];
         let mut next = 0;
@@ -58,7 +59,7 @@ impl Server {
         known
     }
 
-    /// For how long its threads have been on a processor, in the kernel or not.
+    /// Returns the processor time of all threads, in the kernel and in user space.
     pub(crate) fn busy(&self) -> Option<Duration> {
         let mut nanos = 0u64;
         for process in self.processes() {
@@ -70,7 +71,7 @@ impl Server {
         Some(Duration::from_nanos(nanos))
     }
 
-    /// Its share of physical memory, in bytes; without buffers that the kernel keeps for its sockets.
+    /// Returns the proportional set size in bytes, without kernel buffers of sockets.
     pub(crate) fn memory(&self) -> Option<u64> {
         self.processes().into_iter().map(memory_of).sum()
     }
@@ -84,7 +85,7 @@ fn memory_of(process: u32) -> Option<u64> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Errors mean that the process has already ended.
         #[cfg(target_os = "linux")]
         for process in self.processes() {
             let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
@@ -96,7 +97,7 @@ impl Drop for Server {
     }
 }
 
-/// Keeps a process, or this thread, on one processor. False where that cannot be.
+/// Pins a process, or this thread, to one processor. Returns false if that is not possible.
 pub(crate) fn pin(process: Option<u32>, processor: usize) -> bool {
     #[cfg(target_os = "linux")]
     {

@@ -1,4 +1,4 @@
-//! Clients come, wait for the response head, and go.
+//! Clients connect, wait for the response head, and disconnect.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::{Failure, table};
 
 use super::{Meter, SETTLE};
 
-/// How many come at the same time.
+/// Number of clients at the same time.
 const CONCURRENT: usize = 32;
 
 /// Clients before the measurement.
@@ -19,7 +19,8 @@ const WARM_UP: usize = 200;
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let rows: Vec<_> =
         options.servers.iter().map(|program| row(program, options)).collect::<Result<_, _>>()?;
-    let heading = format!("## Churn\n\n{} clients come, get the response head and go.", options.churn);
+    let heading =
+        format!("## Churn\n\n{} clients connect, receive the response head and disconnect.", options.churn);
     let columns = ["server", "connects per second", "CPU µs per connect", "memory kept for each, bytes"];
     table::print(&heading, &columns, &rows);
     Ok(())
@@ -34,7 +35,7 @@ fn row(program: &Program, options: &Options) -> Result<Vec<String>, Failure> {
     let (meter, since) = (Meter::start(&server), Instant::now());
     connect_and_leave(&mut load, options.churn)?;
     let per_second = options.churn as f64 / since.elapsed().as_secs_f64();
-    // The ends are the server's work, too.
+    // The server also pays for the disconnects.
     load.run_for(SETTLE)?;
     let micros = meter.micros_each(&server, options.churn);
     let kept = server.memory().zip(before);

@@ -1,4 +1,4 @@
-//! Some connections follow one channel, and every event goes to all of them.
+//! Connections follow one channel, and every event goes to all of them.
 
 use crate::client::Faults;
 use crate::load::LoadGenerator;
@@ -11,7 +11,7 @@ use super::{Meter, format_faults};
 /// Events before the first phase.
 const WARM_UP: usize = 30;
 
-/// What one server did in one round: microseconds for each delivery.
+/// The results of one server in one round, in microseconds for each delivery.
 #[derive(Default)]
 struct Round {
     lockstep: Option<f64>,
@@ -67,7 +67,7 @@ fn round(program: &Program, options: &Options) -> Result<Round, Failure> {
     Ok(Round { lockstep, open, faults: load.faults() })
 }
 
-/// The median in microseconds, and the ratios to the first server's.
+/// Returns the median in microseconds, and the ratios to the first server.
 fn compare(own: &[Round], limit: &[Round], of: impl Fn(&Round) -> Option<f64>) -> (String, String) {
     let micros: Vec<f64> = own.iter().filter_map(&of).collect();
     let pairs = own.iter().zip(limit).filter_map(|(own, limit)| Some((of(own)?, of(limit)?)));

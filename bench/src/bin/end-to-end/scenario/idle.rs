@@ -1,4 +1,4 @@
-//! Connections to which nothing happens: what each costs the server's memory.
+//! The memory of a connection without events.
 
 use crate::load::LoadGenerator;
 use crate::options::{Options, Program};
@@ -7,10 +7,10 @@ use crate::{Failure, table};
 
 use super::SETTLE;
 
-/// Descriptors that are needed for something else.
+/// File descriptors for other purposes.
 const RESERVE: u64 = 100;
 
-/// Connections before memory is read for the first time.
+/// Connections before the first measurement of memory.
 const FIRST: usize = 200;
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
@@ -20,7 +20,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     for program in &options.servers {
         rows.push(vec![program.name.clone(), table::figure(bytes_each(program, count)?, 0)]);
     }
-    let heading = format!("## Idle\n\n{count} connections to which nothing happens.");
+    let heading = format!("## Idle\n\n{count} connections without events.");
     table::print(&heading, &["server", "user memory per connection, bytes"], &rows);
     Ok(())
 }
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 fn bytes_each(program: &Program, count: usize) -> Result<Option<f64>, Failure> {
     let server = Server::start(program)?;
     let mut load = LoadGenerator::new(server.address)?;
-    // What comes with the first of them is not each one's: the room for requests that are served at the same time, too.
+    // The first connections also allocate shared memory, such as buffers for concurrent requests.
     load.connect_all(FIRST)?;
     load.run_for(SETTLE)?;
     let before = server.memory();

@@ -1,4 +1,4 @@
-//! What is done to the servers, and told.
+//! The scenarios.
 
 pub(crate) mod churn;
 pub(crate) mod fanout;
@@ -11,10 +11,10 @@ use std::time::Duration;
 use crate::client::Faults;
 use crate::process::Server;
 
-/// How long a server is left alone before its memory is read.
+/// The time without load before the memory of a server is read.
 const SETTLE: Duration = Duration::from_millis(1000);
 
-/// Microseconds of processor time for each of so many, for what is done meanwhile.
+/// A measurement of processor time.
 struct Meter {
     before: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! Clients come back, each with 100 events missed.
+//! Clients reconnect, each with 100 missed events.
 
 use crate::client::Stage;
 use crate::load::LoadGenerator;
@@ -10,15 +10,15 @@ use super::{Meter, format_faults};
 
 const MISSED: usize = 100;
 
-/// How many come back at the same time.
+/// Number of clients at the same time.
 const CONCURRENT: usize = 32;
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let rows: Vec<_> =
         options.servers.iter().map(|program| row(program, options)).collect::<Result<_, _>>()?;
     let heading = format!(
-        "## Replay\n\n{} clients come back, each with {MISSED} events of {} bytes missed. A read of the client's is a \
-         write of the server's, or several at once.",
+        "## Replay\n\n{} clients reconnect, each with {MISSED} missed events of {} bytes. A read of the client is \
+         one or several writes of the server.",
         options.replay, options.bytes
     );
     let columns = ["server", "CPU µs per client", "reads per client", "lost, doubled"];
@@ -35,9 +35,9 @@ fn row(program: &Program, options: &Options) -> Result<Vec<String>, Failure> {
     let missed_from = load.next;
     load.publish_in_lockstep(MISSED, options.bytes)?;
 
-    // The first is a try: whether there is a replay at all.
+    // The first client finds out whether the server supports replay.
     let first = load.connect(Some(&seen), missed_from)?;
-    load.wait_until("the response comes", |load| load.stage(first) != Stage::Connecting)?;
+    load.wait_until("the response arrives", |load| load.stage(first) != Stage::Connecting)?;
     load.run_for(super::SETTLE)?;
     if load.clients[first].as_ref().is_none_or(|client| client.next == missed_from) {
         return Ok(vec![program.name.clone(), "no replay".into(), "–".into(), "–".into()]);

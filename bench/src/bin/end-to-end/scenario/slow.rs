@@ -1,4 +1,4 @@
-//! Two of the clients do not read what is published.
+//! Two of the clients do not read.
 
 use std::time::Duration;
 
@@ -13,31 +13,31 @@ use super::format_faults;
 const SLOW: usize = 2;
 const OTHERS: usize = 20;
 
-/// Of 64 KiB each: more than all buffers of the kernel take.
+/// Events of 64 KiB each: more than all kernel buffers hold.
 const EVENTS: usize = 700;
 const BYTES: usize = 64 * 1024;
 
-/// How long those who were slow have to read what they are owed.
+/// The time in which the slow clients can catch up.
 const CATCH_UP: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    // Who cuts off everybody slow has nothing to show here.
+    // The limit disconnects slow clients, so it is not measured here.
     for program in options.servers.iter().filter(|program| program.name != "limit") {
         rows.push(row(program)?);
     }
     let mebibytes = (EVENTS * BYTES) as f64 / f64::from(1 << 20);
     let heading = format!(
-        "## Slow readers\n\n{SLOW} of {} clients do not read {EVENTS} events, {mebibytes:.0} MiB for each of them; then they do. \
-         Memory is what the server grew by from a run of the same events without them.",
+        "## Slow readers\n\n{SLOW} of {} clients do not read {EVENTS} events of {mebibytes:.0} MiB in total, and read them later. \
+         Memory is the growth over a run of the same events without slow clients.",
         SLOW + OTHERS
     );
     let columns = [
         "server",
         "memory grown, MiB",
-        "p99 of the others, ms: without slow ones, with them",
+        "p99 of the others, ms: without slow clients, with them",
         "others: lost, doubled",
-        "the slow ones, when they read again",
+        "the slow clients, when they read again",
     ];
     table::print(&heading, &columns, &rows);
     Ok(())
@@ -49,7 +49,7 @@ fn row(program: &Program) -> Result<Vec<String>, Failure> {
     load.paused = SLOW;
     load.connect_all(SLOW + OTHERS)?;
 
-    // Without: all read. It fills what history there is, too.
+    // Without slow clients, all read. This also fills the history.
     load.resume();
     load.publish_in_lockstep(EVENTS, BYTES)?;
     let (without, before) = (p99(&mut load), server.memory());
@@ -68,20 +68,20 @@ fn row(program: &Program) -> Result<Vec<String>, Failure> {
     Ok(vec![program.name.clone(), table::figure(grown, 1), delays, faults, slow.join("; ")])
 }
 
-/// In milliseconds; the next begins anew.
+/// Returns the 99th percentile of the delays in milliseconds, and clears the delays.
 fn p99(load: &mut LoadGenerator) -> f64 {
     let delays = core::mem::take(&mut load.delays);
     table::percentile(&delays, 99).unwrap_or_default() as f64 / 1e6
 }
 
-/// What became of one that was slow.
+/// Describes the result of a slow client.
 fn outcome(load: &LoadGenerator, index: usize) -> String {
     let Some(client) = &load.clients[index] else { return "–".to_owned() };
     let missing = client.faults.lost + load.next.saturating_sub(client.next);
     match (client.stage, missing) {
         (Stage::Closed, _) => "closed, to resume".to_owned(),
-        (_, 0) => "got all".to_owned(),
-        (_, missing) if client.is_reset => format!("{missing} lost, and was told"),
-        (_, missing) => format!("{missing} lost, not told"),
+        (_, 0) => "received everything".to_owned(),
+        (_, missing) if client.is_reset => format!("{missing} lost, with a reset"),
+        (_, missing) => format!("{missing} lost, without a reset"),
     }
 }

@@ -1,4 +1,4 @@
-//! What axum's documentation shows: its `Sse` on a broadcast channel.
+//! axum's `Sse` on a broadcast channel, as in the documentation of axum.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -13,17 +13,17 @@ use axum::serve::ListenerExt;
 use futures_util::stream::{self, Stream};
 use tokio::sync::broadcast::{self, Sender, error::RecvError};
 
-/// As many events as the hub's channels keep.
+/// The default number of events in the history of a channel.
 const CAPACITY: usize = 500;
 
-/// An id, so that every server sends as many bytes, and the data.
+/// An id and the data. With the id, every server sends the same number of bytes.
 type Message = (u64, String);
 
 pub(super) async fn serve() -> Result<(), Box<dyn Error>> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let (sender, _) = broadcast::channel::<Message>(CAPACITY);
     let publish = async |State(sender): State<Sender<Message>>, data: String| {
-        // It fails when nobody follows.
+        // An error means that there are no receivers.
         let _ = sender.send((NEXT.fetch_add(1, Ordering::Relaxed), data));
         StatusCode::NO_CONTENT
     };
@@ -44,7 +44,7 @@ async fn follow(State(sender): State<Sender<Message>>) -> Sse<impl Stream<Item =
                     let event = Event::default().id(format!("mywpiww0-{id}")).data(data);
                     return Some((Ok(event), receiver));
                 }
-                // What was lost is lost.
+                // Lost events are skipped.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }

@@ -1,4 +1,4 @@
-//! The library's own: a hub, reached by sockets of their own or by bodies.
+//! The servers of this project: a hub with attached sockets, or with bodies.
 
 use std::error::Error;
 
@@ -23,9 +23,9 @@ pub(super) async fn serve_attached() -> Result<(), Box<dyn Error>> {
     let listener = super::listen().await?;
     loop {
         let (socket, _) = listener.accept().await?;
-        // One that has gone already has no delay to lose.
+        // An error means that the client has already disconnected.
         let _ = socket.set_nodelay(true);
-        // In a box: so that nothing of the request's task is left once the stream is attached.
+        // Boxed, so that the memory of the future is freed at its end even if a waker keeps the task alive.
         tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone())));
     }
 }
@@ -35,13 +35,13 @@ async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets) {
     builder.timer(TokioTimer::new());
     let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
     if let Ok(Outcome::Detached(detached)) = served.await {
-        // Where it fails, the client is gone: the loader counts what it missed.
+        // On an error the client is disconnected, and the load generator counts the missed events.
         let _ = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing);
     }
 }
 
 pub(super) async fn serve_body() -> Result<(), Box<dyn Error>> {
-    // Without it small events wait for the acknowledgement of those before.
+    // Nagle's algorithm would delay small events until the previous ones are acknowledged.
     let listener = super::listen().await?.tap_io(|socket| drop(socket.set_nodelay(true)));
     axum::serve(listener, app()?).await?;
     Ok(())

@@ -1,5 +1,5 @@
-//! The limit: what no server that writes to every client can go below. One loop, one encoded buffer for an event, one
-//! `write` for each delivery. It parses no more of HTTP than it has to, and who is slow is cut off.
+//! The lower limit for every server that writes to each client: one loop, one encoded buffer for an event, and one `write`
+//! for each delivery. It parses a minimum of HTTP and disconnects slow clients.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ const LISTENER: Token = Token(usize::MAX);
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
     cache-control: no-store\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// As many events as the hub's channels keep.
+/// The default number of events in the history of a channel.
 const HISTORY: usize = 500;
 
 struct Limit {
@@ -22,7 +22,7 @@ struct Limit {
     listener: TcpListener,
     clients: Vec<Option<Client>>,
     vacant: Vec<usize>,
-    /// The framed events, and the number of the next one.
+    /// The framed events.
     history: VecDeque<Vec<u8>>,
     next: usize,
 }
@@ -89,7 +89,7 @@ impl Limit {
         }
     }
 
-    /// Answers the request if all of it is there; false when the client has to go.
+    /// Responds to a complete request. Returns false if the client has to be disconnected.
     fn answer(&mut self, index: usize) -> bool {
         let Some(client) = &mut self.clients[index] else { return false };
         let Some(end) = client.request.windows(4).position(|part| part == b"\r\n\r\n") else { return true };
@@ -97,7 +97,7 @@ impl Limit {
         let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         if head.starts_with(&format!("get {FOLLOW} ")) {
             let last = field("last-event-id:").and_then(|id| id.split_once('-')?.1.parse::<usize>().ok());
-            // Nothing of the request is kept.
+            // Free the memory of the request.
             (client.request, client.follows) = (Vec::new(), true);
             let missed = last.map_or(0, |last| (self.next - 1).saturating_sub(last));
             let mut bytes = HEAD.to_vec();
@@ -145,7 +145,7 @@ impl Limit {
     }
 }
 
-/// Whether the socket took all of it.
+/// Writes to a socket, and returns whether the socket took all bytes.
 fn write(socket: &mut TcpStream, bytes: &[u8]) -> bool {
     socket.write(bytes).is_ok_and(|count| count == bytes.len())
 }

@@ -1,10 +1,10 @@
-//! The servers that are measured. Each is this same binary, started again as a child with the name of one of them: it
-//! listens on a port that it prints, serves on one thread, and knows two requests.
+//! The measured servers. Each runs in a child process of this binary, prints its address, serves on one thread, and supports
+//! two requests:
 //!
-//! - `GET /sse/bench` follows; where the server keeps history, `Last-Event-ID` replays
-//! - `POST /publish/bench` publishes one event with the body as its data
+//! - `GET /sse/bench` follows the channel. Servers with a history replay after `Last-Event-ID`.
+//! - `POST /publish/bench` publishes one event with the body as its data.
 //!
-//! Other servers that keep to this can be measured beside them, see `--also`.
+//! Other servers with these requests can be added with `--also`.
 
 mod axum_sse;
 mod hub;
@@ -14,26 +14,26 @@ use std::error::Error;
 
 use crate::Failure;
 
-/// A server's name, and what it is.
+/// The names of the servers, and their descriptions.
 pub(crate) const SERVERS: [(&str, &str); 4] = [
-    ("limit", "one `write` of a shared buffer for each delivery, from one loop, and nothing else"),
-    ("attached", "`sse-tokio`'s `Sockets`, heads by hyper and axum"),
-    ("body", "`sse-hyper`'s body under axum"),
-    ("axum-sse", "axum's own `Sse` on tokio's broadcast channel; it keeps no history"),
+    ("limit", "only one `write` of a shared buffer for each delivery, from one loop"),
+    ("attached", "`Sockets` of `sse-tokio`, heads by hyper and axum"),
+    ("body", "the body of `sse-hyper` with axum"),
+    ("axum-sse", "axum's `Sse` on a broadcast channel of tokio, without history"),
 ];
 
-/// What a request asks for.
+/// The path to follow the channel.
 const FOLLOW: &str = "/sse/bench";
 const PUBLISH: &str = "/publish/bench";
 
-/// Serves until the process is ended.
+/// Runs a server until the process is killed.
 pub(crate) fn run(name: &str) -> Result<(), Failure> {
     match name {
         "limit" => limit::serve()?,
         "attached" => on_one_thread(hub::serve_attached())?,
         "body" => on_one_thread(hub::serve_body())?,
         "axum-sse" => on_one_thread(axum_sse::serve())?,
-        _ => return Err(format!("there is no server {name}").into()),
+        _ => return Err(format!("unknown server {name}").into()),
     }
     Ok(())
 }
