@@ -1,7 +1,7 @@
-//! How to test what is built on a hub: no clock, no sockets, no waiting. A day of a browser with a bad connection takes
+//! A test of a hub on virtual time, without a clock, sockets or waiting. A day of a browser with a bad connection takes
 //! milliseconds, and the same seed gives the same day.
 //!
-//! `cargo run --package sse-core --example virtual_time [SEED]`
+//! Run `cargo run --package sse-core --example virtual_time [SEED]`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sse_core::{
     Instant, LastEventId,
 };
 
-/// What a browser's `EventSource` keeps: it comes back after `retry`, with its last event id.
+/// The state of an `EventSource`, which reconnects after `retry` with its last event id.
 struct Browser {
     decoder: Decoder,
     last_event_id: String,
@@ -44,7 +44,7 @@ impl Browser {
         self.last_event_id = self.decoder.last_event_id().to_owned();
     }
 
-    /// The line is cut. The server finds out, the browser waits.
+    /// Disconnects, and waits for the reconnection time.
     fn lose_connection(&mut self, hub: &mut Hub, now: Instant) {
         if let Some(connection) = self.connection.take() {
             hub.disconnect(now, connection);
@@ -57,11 +57,11 @@ impl Browser {
 fn main() {
     let mut random = std::env::args().nth(1).map_or(1, |seed| seed.parse().expect("a number"));
     let mut random_below = |limit: u64| {
-        // A linear congruential generator: its upper bits are random enough to cut lines.
+        // The upper bits of a linear congruential generator are random enough for this purpose.
         random = u64::wrapping_mul(random, 6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % limit
     };
-    let mut hub = Hub::new(HubConfig::default()).expect("the default is good");
+    let mut hub = Hub::new(HubConfig::default()).expect("the default configuration is valid");
     let mut now = Instant::ORIGIN;
     let channel = hub.open_channel(now, "news", ChannelConfig::default()).expect("there is room");
     let mut browser = Browser {
@@ -100,7 +100,7 @@ fn main() {
                 _ => {}
             }
         }
-        // Time jumps to what happens next.
+        // Advance the time to the next event.
         let reconnects = browser.connection.is_none().then_some(browser.reconnects_at);
         let next = [Some(publishes_at), Some(disconnects_at), reconnects, hub.poll_timeout()];
         now = next.into_iter().flatten().min().unwrap_or(end).max(now);
@@ -108,9 +108,9 @@ fn main() {
     if browser.connection.is_none() {
         browser.connect(&mut hub, now, channel);
     }
-    let connection = browser.connection.expect("it was just made");
+    let connection = browser.connection.expect("the browser is connected");
     browser.read(&mut hub, now, connection);
-    assert_eq!(browser.seen, published, "every event once, and in order");
+    assert_eq!(browser.seen, published, "each event arrives once, in order");
     let stats = hub.stats();
     println!(
         "{} events, {} connections, {} replayed, {} pings",

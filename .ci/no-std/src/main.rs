@@ -1,5 +1,5 @@
-//! Publishes an event and takes it, with an allocator and a panic handler of its own and nothing of `std`.
-//! It ends with 0 when the bytes were right.
+//! Publishes events and takes their bytes without `std`, with its own allocator and panic handler. The exit code is 0 if the
+//! bytes are correct.
 #![no_std]
 #![no_main]
 
@@ -11,22 +11,22 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant};
 
-// What every Rust program needs of its platform: memcpy and its like, and somebody to call main.
+// Every Rust program requires functions such as memcpy from its platform, and a caller of main.
 #[link(name = "c")]
 unsafe extern "C" {}
 
 const ARENA_BYTES: usize = 1 << 20;
 
-/// Hands out one arena, and takes nothing back.
+/// An allocator that hands out one arena and never frees memory.
 struct Arena {
     bytes: UnsafeCell<[u8; ARENA_BYTES]>,
     used: AtomicUsize,
 }
 
-// SAFETY: each byte of the arena is handed out once.
+// SAFETY: each byte of the arena is allocated once.
 unsafe impl Sync for Arena {}
 
-// SAFETY: what is handed out is aligned, lies in the arena, and overlaps with nothing.
+// SAFETY: each allocation is aligned, lies within the arena, and overlaps with no other.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = self.bytes.get() as usize;

@@ -1,4 +1,4 @@
-//! One socket: first it asks, and then it may follow a channel.
+//! One socket, which first sends requests and can then follow a channel.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -9,7 +9,7 @@ use sse_core::{ConnectionId, Hub, Instant};
 use crate::routes::{self, Next};
 use crate::writer::EventWriter;
 
-/// What a client that follows a channel may still send: the rest of a request's body is legal, and nobody reads it.
+/// The number of bytes that a streaming client can send. The rest of a request body is legal and is discarded.
 const MAX_UNREAD_BYTES: u32 = 64 * 1024;
 
 pub(crate) struct Client {
@@ -32,7 +32,7 @@ impl Client {
         Some(writer.connection)
     }
 
-    /// Reads what came and writes what is due. An error is the end of it.
+    /// Reads input and writes pending bytes. The socket is closed after an error.
     pub(crate) fn handle_ready(
         &mut self,
         hub: &mut Hub,
@@ -65,9 +65,9 @@ impl Client {
             }
         };
         input.extend_from_slice(bytes);
-        // It may ask several things without waiting for the answers.
+        // Clients can pipeline requests.
         while let Some((head, next, used)) = routes::respond(input, hub, now) {
-            // A client that does not even read these few bytes is cut off.
+            // A client that does not read these few bytes is disconnected.
             let is_sent = self.socket.write_all(head.as_bytes());
             input.drain(..used);
             *ticks = 0;
@@ -83,7 +83,7 @@ impl Client {
         Ok(())
     }
 
-    /// Writes what the hub has for it, as far as the socket takes it. The rest waits until it is writable.
+    /// Writes pending bytes as far as the socket takes them. The rest waits until the socket is writable.
     pub(crate) fn write_pending(
         &mut self,
         hub: &mut Hub,
@@ -94,7 +94,7 @@ impl Client {
         writer.write_pending(&mut self.socket, hub, now, scratch)
     }
 
-    /// The hub ended it, and nothing is due any more.
+    /// Completes the stream after the hub has closed the connection.
     pub(crate) fn finish(&mut self) {
         if let State::Streaming(writer) = &self.state {
             let _ = self.socket.write(writer.end_mark());
@@ -102,7 +102,7 @@ impl Client {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// Counts a tick; true when it was the second without a request.
+    /// Counts a tick, and returns whether the socket had no request for more than two ticks.
     pub(crate) fn is_idle(&mut self) -> bool {
         let State::Requesting { idle_ticks: ticks, .. } = &mut self.state else { return false };
         *ticks += 1;

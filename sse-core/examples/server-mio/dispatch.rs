@@ -1,11 +1,11 @@
-//! What is done when a socket is ready, and when the hub says so.
+//! Handling of ready sockets and of actions of the hub.
 
 use sse_core::{Action, Instant};
 
 use crate::server::Server;
 
 impl Server {
-    /// A socket is ready for something, or was: looking at it once too often does no harm.
+    /// Handles a socket that is ready. Spurious calls are harmless.
     pub(crate) fn handle_ready(&mut self, slot: usize, now: Instant) {
         if let Some(client) = self.clients[slot].as_mut() {
             let result = client.handle_ready(&mut self.hub, now, &mut self.scratch);
@@ -18,11 +18,11 @@ impl Server {
                 self.close(slot, now);
             }
         }
-        // At once: the index of a connection that the hub ends now is free for the next one.
+        // Handle actions now, because the next connection can reuse the index of one that the hub has closed.
         self.handle_actions(now);
     }
 
-    /// Does what the hub says, until it says nothing more.
+    /// Handles all actions of the hub.
     pub(crate) fn handle_actions(&mut self, now: Instant) {
         while let Some(action) = self.hub.poll_action() {
             match action {

@@ -1,18 +1,14 @@
-//! A whole server on one thread and without a runtime: mio says which sockets are ready, a [`Hub`] says what to do.
-//! This is how the core is embedded in an event loop of your own.
+//! A complete server on one thread and without a runtime: mio polls the sockets, and a [`Hub`] returns the actions. The
+//! example shows how to embed the core in your own event loop.
 //!
-//! `cargo run --release --package sse-core --example server-mio`, then in two terminals
+//! Run `cargo run --release --package sse-core --example server-mio`, and in two terminals
 //! `curl -N http://127.0.0.1:3000/sse/news` and `curl -d 'hello' http://127.0.0.1:3000/publish/news`.
-//! Try `-H 'Last-Event-ID: …'` with an id that was seen, `--http1.0`, and `-H 'X-Event-Id: 7'` on the publishing side.
-//! `PORT` chooses another port.
+//! Try `-H 'Last-Event-ID: …'` with an earlier id, `--http1.0`, and `-H 'X-Event-Id: 7'` for a publication.
+//! `PORT` sets the port.
 //!
-//! `server.rs` is the table of sockets, `turn.rs` what is done with them, `client.rs` one of them; `request.rs` and
-//! `routes.rs` are what it may ask, `stream.rs` and `chunk.rs` how events are written to it.
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "whoever embeds the core owns the clock"
-)]
+//! `server.rs` holds the sockets, `dispatch.rs` handles their readiness and the actions of the hub, and `client.rs` is one
+//! socket. `request.rs` and `routes.rs` serve requests. `writer.rs` and `chunk.rs` write events.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the embedder owns the clock")]
 
 mod chunk;
 mod client;
@@ -32,15 +28,15 @@ use sse_core::{HubConfig, Instant, adapter};
 
 use server::{LISTENER, Server};
 
-/// How often sockets are looked for that hold a place and ask for nothing.
+/// The interval at which idle sockets are closed.
 const TICK: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = match std::env::var("PORT") {
-        Ok(port) => port.parse().map_err(|error| format!("PORT={port} is no port: {error}"))?,
+        Ok(port) => port.parse().map_err(|error| format!("PORT={port} is not a port: {error}"))?,
         Err(_) => 3000,
     };
-    // What this run is called in event ids: ids from before a restart are known as such.
+    // The epoch identifies this run in event ids, so that ids from before a restart are unknown ids.
     let epoch = adapter::epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
     let config = HubConfig { epoch, ..HubConfig::default() };
     let mut server = Server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), config)?;
@@ -49,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The loop: what came in goes to the hub, what the hub says is done, then it sleeps until something is due.
+/// Runs the event loop: feeds the time and the sockets to the hub, handles its actions, and sleeps until the next deadline.
 fn run(server: &mut Server) -> io::Result<()> {
     let clock = Clock(std::time::Instant::now());
     let mut events = Events::with_capacity(1024);
@@ -61,7 +57,7 @@ fn run(server: &mut Server) -> io::Result<()> {
         if tick <= now {
             tick = now.saturating_add(TICK);
             server.close_idle(now);
-            // Connections that found no free file descriptor wait for this.
+            // Retry connections that found no free file descriptor.
             server.accept();
         }
         let deadline = server.hub.poll_timeout().map_or(tick, |at| at.min(tick));
@@ -79,7 +75,7 @@ fn run(server: &mut Server) -> io::Result<()> {
     }
 }
 
-/// The core reads no clock. Its instants count from the moment that the embedder chooses.
+/// The clock of the hub. The core reads no clock, and its instants count from an origin that the embedder chooses.
 struct Clock(std::time::Instant);
 
 impl Clock {

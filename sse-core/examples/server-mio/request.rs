@@ -1,10 +1,10 @@
-//! Requests as they come: bounded, and with what the routes want to know of them.
+//! Parsing of requests, with bounds.
 
 use std::str;
 
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
-/// How long the head of a request and its body may be, in bytes, and how many fields it may have.
+/// Limits of a request: bytes of the head, bytes of the body, and header fields.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_FIELDS: usize = 64;
@@ -16,13 +16,13 @@ pub(crate) struct Request<'h, 'b> {
     pub(crate) query: &'b str,
     pub(crate) is_http_1_1: bool,
     pub(crate) body: &'b [u8],
-    /// How many bytes it has.
+    /// The length of the request in bytes.
     pub(crate) len: usize,
     fields: &'h [Header<'b>],
 }
 
 impl<'h, 'b> Request<'h, 'b> {
-    /// The request that stands first. `None` when it is not complete; an error is the status that is its answer.
+    /// Parses the first request. Returns `None` if it is incomplete, and the status of the response as an error.
     pub(crate) fn parse(
         input: &'b [u8],
         fields: &'h mut [Header<'b>; MAX_FIELDS],
@@ -51,7 +51,7 @@ impl<'h, 'b> Request<'h, 'b> {
         }
         let mut lengths = self.fields_of("content-length");
         let (length, another) = (lengths.next(), lengths.next());
-        // Two that differ are how requests are smuggled past a proxy.
+        // Repeated lengths allow request smuggling past a proxy.
         if another.is_some() {
             return Err("400 Bad Request");
         }
@@ -71,7 +71,7 @@ impl<'h, 'b> Request<'h, 'b> {
         self.fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
-    /// Whether the client asks for nothing more on this socket.
+    /// Returns whether the client sends no further request on this socket.
     pub(crate) fn is_last(&self) -> bool {
         !self.is_http_1_1
             || self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
@@ -83,7 +83,7 @@ impl<'h, 'b> Request<'h, 'b> {
     }
 }
 
-/// Takes the percent signs out of a part of a target.
+/// Decodes percent encodings.
 pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, others)) = rest.split_first() {

@@ -1,4 +1,4 @@
-//! What a client may ask: `GET /sse/{channel}` and `POST /publish/{channel}`.
+//! The routes: `GET /sse/{channel}` and `POST /publish/{channel}`.
 
 use std::fmt::Write;
 
@@ -9,22 +9,22 @@ use sse_core::{
 
 use crate::request::{NO_FIELDS, Request, percent_decode};
 
-/// What becomes of a socket whose request was answered.
+/// The next state of a socket after a response.
 pub(crate) enum Next {
     KeepAlive,
     Close,
-    /// In chunks, or until the socket is closed.
+    /// Streams a connection. The flag is true for chunked framing.
     Stream(ConnectionId, bool),
 }
 
-/// What is said at a limit. A browser never comes back after another status than 200.
+/// The response at a limit. Browsers reconnect only after status 200.
 const RETRY_LATER: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 10000\n\n";
 
-/// The bytes of an answer, what becomes of the socket, and how many bytes the request had.
+/// A response, the next state of the socket, and the length of the request.
 type Answer = (String, Next, usize);
 
-/// Answers the request that stands first in `input`; `None` when it is not complete.
+/// Responds to the first request in `input`. Returns `None` if it is incomplete.
 pub(crate) fn respond(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answer> {
     let mut fields = NO_FIELDS;
     let request = match Request::parse(input, &mut fields) {
@@ -53,7 +53,7 @@ pub(crate) fn respond(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answe
 fn follow(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -> Option<ConnectionId> {
     let last_event_id = request.field("last-event-id").and_then(LastEventId::new);
     let last_event_id = last_event_id.or_else(|| LastEventId::new(&request.parameter("lastEventId")?));
-    // The defaults keep 500 events and ping after 50 seconds of silence.
+    // By default, a channel keeps 500 events, and an idle connection receives a ping every 50 seconds.
     let channel = hub.open_channel(now, &text(percent_decode(name)), ChannelConfig::default()).ok()?;
     let connection =
         hub.connect(now, ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok()?;

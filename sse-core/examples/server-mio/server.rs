@@ -1,4 +1,4 @@
-//! The sockets and the hub: who is where, who comes and who goes.
+//! The hub and its sockets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ pub(crate) struct Server {
     pub(crate) hub: Hub,
     pub(crate) poll: Poll,
     listener: TcpListener,
-    /// A socket's token is its place here.
+    /// The clients. The token of a socket is its index here.
     pub(crate) clients: Vec<Option<Client>>,
     free: Vec<usize>,
-    /// Where the socket of a connection is, by the connection's index.
+    /// The index in `clients`, by the index of the connection.
     pub(crate) slot_of_index: Vec<usize>,
-    /// Room for one write, which all share: so there is no buffer for each.
+    /// A buffer for one write, which all sockets share.
     pub(crate) scratch: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ impl Server {
             let slot = self.free.pop().unwrap_or(self.clients.len());
             let both = Interest::READABLE | Interest::WRITABLE;
             let registered = socket.set_nodelay(true).and_then(|()| {
-                // The reactor tells of changes alone: being writable costs nothing until the socket was full.
+                // mio is edge-triggered, so a writable socket causes no events until it was full.
                 self.poll.registry().register(&mut socket, Token(slot), both)
             });
             if slot == self.clients.len() {
@@ -57,7 +57,7 @@ impl Server {
         }
     }
 
-    /// Ends those that asked for nothing since the tick before the last.
+    /// Closes sockets without a request for more than two ticks.
     pub(crate) fn close_idle(&mut self, now: Instant) {
         for slot in 0..self.clients.len() {
             if self.clients[slot].as_mut().is_some_and(Client::is_idle) {
@@ -72,7 +72,7 @@ impl Server {
         (client.connection() == Some(connection)).then_some(slot)
     }
 
-    /// Closes a socket; that takes it out of the reactor, too.
+    /// Closes a socket, which also removes it from the reactor.
     pub(crate) fn close(&mut self, slot: usize, now: Instant) {
         let Some(client) = self.clients[slot].take() else { return };
         if let Some(connection) = client.connection() {
