@@ -165,8 +165,8 @@ async fn x7_a_request_body_can_be_read_or_left_unread() {
     // The handler does not read the body, so hyper sends no 100 Continue.
     Case::new(post("/sse", "expect: 100-continue\r\n")).check_all().await;
     let sent = vec![post("/read", "expect: 100-continue\r\n"), "body".to_owned()];
-    let asked = "HTTP/1.1 100 Continue\r\n\r\n";
-    Case { sent, before: asked, ..Case::new("") }.check_all().await;
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    Case { sent, before: interim, ..Case::new("") }.check_all().await;
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn x7_pipeline_flush_does_not_delay_the_head() {
     let (peer, io) = transport(Behaviour::ORDERLY);
     let mut builder = app::builder();
     builder.pipeline_flush(true);
-    peer.send(get("/sse") + "rubbish");
+    peer.send(get("/sse") + "surplus");
     let task = ConnectionTask::with(&builder, io, service(&hub()));
     assert_eq!(detach(task).await.unread, 7);
     assert_eq!(peer.received(), head_and_first_block());
