@@ -10,7 +10,7 @@ use super::logs::{Backlog, History, LogEntry};
 use super::members::Members;
 use super::timer_queue::TimerKey;
 
-pub(crate) struct Channel {
+pub(crate) struct ChannelState {
     pub(crate) name: Box<str>,
     pub(crate) config: ChannelConfig,
     pub(crate) history: History,
@@ -25,7 +25,7 @@ pub(crate) struct Channel {
     pub(crate) timer: TimerKey,
 }
 
-impl Channel {
+impl ChannelState {
     /// Creates a channel in a hub whose head is `opened_at`. Events above `complete_through` may still arrive.
     pub(crate) fn new(
         now: Instant,
@@ -33,8 +33,8 @@ impl Channel {
         config: ChannelConfig,
         opened_at: Position,
         complete_through: Position,
-    ) -> Channel {
-        Channel {
+    ) -> ChannelState {
+        ChannelState {
             name: Box::from(name),
             history: History::new(config.history.clone(), opened_at),
             backlog: Backlog::new(config.backlog.clone()),

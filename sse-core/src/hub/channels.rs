@@ -8,7 +8,7 @@ use crate::resume::Resume;
 use crate::time::Instant;
 
 use super::arena::{ChannelSlot, ConnectionSlot};
-use super::channel::Channel;
+use super::channel::ChannelState;
 use super::resume_point::{JoinTime, decide};
 use super::subscription::{Subscription, SubscriptionNumber};
 use super::timer_queue::TimerOwner;
@@ -47,7 +47,7 @@ impl Hub {
         if self.channels.len() >= self.config.limits.channels {
             return Err(refused);
         }
-        let channel = Channel::new(now, name, config, self.head, self.complete_through());
+        let channel = ChannelState::new(now, name, config, self.head, self.complete_through());
         let id = self.channels.insert(channel).map_err(|_| refused)?;
         self.names.insert(Box::from(name), id);
         if let Some(slot) = self.channels.slot(id) {

@@ -12,7 +12,7 @@ use crate::stats::CloseReason;
 use crate::time::Instant;
 
 use super::arena::Arena;
-use super::channel::Channel;
+use super::channel::ChannelState;
 use super::claim::ClaimNumber;
 use super::own_frames::OwnFrames;
 use super::ping::Ping;
@@ -20,7 +20,7 @@ use super::resume_point::{JoinTime, Reset, ResumePoint, decide};
 use super::subscription::{Loss, SubscriptionNumber, Subscriptions};
 use super::timer_queue::TimerKey;
 
-pub(crate) type Channels = Arena<ChannelId, Channel>;
+pub(crate) type Channels = Arena<ChannelId, ChannelState>;
 
 /// One connection.
 ///
@@ -34,7 +34,7 @@ pub(crate) type Channels = Arena<ChannelId, Channel>;
 /// | closing before the first byte | `Closing` | true | true, but fixed | none | none |
 ///
 /// `Ending` always has a partial frame: it is the state of a connection that lagged while a frame was taken in part.
-pub(crate) struct Connection {
+pub(crate) struct ConnectionState {
     /// Events at or below this position were taken, were covered by a reset, or are not for this connection.
     pub(crate) position: Position,
     pub(crate) subscriptions: Subscriptions,
@@ -107,14 +107,14 @@ pub(crate) enum OpeningFrame {
     Reset(Position),
 }
 
-impl Connection {
+impl ConnectionState {
     pub(crate) fn new(
         now: Instant,
         position: Position,
         config: &ConnectionConfig,
         resume_request: Option<ResumeRequest>,
-    ) -> Connection {
-        Connection {
+    ) -> ConnectionState {
+        ConnectionState {
             position,
             subscriptions: Subscriptions::NONE,
             end: Position::MAX,
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn sizes_stay_within_their_budgets() {
-        assert!(size_of::<Connection>() <= 200, "{}", size_of::<Connection>());
+        assert!(size_of::<ConnectionState>() <= 200, "{}", size_of::<ConnectionState>());
         assert!(size_of::<Subscription>() <= 48, "{}", size_of::<Subscription>());
         assert!(size_of::<LogEntry>() <= 64, "{}", size_of::<LogEntry>());
         assert!(size_of::<Option<Bytes>>() <= 32);

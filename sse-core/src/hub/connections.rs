@@ -11,7 +11,7 @@ use crate::time::Instant;
 use crate::wire::Frame;
 
 use super::arena::ConnectionSlot;
-use super::connection::{Connection, ResumeRequest};
+use super::connection::{ConnectionState, ResumeRequest};
 use super::timer_queue::TimerOwner;
 use super::{Action, ConnectError, Hub, SendError};
 
@@ -45,7 +45,7 @@ impl Hub {
         }
         let request = config.last_event_id.clone();
         let request = request.map(|id| ResumeRequest { position: self.position_of(&id), id });
-        let mut connection = Connection::new(now, self.complete_through(), &config, request);
+        let mut connection = ConnectionState::new(now, self.complete_through(), &config, request);
         connection.ping.set(now, config.ping, splitmix64(self.config.seed, self.stats.opened));
         connection.expires_at = config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime));
         let id = self.connections.insert(connection).map_err(|_| refused)?;

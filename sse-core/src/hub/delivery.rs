@@ -8,7 +8,7 @@ use crate::time::Instant;
 use crate::wire::Frame;
 
 use super::arena::ConnectionSlot;
-use super::connection::{Connection, Notify, OpeningFrame, Stage};
+use super::connection::{ConnectionState, Notify, OpeningFrame, Stage};
 use super::pending::{self, Cursor, FastPending, PendingItem, SinglePending};
 use super::subscription::{LogIndex, SubscriptionNumber};
 use super::{Hub, position_frame, reset_frame};
@@ -236,7 +236,7 @@ impl Hub {
         &mut self,
         slot: ConnectionSlot,
         item: PendingItem,
-        update: impl FnOnce(&mut Connection),
+        update: impl FnOnce(&mut ConnectionState),
     ) {
         let Some(connection) = self.connections.at_mut(slot) else { return };
         update(connection);

@@ -1,7 +1,7 @@
 //! The state machine: channels are logs, connections are positions in them.
 //!
 //! The verbs: `connections.rs`, `channels.rs` and `publish.rs` change the state; `actions.rs` reports what the driver has
-//! to do; `transmit.rs` hands out bytes, `claim.rs` for drivers that write without holding the hub; `timers.rs` and
+//! to do; `transmit.rs` hands out bytes, `claims.rs` takes them back from drivers that write without holding the hub; `timers.rs` and
 //! `drain.rs` handle time; `pending.rs` finds what is pending, `delivery.rs` moves connections on, `lag.rs` handles readers
 //! that fell behind, `resume_point.rs` decides where subscriptions start; `snapshot.rs` is for operators.
 //!
@@ -13,6 +13,7 @@ mod arena;
 mod channel;
 mod channels;
 mod claim;
+mod claims;
 mod connection;
 mod connections;
 mod delivery;
@@ -61,7 +62,7 @@ pub use transmit::Transmit;
 
 use arena::Arena;
 use claim::ClaimNumber;
-use connection::{Channels, Connection};
+use connection::{Channels, ConnectionState};
 use drain::Draining;
 use timer_queue::TimerQueue;
 use timers::StallScan;
@@ -81,7 +82,7 @@ pub struct Hub {
     now: Instant,
     /// The position of the newest event.
     head: Position,
-    connections: Arena<ConnectionId, Connection>,
+    connections: Arena<ConnectionId, ConnectionState>,
     channels: Channels,
     names: HashMap<Box<str>, ChannelId>,
     timers: TimerQueue,

@@ -6,8 +6,8 @@ use crate::id::{ConnectionId, Position};
 use crate::time::Instant;
 use crate::wire::Frame;
 
-use super::channel::Channel;
-use super::connection::{Channels, Connection};
+use super::channel::ChannelState;
+use super::connection::{Channels, ConnectionState};
 use super::logs::LogEntry;
 use super::own_frames::{OrderKey, Rank};
 use super::subscription::{LogIndex, Subscription};
@@ -50,7 +50,7 @@ enum Front {
 
 impl Cursor {
     #[inline]
-    pub(super) fn new(connection: &Connection) -> Cursor {
+    pub(super) fn new(connection: &ConnectionState) -> Cursor {
         let front = if connection.has_front() { Front::PartialFrame } else { Front::Passed };
         Cursor { front, own: 0, position: connection.position }
     }
@@ -59,7 +59,7 @@ impl Cursor {
     pub(super) fn next(
         &mut self,
         id: ConnectionId,
-        connection: &Connection,
+        connection: &ConnectionState,
         channels: &Channels,
     ) -> Option<PendingItem> {
         loop {
@@ -94,7 +94,7 @@ impl Cursor {
     fn next_in_order(
         &mut self,
         id: ConnectionId,
-        connection: &Connection,
+        connection: &ConnectionState,
         channels: &Channels,
     ) -> Option<PendingItem> {
         if is_known_complete(connection, channels, self.position) {
@@ -116,7 +116,7 @@ impl Cursor {
 /// Returns whether a connection is known to have nothing pending above `position`. This is decided without a walk for a
 /// connection that follows one channel and has no frames of its own. For others a false only means that a walk decides.
 #[inline]
-fn is_known_complete(connection: &Connection, channels: &Channels, position: Position) -> bool {
+fn is_known_complete(connection: &ConnectionState, channels: &Channels, position: Position) -> bool {
     let [subscription] = connection.subscriptions.as_slice() else { return false };
     connection.own_frames.is_empty() && channels.at(subscription.channel).is_some_and(|c| c.last <= position)
 }
@@ -143,7 +143,11 @@ pub(super) struct SinglePending {
 /// It applies only to an open connection that follows a single open channel, has no frames of its own, and whose bytes
 /// are not claimed. Then at most one item can be pending: the newest event, the rest of a partly taken frame, or a ping.
 #[inline(always)]
-pub(super) fn fast_pending(id: ConnectionId, connection: &Connection, channels: &Channels) -> FastPending {
+pub(super) fn fast_pending(
+    id: ConnectionId,
+    connection: &ConnectionState,
+    channels: &Channels,
+) -> FastPending {
     let [subscription] = connection.subscriptions.as_slice() else { return FastPending::SlowPath };
     let Some(channel) = channels.at(subscription.channel) else { return FastPending::SlowPath };
     if channel.is_closed || !connection.is_open() || !connection.own_frames.is_empty() {
@@ -171,9 +175,9 @@ pub(super) fn fast_pending(id: ConnectionId, connection: &Connection, channels: 
 #[inline(always)]
 fn newest(
     id: ConnectionId,
-    connection: &Connection,
+    connection: &ConnectionState,
     subscription: &Subscription,
-    channel: &Channel,
+    channel: &ChannelState,
 ) -> FastPending {
     match subscription.newest(channel, connection.position) {
         Some((place, entry)) if entry.except != Some(id) => FastPending::Single(SinglePending {
@@ -191,7 +195,7 @@ fn newest(
 pub(super) fn assert_agreement(
     found: &FastPending,
     id: ConnectionId,
-    connection: &Connection,
+    connection: &ConnectionState,
     channels: &Channels,
 ) {
     if !cfg!(debug_assertions) {
@@ -223,7 +227,7 @@ pub(super) fn assert_agreement(
 #[inline]
 fn next_event(
     id: ConnectionId,
-    connection: &Connection,
+    connection: &ConnectionState,
     channels: &Channels,
     mut after: Position,
 ) -> Option<LogIndex> {
@@ -244,7 +248,7 @@ fn next_event(
 #[inline]
 pub(super) fn next_logged(
     id: ConnectionId,
-    connection: &Connection,
+    connection: &ConnectionState,
     channels: &Channels,
     after: Position,
 ) -> Option<(LogIndex, bool)> {
@@ -276,7 +280,7 @@ pub(super) fn entry(place: LogIndex, channels: &Channels) -> Option<&LogEntry> {
 #[inline]
 pub(super) fn bytes<'a>(
     item: PendingItem,
-    connection: &'a Connection,
+    connection: &'a ConnectionState,
     channels: &'a Channels,
     opening: Option<&'a Frame>,
 ) -> Option<&'a Bytes> {

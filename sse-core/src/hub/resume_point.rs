@@ -6,7 +6,7 @@ use crate::config::{GapPolicy, StartFrom};
 use crate::id::Position;
 use crate::resume::Resume;
 
-use super::channel::Channel;
+use super::channel::ChannelState;
 use super::subscription::Subscription;
 
 /// The position in the hub's order at which a client wants to resume, by its last event id (H4).
@@ -49,7 +49,7 @@ pub(crate) struct Reset {
 /// Decides where a subscription starts.
 pub(crate) fn decide(
     subscription: &Subscription,
-    channel: &Channel,
+    channel: &ChannelState,
     point: ResumePoint,
     joined: JoinTime,
 ) -> Decision {
@@ -59,7 +59,7 @@ pub(crate) fn decide(
     }
 }
 
-fn decide_first(subscription: &Subscription, channel: &Channel, point: ResumePoint) -> Decision {
+fn decide_first(subscription: &Subscription, channel: &ChannelState, point: ResumePoint) -> Decision {
     let floor = channel.history.floor();
     let policy = channel.config.on_gap;
     let live = subscription.subscribed_at;
@@ -87,7 +87,7 @@ fn decide_first(subscription: &Subscription, channel: &Channel, point: ResumePoi
 /// The hub cannot know what the client has of a channel that it joins later: a client with an id has a gap (O3).
 fn decide_later(
     subscription: &Subscription,
-    channel: &Channel,
+    channel: &ChannelState,
     point: ResumePoint,
     connection: Position,
     head: Position,
@@ -108,7 +108,7 @@ fn decide_later(
 }
 
 /// Returns where a connection without a last event id starts (H8).
-fn fresh_start(subscription: &Subscription, channel: &Channel) -> Position {
+fn fresh_start(subscription: &Subscription, channel: &ChannelState) -> Position {
     let live = subscription.subscribed_at;
     match channel.config.start {
         StartFrom::Live => live,

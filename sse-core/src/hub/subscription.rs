@@ -7,7 +7,7 @@ use core::slice;
 use crate::id::Position;
 
 use super::arena::ChannelSlot;
-use super::channel::Channel;
+use super::channel::ChannelState;
 use super::logs::LogEntry;
 use super::members::MemberNumber;
 
@@ -146,7 +146,7 @@ impl Subscription {
     /// - `counted_at` ≤ the newest event of the channel;
     /// - what the backlog or the history lost ≤ the newest event of the channel.
     #[inline]
-    pub(crate) fn assert_order(&self, channel: &Channel) {
+    pub(crate) fn assert_order(&self, channel: &ChannelState) {
         debug_assert!(self.subscribed_at <= self.live_after, "{self:?}");
         debug_assert!(self.replay_through <= self.live_after, "{self:?}");
         debug_assert!(self.counted_at <= channel.last, "{self:?}, newest event {}", channel.last);
@@ -156,7 +156,7 @@ impl Subscription {
     }
 
     /// Counts the subscription as a reader of the backlog.
-    pub(crate) fn join(&mut self, channel: &mut Channel, position: Position) {
+    pub(crate) fn join(&mut self, channel: &mut ChannelState, position: Position) {
         self.counted_at = self.reads_after(position).min(channel.last);
         channel.backlog.join(self.counted_at);
         self.assert_order(channel);
@@ -164,19 +164,19 @@ impl Subscription {
 
     /// Moves the reader in the backlog when its connection has come to `position`, unless the reader has fallen out.
     #[inline]
-    pub(crate) fn move_to(&mut self, channel: &mut Channel, position: Position) {
+    pub(crate) fn move_to(&mut self, channel: &mut ChannelState, position: Position) {
         self.count_at(channel, self.reads_after(position));
     }
 
     /// Moves the reader in the backlog alone, past events up to `position` that are not for this subscription.
-    pub(crate) fn pass(&mut self, channel: &mut Channel, position: Position) {
+    pub(crate) fn pass(&mut self, channel: &mut ChannelState, position: Position) {
         if position <= self.owed_after {
             self.count_at(channel, self.reads_after(position));
         }
     }
 
     #[inline]
-    fn count_at(&mut self, channel: &mut Channel, reads_after: Position) {
+    fn count_at(&mut self, channel: &mut ChannelState, reads_after: Position) {
         let counted_at = reads_after.min(channel.last);
         if counted_at > self.counted_at && !channel.backlog.has_lost_after(reads_after) {
             channel.backlog.advance(self.counted_at, counted_at);
@@ -193,7 +193,7 @@ impl Subscription {
 
     /// Returns the first event above `after` that the subscription reads, whether or not it is for this subscription.
     #[inline]
-    pub(crate) fn next(&self, channel: &Channel, after: Position) -> Option<LogIndex> {
+    pub(crate) fn next(&self, channel: &ChannelState, after: Position) -> Option<LogIndex> {
         let owed_after = after.max(self.owed_after);
         if owed_after < self.replay_through
             && let Some((index, entry)) = channel.history.first_after(owed_after)
@@ -214,7 +214,7 @@ impl Subscription {
     #[inline(always)]
     pub(crate) fn newest<'a>(
         &self,
-        channel: &'a Channel,
+        channel: &'a ChannelState,
         position: Position,
     ) -> Option<(LogIndex, &'a LogEntry)> {
         let reads_after = self.reads_after(position);
@@ -231,7 +231,7 @@ impl Subscription {
     /// Returns the loss of the subscription, if any, when its connection has come to `position`. Events above `end` do not
     /// count: a reset there would hide what other channels have before that.
     #[inline]
-    pub(crate) fn loss(&self, channel: &Channel, position: Position, end: Position) -> Option<Loss> {
+    pub(crate) fn loss(&self, channel: &ChannelState, position: Position, end: Position) -> Option<Loss> {
         let evicted = channel.history.evicted_through().min(end);
         let owed_after = position.max(self.owed_after);
         let mut through: Option<Position> = None;
@@ -258,12 +258,12 @@ impl Subscription {
 
     /// Starts the subscription after `from`. History replays what it has now, and what it had at an earlier decision: the
     /// part of that which is evicted before it was taken is a loss.
-    pub(crate) fn replay_from(&mut self, channel: &Channel, from: Position) {
+    pub(crate) fn replay_from(&mut self, channel: &ChannelState, from: Position) {
         self.replay_between(channel, from, self.live_after);
     }
 
     /// Starts the subscription of a connection that receives nothing above `end`.
-    pub(crate) fn replay_between(&mut self, channel: &Channel, from: Position, end: Position) {
+    pub(crate) fn replay_between(&mut self, channel: &ChannelState, from: Position, end: Position) {
         self.owed_after = self.start_after(from);
         let newest = channel.history.newest_by(self.live_after.min(end)).unwrap_or_default();
         self.replay_through = newest.max(self.replay_through);

@@ -5,7 +5,7 @@ use crate::stats::CloseReason;
 use crate::time::{Instant, has_passed};
 
 use super::arena::{ChannelSlot, ConnectionSlot};
-use super::connection::{Connection, Stage};
+use super::connection::{ConnectionState, Stage};
 use super::timer_queue::TimerOwner;
 use super::{Action, ChannelCloseReason, Hub};
 
@@ -105,7 +105,7 @@ impl Hub {
         }
         self.prefetched = PREFETCHED_AT_ONCE;
         let upcoming = self.timers.upcoming().take(PREFETCHED_AT_ONCE);
-        upcoming.filter_map(|slot| self.connections.at(slot)).for_each(Connection::prefetch);
+        upcoming.filter_map(|slot| self.connections.at(slot)).for_each(ConnectionState::prefetch);
     }
 
     /// Arms the timer of a connection for its end and its next ping.

@@ -11,7 +11,7 @@ use crate::wire::Frame;
 use super::Hub;
 use super::arena::ConnectionSlot;
 use super::claim::Claim;
-use super::connection::Connection;
+use super::connection::ConnectionState;
 use super::pending::{self, Cursor, FastPending, PendingItem, SinglePending};
 
 impl Hub {
@@ -229,7 +229,7 @@ impl<'a> Transmit<'a> {
         }
     }
 
-    fn connection(&self) -> Option<(ConnectionId, &Connection)> {
+    fn connection(&self) -> Option<(ConnectionId, &ConnectionState)> {
         self.hub.connections.entry(self.slot?)
     }
 
