@@ -1,24 +1,24 @@
 //! Server-Sent Events as a state machine without I/O.
 //!
-//! It encodes and decodes the [`text/event-stream`] format of the WHATWG HTML standard, section 9.2, and it is a server
-//! without the server: connections with their own ping and timeout, channels that broadcast, history that is kept by
-//! itself, missed events that are sent by themselves when a client comes back, channels that exist only while somebody
-//! needs them. It reads no clock, opens no socket, spawns no task and draws no random number: instants come in, actions
-//! come out, bytes are pulled. The same calls give the same bytes.
+//! The crate encodes and decodes the [`text/event-stream`] format of the WHATWG HTML standard, section 9.2. Its [`Hub`] is a
+//! server without the server: connections with their own ping and maximum lifetime, channels that broadcast, history that is
+//! kept and replayed automatically when a client reconnects, channels that exist only while they have members. It reads no
+//! clock, opens no socket, spawns no task and draws no random number. Instants go in, actions come out, bytes are pulled. The
+//! same calls produce the same bytes.
 //!
 //! [`text/event-stream`]: https://html.spec.whatwg.org/multipage/server-sent-events.html
 //!
-//! The other end is here too: [`client`] follows a stream and comes back by itself, as a state machine of the same kind.
+//! The other end is here too: [`client`] follows a stream over reconnections, as a state machine of the same kind.
 //!
-//! # The one idea
+//! # The idea
 //!
-//! A channel is a log of encoded frames, and a connection is a position. Publishing appends to the log; delivering
-//! sends what the log has after the position and moves it on; a client that comes back starts at the position that its
-//! last event id stands for, which is the same code. A slow reader is a position that is behind: it costs no memory of
-//! its own and delays nobody. Positions are one order over all channels of a hub, so a connection needs one, however
-//! many channels it follows.
+//! A channel is a log of encoded frames, and a connection is a position in it. Publishing appends to the log. Delivering sends
+//! what the log holds after the position, and advances the position. A client that reconnects starts at the position of its
+//! last event id: the same code. A slow reader is a position that is behind: it costs no memory of its own and delays no other
+//! reader. Positions form one order over all channels of a hub, so a connection needs one position, however many channels it
+//! follows.
 //!
-//! # A whole example
+//! # A complete example
 //!
 //! An event loop around a [`Hub`], with a `Vec` in the place of a socket:
 //!
@@ -30,7 +30,7 @@
 //! let mut now = Instant::ORIGIN;
 //! let mut socket: Vec<u8> = Vec::new();
 //!
-//! // A client asks for a stream. It was here before, and says what it saw last.
+//! // A client reconnects and sends the id of its last event.
 //! let weather = hub.open_channel(now, "weather", ChannelConfig::default())?;
 //! hub.publish(now, weather, &Event::new().data("sunny"))?;
 //! hub.publish(now, weather, &Event::new().data("cloudy"))?;
@@ -38,13 +38,13 @@
 //! let connection = hub.connect(now, config)?;
 //! hub.subscribe(now, weather, connection)?;
 //!
-//! // The loop: do what the hub says, then sleep until its next deadline or the next input.
+//! // The loop: carry out the actions, then sleep until the next deadline or the next input.
 //! while now <= Instant::from_millis(50_000) {
 //!     hub.handle_timeout(now);
 //!     while let Some(action) = hub.poll_action() {
 //!         match action {
 //!             Action::Transmit(connection) => {
-//!                 // A real socket takes a part; the rest is there again when it is writable.
+//!                 // A real socket takes a part; the rest is pending again when the socket is writable.
 //!                 let mut window = hub.transmit(now, connection);
 //!                 while window.has_remaining() {
 //!                     let taken = window.chunk().len();
@@ -64,48 +64,56 @@
 //!
 //! # The contract with a driver
 //!
+//! The driver is the code that feeds instants and sockets to a hub: an event loop, or the task of an adapter. `docs/rules.md`
+//! in the repository has all rules; these are the ones for drivers.
+//!
 //! - **D1** Any order of calls is legal. Nothing has to be drained before the next call.
-//! - **D2** What is pending is visible through [`poll_action`](Hub::poll_action) and
-//!   [`poll_timeout`](Hub::poll_timeout). While anything is pending, `poll_timeout` is not in the future: a driver that
-//!   sleeps exactly until then misses nothing. Bytes of a connection that was named are the driver's, so a stalled peer
-//!   does not keep it awake.
-//! - **D3** [`Action::Transmit`] names a connection once, and again only after everything due was taken. Taking the last
-//!   of it is enough; no empty look is needed. A window that was used up while more is due names the connection again,
-//!   behind the others. One that was not is the driver's to go on with, when its socket can.
+//! - **D2** Pending work is visible through [`poll_action`](Hub::poll_action) and [`poll_timeout`](Hub::poll_timeout). While
+//!   anything is pending, `poll_timeout` is not in the future: a driver that sleeps exactly until then misses nothing. The
+//!   bytes of a reported connection are the driver's responsibility, so a stalled peer does not keep the driver awake.
+//! - **D3** [`Action::Transmit`] is edge-triggered: a connection is reported once, and again only after everything pending was
+//!   taken. Taking the last byte re-arms the report; no empty window has to be read. When a window is used up and more is
+//!   pending, the connection is reported again, behind the others. When a window is not used up, the driver waits for its
+//!   socket.
 //! - **D4** Calling something twice or too early costs time, never data.
-//! - **D5** Time that runs backwards is taken as the latest instant seen.
-//! - **D6** Ids are never given out again. One that is no longer alive is `None`, `false` or an error.
-//! - **D7** Publishing touches no member. `poll_action` visits a bounded number of them, and may return `None` before all
+//! - **D5** An instant earlier than one already seen is taken as the latest seen. No instant makes anything panic.
+//! - **D6** Ids are never reused. A call with the id of something that is gone returns `None`, `false` or an error.
+//! - **D7** Publishing touches no member. `poll_action` visits a bounded number of members, and may return `None` before all
 //!   were visited; D2 holds then too.
-//! - **D8** What ends abruptly is free at once, what is closed as soon as its last due byte was taken or given up.
-//! - **D9** A window is valid while it is borrowed. A driver that writes without a lock takes the bytes out, and owns
-//!   what the socket refused.
+//! - **D8** An abrupt end frees everything at once. A close frees everything as soon as the last pending byte was taken or
+//!   given up.
+//! - **D9** A window is valid while it is borrowed. A driver that writes without holding the hub [claims](Claim) bytes. Until
+//!   the claim is confirmed or put back, the connection counts as pending, and nothing else is handed out for it.
+//! - **D10** Polling is fair: a direct send, a ping or a replay does not wait behind a busy channel, and a small channel does
+//!   not wait for the sweep of a large one.
 //!
-//! # What it costs
+//! The response head is the driver's to write, at once: for a client that is up to date, the hub has nothing pending before
+//! the first ping.
 //!
-//! Each call's page says it. In short: an event is one allocation, when it is published, and the count of its references;
-//! publishing is O(1), however many follow; a delivery allocates nothing and copies nothing; a connection is a position and
-//! some deadlines, and holds no queue; asking when to wake next looks at no connection. `tests/allocations.rs` and
+//! # Cost
+//!
+//! Each call documents its cost. In short: an event is one allocation when it is published, and its reference count. Publishing
+//! is O(1), however many members a channel has. A delivery allocates nothing and copies nothing. A connection is a position
+//! and some deadlines, and holds no queue. Asking for the next deadline visits no connection. `tests/allocations.rs` and
 //! `tests/memory.rs` count.
 //!
-//! # What is bounded
+//! # Bounds
 //!
-//! [`Limits`] bounds connections, channels, members, subscriptions and the size of events; each channel bounds its
-//! [history](HistoryConfig) and its [backlog](BacklogConfig); each connection what is
-//! [sent to it alone](ConnectionConfig::direct_bytes); a [`Decoder`] the event that it is reading. At a bound there is a
-//! typed error or a stated policy.
+//! [`Limits`] bounds connections, channels, members, subscriptions and the size of events. Each channel bounds its
+//! [history](HistoryConfig) and its [backlog](BacklogConfig), each connection its
+//! [direct sends](ConnectionConfig::direct_bytes), a [`Decoder`] the event that it reads. At a bound there is a typed error or
+//! a documented policy.
 //!
 //! # Features
 //!
-//! - `std` (on by default): the [`shared`] hub for threads and tasks, and vectored windows. Without it the crate needs
-//!   `alloc` alone.
-//! - `serde`: an event whose data is a value, written as JSON straight into the frame: `Event::json`.
-//! - `metrics`: the counters of a shared hub for the [`metrics`](https://docs.rs/metrics) facade:
-//!   `SharedHub::record_metrics`.
-//! - `tracing`: a span for each connection of a shared hub, and events for what operators want to know; the page of
-//!   [`shared`] says which.
+//! - `std` (on by default): [`shared`], the hub for threads and tasks; [`adapter`], the parts of adapter crates; vectored
+//!   windows. Without it the crate needs `alloc` alone.
+//! - `futures-core`: connections and channels as streams, `adapter::EventStream`.
+//! - `serde`: events whose data is a value, written as JSON straight into the frame: `Event::json`.
+//! - `metrics`: the counters of a shared hub for the [`metrics`](https://docs.rs/metrics) facade: `SharedHub::record_metrics`.
+//! - `tracing`: a span for each connection of a shared hub, and events for operators; the page of [`shared`] lists them.
 //!
-//! Nothing of the last two is on the way of an event to its readers, and without them there is no code for them.
+//! A delivery runs through neither of the last two. Without them there is no code for them.
 //!
 //! # Panics
 //!

@@ -10,6 +10,9 @@ use super::connection::Notify;
 /// The most members that one [`Hub::poll_action`] visits, and the most queued connections that it checks.
 const VISITS_PER_POLL: usize = 256;
 
+/// The number of members of one channel that are visited before the next channel has its turn.
+const VISITS_PER_TURN: usize = 64;
+
 /// What the embedder has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,21 +84,33 @@ impl Hub {
         if let Some(notice) = self.next_notice() {
             return Some(notice);
         }
-        if let Some(connection) = self.sweep() {
-            return Some(Action::Transmit(connection));
-        }
-        for _ in 0..VISITS_PER_POLL {
-            let Some(connection) = self.notify_queue.pop_front() else { break };
-            if let Some(slot) = self.connections.slot(connection)
-                && self.connections.at(slot).is_some_and(|state| state.notify == Notify::Queued)
-                && self.report_if_pending(slot).is_some()
-            {
-                return Some(Action::Transmit(connection));
-            }
+        // Sweeps and the queue take turns, so that neither waits for the other to run dry (D10).
+        self.is_sweeps_turn = !self.is_sweeps_turn;
+        let reported = if self.is_sweeps_turn {
+            self.sweep().or_else(|| self.report_queued())
+        } else {
+            self.report_queued().or_else(|| self.sweep())
+        };
+        if reported.is_some() {
+            return reported.map(Action::Transmit);
         }
         self.release_queues();
         // Closing connections may have been ended by the visits.
         self.next_notice()
+    }
+
+    /// Reports the next queued connection that has pending bytes.
+    fn report_queued(&mut self) -> Option<ConnectionId> {
+        for _ in 0..VISITS_PER_POLL {
+            let connection = self.notify_queue.pop_front()?;
+            if let Some(slot) = self.connections.slot(connection)
+                && self.connections.at(slot).is_some_and(|state| state.notify == Notify::Queued)
+                && self.report_if_pending(slot).is_some()
+            {
+                return Some(connection);
+            }
+        }
+        None
     }
 
     /// Visits members of the channels that wait for a sweep, until one has to be reported or the call has visited enough.
@@ -108,7 +123,14 @@ impl Hub {
                 continue;
             };
             let closes_connections = channel.closes_connections();
-            match channel.members.visit() {
+            let member = channel.members.visit();
+            self.visits_in_turn = self.visits_in_turn.saturating_add(1);
+            if self.visits_in_turn >= VISITS_PER_TURN && member.is_some() {
+                // The next channel has its turn, and this one goes on behind the others (D10).
+                self.visits_in_turn = 0;
+                self.sweeps.rotate_left(1);
+            }
+            match member {
                 Some(member) => {
                     if let Some(reported) = self.visit_member(member, closes_connections) {
                         return Some(reported);
@@ -116,6 +138,7 @@ impl Hub {
                 }
                 None => {
                     let needs_another_pass = channel.members.finish_pass();
+                    self.visits_in_turn = 0;
                     self.sweeps.pop_front();
                     if needs_another_pass {
                         self.sweeps.push_back(id);

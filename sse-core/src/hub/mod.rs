@@ -71,7 +71,7 @@ use timers::StallScan;
 ///
 /// Instants are passed with every call. [Actions](Action) are polled by [`poll_action`](Hub::poll_action), the bytes of a
 /// connection are read by [`transmit`](Hub::transmit), and [`poll_timeout`](Hub::poll_timeout) returns the instant at which
-/// to call [`handle_timeout`](Hub::handle_timeout). The [crate page](crate) has the contract with the driver (D1 to D9) and
+/// to call [`handle_timeout`](Hub::handle_timeout). The [crate page](crate) has the contract with the driver (D1 to D10) and
 /// a complete example.
 ///
 /// The same calls produce the same bytes. Nothing panics, on any input.
@@ -94,6 +94,10 @@ pub struct Hub {
     notices: VecDeque<Action>,
     /// The channels whose members have to be visited, because an event was published or the channel was closed.
     sweeps: VecDeque<ChannelId>,
+    /// The members that were visited in the turn of the first of these channels.
+    visits_in_turn: usize,
+    /// Whether the next action comes from a sweep, if one is in progress, or from the notify queue.
+    is_sweeps_turn: bool,
     /// The connections that have to be reported for other reasons.
     notify_queue: VecDeque<ConnectionId>,
     stats: Stats,
@@ -134,6 +138,8 @@ impl Hub {
             next_claim: ClaimNumber::FIRST,
             notices: VecDeque::new(),
             sweeps: VecDeque::new(),
+            visits_in_turn: 0,
+            is_sweeps_turn: false,
             notify_queue: VecDeque::new(),
             stats: Stats::default(),
             draining: None,
