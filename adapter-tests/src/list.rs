@@ -43,7 +43,11 @@ pub fn events_arrive_in_order(path: Path) {
 pub fn a_reconnecting_client_receives_what_it_missed(path: Path) {
     let server = path.start(Setup { connection: ConnectionConfig::default(), ..Setup::default() });
     let mut client = Client::get(&server, "a,b", None);
-    assert_eq!(client.bytes(9), "id: e-0\n\n", "the client can resume before its first event");
+    assert_eq!(
+        client.bytes(32),
+        "id: e-0\nevent: position\ndata: \n\n",
+        "the client can resume before its first event"
+    );
     let [a, b] = ["a", "b"].map(|name| server.hub.channel(name).expect("the channel is open"));
     a.publish(&Event::new().data("1")).expect("the channel is open");
     b.publish(&Event::new().data("2")).expect("the channel is open");
@@ -81,7 +85,7 @@ pub fn an_idle_connection_receives_pings(path: Path) {
     let server = path.start(setup);
     let start = Instant::now();
     let mut client = Client::get(&server, "quiet", None);
-    assert_eq!(client.bytes(9), ":\n\n:\n\n:\n\n");
+    assert_eq!(client.bytes(32), ":\n\n:\n\n:\n\n");
     assert!(start.elapsed() >= Duration::from_millis(250), "the first interval is shortened by up to half");
 }
 

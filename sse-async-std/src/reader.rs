@@ -35,7 +35,7 @@ use crate::{EventStream, SourceStream};
 ///
 /// let mut body = String::new();
 /// EventReader::new(outbound).read_to_string(&mut body).await?;
-/// assert_eq!(body, "id: 1k9f2-0\n\ndata: sunny\n\n");
+/// assert_eq!(body, "id: 1k9f2-0\nevent: position\ndata: \n\ndata: sunny\n\n");
 /// # Ok(()) }) }
 /// ```
 #[derive(Debug)]

@@ -30,7 +30,7 @@ use sse_core::shared::Outbound;
 /// outbound.handle().close();
 /// let mut file = Vec::new();
 /// let reason = sse_async_std::write_to(outbound, Framing::UntilClose, &mut file).await?;
-/// assert_eq!((reason, file.as_slice()), (CloseReason::Requested, b"id: 1k9f2-0\n\n".as_slice()));
+/// assert_eq!((reason, file.as_slice()), (CloseReason::Requested, b"id: 1k9f2-0\nevent: position\ndata: \n\n".as_slice()));
 /// # Ok(()) }) }
 /// ```
 pub async fn write_to(

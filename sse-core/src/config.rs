@@ -1,5 +1,6 @@
 //! The configuration of hubs, channels and connections. The documentation of each default gives its reason.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use core::num::NonZeroUsize;
 use core::time::Duration;
@@ -39,6 +40,8 @@ pub struct HubConfig {
     pub stall_timeout: Option<Duration>,
     /// The limits of the hub (A1).
     pub limits: Limits,
+    /// The names of the events that the hub sends on its own.
+    pub control_events: ControlEvents,
 }
 
 impl HubConfig {
@@ -54,7 +57,40 @@ impl Default for HubConfig {
             seed: 0,
             stall_timeout: Some(Duration::from_secs(30)),
             limits: Limits::default(),
+            control_events: ControlEvents::default(),
         }
+    }
+}
+
+/// The names of the events that a hub sends on its own. Applications must not use these names for their own events.
+///
+/// ```
+/// use sse_core::{ControlEvents, HubConfig};
+///
+/// let control_events = ControlEvents { reset: "resync".into(), ..ControlEvents::default() };
+/// let config = HubConfig { control_events, ..HubConfig::default() };
+/// assert_eq!(config.control_events.position, ControlEvents::POSITION);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlEvents {
+    /// The event with which a new connection begins. It has an id and empty data, so that a client can resume before its
+    /// first event (H3). Pages do not see it unless they listen for it.
+    pub position: Cow<'static, str>,
+    /// The event that tells a client that it missed events (H7). A page should listen for it, and load its state anew.
+    pub reset: Cow<'static, str>,
+}
+
+impl ControlEvents {
+    /// The default name of the position event.
+    pub const POSITION: &'static str = "position";
+
+    /// The default name of the reset event.
+    pub const RESET: &'static str = "reset";
+}
+
+impl Default for ControlEvents {
+    fn default() -> Self {
+        ControlEvents { position: Cow::Borrowed(Self::POSITION), reset: Cow::Borrowed(Self::RESET) }
     }
 }
 

@@ -58,7 +58,7 @@
 //!     }
 //!     now = hub.poll_timeout().unwrap_or(now);
 //! }
-//! assert_eq!(socket, b"id: 1k9f2-2\ndata: cloudy\n\n:\n\n", "the missed event, and much later a ping");
+//! assert_eq!(socket, b"id: 1k9f2-2\ndata: cloudy\n\n:\n", "the missed event, and much later a ping");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -151,8 +151,8 @@ mod wire;
 
 pub use bytes;
 pub use config::{
-    BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, IdSource, LagPolicy,
-    Limits, OnClose, OnMaxLifetime, PositionSource, PublishOptions, StartFrom,
+    BacklogConfig, ChannelConfig, ConnectionConfig, ControlEvents, GapPolicy, HistoryConfig, HubConfig,
+    IdSource, LagPolicy, Limits, OnClose, OnMaxLifetime, PositionSource, PublishOptions, StartFrom,
 };
 pub use hub::{
     Action, ChannelCloseReason, Claim, ConfigError, ConnectError, ConnectionStats, DrainConfig, Hub,

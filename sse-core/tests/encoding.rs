@@ -131,14 +131,27 @@ fn e3_retry_is_whole_milliseconds() {
     let retry = |retry| Event::new().retry(retry).encode();
     assert_eq!(retry(Duration::ZERO).unwrap().as_bytes(), b"retry: 0\n\n");
     assert_eq!(retry(Duration::from_micros(1_999)).unwrap().as_bytes(), b"retry: 1\n\n");
-    let most = Duration::from_millis(u64::MAX);
-    assert_eq!(retry(most).unwrap().as_bytes(), b"retry: 18446744073709551615\n\n");
-    let more = most + Duration::from_millis(1);
-    assert_eq!(retry(more), Err(EncodeError::RetryTooLong { retry: more }));
-    assert_eq!(
-        retry(more).unwrap_err().to_string(),
-        "the field `retry` is 18446744073709551616 ms, the limit is 18446744073709551615 ms"
-    );
+}
+
+#[test]
+fn e3_a_retry_that_overflows_the_timers_of_clients_is_refused() {
+    let retry = |retry| Event::new().retry(retry).encode();
+    let max = Event::MAX_RETRY;
+    assert_eq!(max.as_millis(), (1 << 31) - 1);
+    assert_eq!(retry(max).unwrap().as_bytes(), b"retry: 2147483647\n\n");
+    assert_eq!(Frame::retry(max).unwrap().as_bytes(), b"retry: 2147483647\n");
+    for more in [max + Duration::from_millis(1), Duration::MAX] {
+        assert!(matches!(retry(more), Err(EncodeError::RetryTooLong { .. })));
+        assert!(matches!(Frame::retry(more), Err(EncodeError::RetryTooLong { .. })));
+    }
+    let error = retry(max + Duration::from_millis(1)).unwrap_err();
+    assert_eq!(error.to_string(), "the field `retry` is 2147483648 ms, the limit is 2147483647 ms");
+    let parsed = Frame::parse("data: x\nretry: 2147483648\n\n");
+    let EncodeError::RetryTooLong { .. } = error else { unreachable!() };
+    assert_eq!(parsed, Err(FrameError::Retry(error)));
+    assert!(Frame::parse("retry: 2147483647\n\n").is_ok());
+    assert!(Frame::parse("retry: -2147483648\n\n").is_ok(), "decoders ignore it");
+    assert!(Frame::parse(format!("retry: {}\n\n", "9".repeat(30))).is_err());
 }
 
 #[test]

@@ -56,6 +56,15 @@ fn raw_blocks() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(parts, end)| [&parts.concat(), end.as_bytes()].concat())
 }
 
+/// The longest reconnection time in milliseconds (E3).
+const MAX_RETRY: u64 = (1 << 31) - 1;
+
+/// Returns whether a frame may have this value of a `retry` line. Decoders ignore values that are no numbers.
+fn is_valid_retry(value: &str) -> bool {
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    !is_number || value.trim_start_matches('0').len() <= 10 && value.parse::<u64>().unwrap() <= MAX_RETRY
+}
+
 proptest! {
     #[test]
     fn e2_any_event_decodes_unchanged_or_is_refused(
@@ -71,7 +80,8 @@ proptest! {
         if let Some(comment) = &comment { built = built.comment(comment) }
 
         let refused = id.as_ref().is_some_and(|id| !is_valid_id(id))
-            || event.as_ref().is_some_and(|event| event.contains(['\r', '\n']));
+            || event.as_ref().is_some_and(|event| event.contains(['\r', '\n']))
+            || retry.is_some_and(|millis| millis > MAX_RETRY);
         let encoded = built.encode();
         prop_assert_eq!(encoded.is_err(), refused);
         if let Ok(frame) = encoded {
@@ -92,10 +102,15 @@ proptest! {
                 Some(("id", value)) => Some(value.strip_prefix(' ').unwrap_or(value)),
                 _ => None,
             });
+            let retries = lines.iter().filter_map(|line| match line.split_once(':') {
+                Some(("retry", value)) => Some(value.strip_prefix(' ').unwrap_or(value)),
+                _ => None,
+            });
             !text.starts_with('\u{feff}')
                 && unfinished.is_empty()
                 && lines.iter().position(String::is_empty) == lines.len().checked_sub(1)
                 && ids.into_iter().all(is_valid_id)
+                && retries.into_iter().all(is_valid_retry)
         });
         let frame = Frame::parse(raw.clone());
         prop_assert_eq!(frame.is_ok(), is_block && !raw.is_empty());

@@ -108,7 +108,11 @@ fn o4_a_new_reader_receives_the_event_of_the_head_from_a_second_channel() {
     w.publish_at(a, 10);
     let c = w.connect_with(Default::default());
     assert_eq!(w.subscribe(b, c), Resume::Fresh);
-    assert_eq!(w.take(c), "id: e-9\n\n", "the position below the head, which may have further events");
+    assert_eq!(
+        w.take(c),
+        "id: e-9\nevent: position\ndata: \n\n",
+        "the position below the head, which may have further events"
+    );
     w.publish_at(b, 10);
     assert_eq!(w.actions(), [Action::Transmit(c)]);
     assert_eq!(w.data(c), ["10"]);

@@ -259,6 +259,9 @@ impl World {
                 follower.lost_through = follower.lost_through.max(at);
                 continue;
             }
+            if message.event == "position" {
+                continue;
+            }
             let event: usize = message.data.parse().unwrap();
             assert_eq!(self.published[event], at, "{message:?}");
             assert!(

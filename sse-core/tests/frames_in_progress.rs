@@ -160,7 +160,7 @@ fn s3_first_blocks_direct_sends_and_resets_are_frames_too() {
     }
     // These events are late and do not change the first blocks.
     w.publish_numbers(a, 4..=5);
-    assert_eq!(w.take(announced), "d: e-3\n\ndata: x\n\n");
+    assert_eq!(w.take(announced), "d: e-3\nevent: position\ndata: \n\ndata: x\n\n");
     assert_eq!(w.take(back), "ata: x\n\n");
     assert_eq!(w.take(unknown), "ata: x\n\n");
     let (back, unknown) = (w.reconnect("e-0"), w.reconnect("?"));

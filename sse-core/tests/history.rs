@@ -214,7 +214,7 @@ fn h3_a_connection_without_an_id_begins_with_its_position() {
     let c = w.connect_with(ConnectionConfig::default());
     w.subscribe(a, c);
     w.publish(a, "5");
-    assert_eq!(w.take(c), "id: e-4\n\nid: e-5\ndata: 5\n\n");
+    assert_eq!(w.take(c), "id: e-4\nevent: position\ndata: \n\nid: e-5\ndata: 5\n\n");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn h3_a_client_that_disconnects_before_its_first_event_can_resume() {
     let a = w.open("a");
     let c = w.connect_with(ConnectionConfig::default());
     w.subscribe(a, c);
-    assert_eq!(w.take(c), "id: e-0\n\n");
+    assert_eq!(w.take(c), "id: e-0\nevent: position\ndata: \n\n");
     w.hub.disconnect(w.now, c);
     w.publish(a, "1");
     let back = w.reconnect("e-0");
@@ -238,7 +238,7 @@ fn h3_the_position_is_the_head_at_the_subscription_and_not_at_the_connection() {
     let c = w.connect_with(ConnectionConfig::default());
     w.publish_numbers(a, 1..=2);
     w.subscribe(a, c);
-    assert_eq!(w.take(c), "id: e-2\n\n");
+    assert_eq!(w.take(c), "id: e-2\nevent: position\ndata: \n\n");
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn h8_the_position_before_replayed_events_resumes_them() {
     w.publish_numbers(a, 1..=4);
     let c = w.connect_with(ConnectionConfig::default());
     w.subscribe(a, c);
-    assert_eq!(w.take_frame(c), "id: e-2\n\n");
+    assert_eq!(w.take_frame(c), "id: e-2\nevent: position\ndata: \n\n");
     let back = w.reconnect("e-2");
     w.subscribe(a, back);
     assert_eq!(w.data(back), ["3", "4"]);

@@ -288,6 +288,9 @@ impl World {
                 state.lost_through = state.lost_through.max(at);
                 continue;
             }
+            if message.event == "position" {
+                continue;
+            }
             let number: usize = message.data.split('\n').next().unwrap().parse().unwrap();
             assert_eq!(self.published[number].at, at, "{message:?}");
             assert!(state.follows.contains(&self.published[number].channel), "client {client}: {message:?}");

@@ -65,7 +65,7 @@ fn o1_direct_sends_retry_frames_and_pings_take_no_position() {
     w.hub.send(w.now, c, &retry).unwrap();
     assert_eq!(w.take(c), "data: direct\n\nretry: 3000\n\n");
     w.run_until_action();
-    assert_eq!(w.take(c), ":\n\n");
+    assert_eq!(w.take(c), ":\n");
     assert_eq!(w.publish(a, "1").position, Position::new(1));
 }
 

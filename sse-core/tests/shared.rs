@@ -82,7 +82,7 @@ fn x5_the_driver_goes_by_the_clock() {
     assert_eq!(poll(&mut stream, Waker::noop()), Poll::Pending);
     w.millis.store(50_000, Ordering::Relaxed);
     w.drive();
-    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(Some(":\n\n".into())));
+    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(Some(":\n".into())));
 }
 
 #[test]

@@ -15,7 +15,7 @@ const NANO: Duration = Duration::from_nanos(1);
 fn pinged(w: &mut World) -> ConnectionId {
     let c = w.connect();
     w.run_until_action();
-    assert_eq!(w.take(c), ":\n\n");
+    assert_eq!(w.take(c), ":\n");
     c
 }
 
@@ -25,7 +25,7 @@ fn t1_a_silent_connection_is_pinged_every_50_seconds() {
     let c = pinged(&mut w);
     for _ in 0..3 {
         assert_eq!(w.run_until_action(), (secs(50), vec![Action::Transmit(c)]));
-        assert_eq!(w.take(c), ":\n\n");
+        assert_eq!(w.take(c), ":\n");
     }
     assert_eq!(w.hub.stats().pings, 4);
 }
@@ -40,7 +40,7 @@ fn t1_the_first_pings_are_spread_by_the_seed() {
             for action in w.run_until_action().1 {
                 let Action::Transmit(c) = action else { panic!("{action:?}") };
                 at[c.index()] = w.now;
-                assert_eq!(w.take(c), ":\n\n");
+                assert_eq!(w.take(c), ":\n");
             }
         }
         at
@@ -82,7 +82,7 @@ fn t1_a_ping_that_was_not_taken_stays_one_ping() {
     let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let c = pinged(&mut w);
     assert_eq!(w.run_for(secs(500)), [Action::Transmit(c)]);
-    assert_eq!(w.take(c), ":\n\n");
+    assert_eq!(w.take(c), ":\n");
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn d9_all_views_of_a_window_show_the_same_bytes() {
     w.publish_numbers(a, 1..=2);
     w.send(c, "x");
     w.take_bytes(c, 3);
-    let whole = " e-0\n\nid: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\ndata: x\n\n";
+    let whole = " e-0\nevent: position\ndata: \n\nid: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\ndata: x\n\n";
     let mut window = w.hub.transmit(w.now, c);
     let mut slices = [IoSlice::new(b""); 16];
     let filled = window.chunks_vectored(&mut slices);

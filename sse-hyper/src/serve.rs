@@ -64,7 +64,7 @@ use crate::flush::{FlushWatch, HandOver};
 ///         // The head and the first block were sent. From now on the driver writes the stream.
 ///         let mut head = vec![0; 4096];
 ///         let count = client.read(&mut head).await?;
-///         assert!(head[..count].ends_with(b"\r\n\r\n9\r\nid: 1-0\n\n\r\n"));
+///         assert!(head[..count].ends_with(b"\r\n\r\n20\r\nid: 1-0\nevent: position\ndata: \n\n\r\n"));
 ///         assert_eq!(detached.unread, 0);
 ///     }
 ///     Outcome::Closed => panic!("the request is for a stream"),

@@ -284,7 +284,7 @@ async fn x7_the_body_path_serves_responses_that_cannot_be_handed_over() {
             let (peer, io) = transport(behaviour);
             let task = ConnectionTask::new(io, service(&hub));
             peer.send(get(path));
-            peer.receives("id: e-0\n\n\r\n").await;
+            peer.receives("id: e-0\nevent: position\ndata: \n\n\r\n").await;
             hub.channel("a").unwrap().publish(&Event::new().data("1")).unwrap();
             peer.receives(&chunk("id: e-1\ndata: 1\n\n")).await;
             assert!(!task.is_finished(), "{path}, {behaviour:?}");

@@ -238,7 +238,7 @@ async fn the_body_serves_http_2() {
         });
         received.extend_from_slice(frame.await.unwrap().unwrap().data_ref().unwrap());
     }
-    assert_eq!(received, b"id: e-0\n\nid: e-1\ndata: 1\n\n");
+    assert_eq!(received, b"id: e-0\nevent: position\ndata: \n\nid: e-1\ndata: 1\n\n");
     drop(response);
     wait_until("the reset of the stream disconnects", || hub.stats().connections == 0).await;
 }

@@ -29,7 +29,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// outbound.handle().close();
 /// let mut file = Vec::new();
 /// let reason = sse_tokio::write_to(outbound, Framing::UntilClose, &mut file).await?;
-/// assert_eq!((reason, file.as_slice()), (CloseReason::Requested, b"id: 1k9f2-0\n\n".as_slice()));
+/// assert_eq!((reason, file.as_slice()), (CloseReason::Requested, b"id: 1k9f2-0\nevent: position\ndata: \n\n".as_slice()));
 /// # Ok(()) }
 /// ```
 pub async fn write_to(

@@ -69,7 +69,7 @@ fn publish_and_take() -> Option<bool> {
     hub.publish(now, channel, &Event::new().json(&["rain", "later"])).ok()?;
     let mut window = hub.transmit(now, connection);
     let bytes = bytes_of(&mut window);
-    Some(bytes.as_slice() == b"id: 0-0\n\nid: 0-1\ndata: sunny\n\nid: 0-2\ndata: [\"rain\",\"later\"]\n\n")
+    Some(bytes.as_slice() == b"id: 0-0\nevent: position\ndata: \n\nid: 0-1\ndata: sunny\n\nid: 0-2\ndata: [\"rain\",\"later\"]\n\n")
 }
 
 fn bytes_of(window: &mut impl sse_core::bytes::Buf) -> alloc::vec::Vec<u8> {

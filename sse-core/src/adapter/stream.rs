@@ -37,7 +37,7 @@ use super::source::SourceConnection;
 /// weather.publish(&Event::new().data("sunny"))?;
 /// let mut cx = Context::from_waker(Waker::noop()); // a runtime brings its own
 /// let Poll::Ready(Some(Ok(bytes))) = Pin::new(&mut stream).poll_next(&mut cx) else { panic!() };
-/// assert_eq!(bytes, "id: 1k9f2-0\n\nid: 1k9f2-1\ndata: sunny\n\n");
+/// assert_eq!(bytes, "id: 1k9f2-0\nevent: position\ndata: \n\nid: 1k9f2-1\ndata: sunny\n\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

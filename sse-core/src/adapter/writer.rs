@@ -34,7 +34,7 @@ use super::Framing;
 /// let mut cx = Context::from_waker(Waker::noop());
 /// let written = line.poll_write(&mut cx, &mut scratch, |_, slices| Poll::Ready(wire.write_vectored(slices)));
 /// assert!(matches!(written, Poll::Ready(Ok(true))), "all of it");
-/// assert_eq!(wire, b"d\r\nid: 1k9f2-0\n\n\r\n");
+/// assert_eq!(wire, b"24\r\nid: 1k9f2-0\nevent: position\ndata: \n\n\r\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::channel::ChannelState;
 use super::resume_point::{JoinTime, decide};
 use super::subscription::{Subscription, SubscriptionNumber};
 use super::timer_queue::TimerOwner;
-use super::{Action, ChannelCloseReason, Hub, OpenError, SubscribeError, reset_frame};
+use super::{Action, ChannelCloseReason, Hub, OpenError, SubscribeError};
 
 impl Hub {
     /// Returns the channel with this name, and opens it if there is none (K1). A channel that is open keeps its
@@ -226,13 +226,13 @@ impl Hub {
     /// last subscription. The start of a closing connection stands: a reset beyond its end would hide events of other
     /// channels before that.
     fn decide_starts(&mut self, slot: ConnectionSlot) -> Option<Resume> {
-        let Hub { connections, channels, epoch, now, .. } = self;
+        let Hub { connections, channels, epoch, control_frames, now, .. } = self;
         let connection = connections.at_mut(slot)?;
         if !connection.start_is_open || !connection.is_open() {
             return None;
         }
         connection.decide_starts(channels, |own_frames, reset| {
-            own_frames.insert_reset(*now, reset.before, reset_frame(epoch, reset.id));
+            own_frames.insert_reset(*now, reset.before, control_frames.reset(epoch, reset.id));
         })
     }
 

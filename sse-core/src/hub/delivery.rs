@@ -7,11 +7,11 @@ use crate::stats::CloseReason;
 use crate::time::Instant;
 use crate::wire::Frame;
 
+use super::Hub;
 use super::arena::ConnectionSlot;
 use super::connection::{ConnectionState, Notify, OpeningFrame, Stage};
 use super::pending::{self, Cursor, FastPending, PendingItem, SinglePending};
 use super::subscription::{LogIndex, SubscriptionNumber};
-use super::{Hub, position_frame, reset_frame};
 
 /// The capacity of the notify queue that is kept for connections that are gone.
 const KEPT_NOTIFICATIONS: usize = 64;
@@ -100,8 +100,8 @@ impl Hub {
     /// Returns the frame with which the bytes of a connection begin.
     pub(super) fn opening_frame(&self, slot: ConnectionSlot) -> Option<Frame> {
         Some(match self.connections.at(slot)?.opening(&self.channels)? {
-            OpeningFrame::Position(position) => position_frame(&self.epoch, position),
-            OpeningFrame::Reset(position) => reset_frame(&self.epoch, position),
+            OpeningFrame::Position(position) => self.control_frames.position(&self.epoch, position),
+            OpeningFrame::Reset(position) => self.control_frames.reset(&self.epoch, position),
         })
     }
 

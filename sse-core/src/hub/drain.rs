@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::mix::splitmix64;
 use crate::stats::CloseReason;
 use crate::time::Instant;
-use crate::wire::Event;
+use crate::wire::{Event, Frame};
 
 use super::Hub;
 use super::arena::ConnectionSlot;
@@ -137,7 +137,7 @@ impl Hub {
         let Some(connection) = self.connections.at_mut(slot) else { return };
         if let Some(retry) = retry
             && connection.is_open()
-            && let Ok(frame) = Event::new().retry(retry).encode()
+            && let Ok(frame) = Frame::retry(retry.min(Event::MAX_RETRY))
         {
             connection.own_frames.push_direct(now, head, frame);
         }

@@ -12,6 +12,8 @@ use crate::wire::EncodeError;
 pub enum ConfigError {
     /// The epoch cannot be part of an id (H2, E4).
     Epoch(EncodeError),
+    /// The name of a control event cannot be encoded (E3).
+    ControlEvent(EncodeError),
 }
 
 /// The error of [`Hub::connect`](crate::Hub::connect).
@@ -137,6 +139,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Epoch(error) => write!(f, "the epoch cannot be part of an id: {error}"),
+            ConfigError::ControlEvent(error) => write!(f, "the control event cannot be encoded: {error}"),
         }
     }
 }

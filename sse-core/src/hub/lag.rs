@@ -7,7 +7,7 @@ use crate::stats::CloseReason;
 use super::arena::ConnectionSlot;
 use super::resume_point::Reset;
 use super::subscription::SubscriptionNumber;
-use super::{Action, Hub, reset_frame};
+use super::{Action, Hub};
 
 impl Hub {
     /// Resolves the losses of a connection before its bytes are handed out. This may end the connection.
@@ -79,7 +79,7 @@ impl Hub {
     }
 
     pub(super) fn insert_reset(&mut self, slot: ConnectionSlot, reset: Reset) {
-        let (now, frame) = (self.now, reset_frame(&self.epoch, reset.id));
+        let (now, frame) = (self.now, self.control_frames.reset(&self.epoch, reset.id));
         if let Some(connection) = self.connections.at_mut(slot) {
             connection.own_frames.insert_reset(now, reset.before, frame);
         }

@@ -16,6 +16,7 @@ mod claim;
 mod claims;
 mod connection;
 mod connections;
+mod control;
 mod delivery;
 mod drain;
 mod error;
@@ -48,7 +49,6 @@ use crate::id::{ChannelId, ConnectionId, Position};
 use crate::resume::{Epoch, LastEventId};
 use crate::stats::{ChannelStats, Stats};
 use crate::time::Instant;
-use crate::wire::{Event, Frame};
 
 pub use actions::{Action, ChannelCloseReason};
 pub use claim::Claim;
@@ -63,6 +63,7 @@ pub use transmit::Transmit;
 use arena::Arena;
 use claim::ClaimNumber;
 use connection::{Channels, ConnectionState};
+use control::ControlFrames;
 use drain::Draining;
 use timer_queue::TimerQueue;
 use timers::StallScan;
@@ -78,6 +79,7 @@ use timers::StallScan;
 pub struct Hub {
     config: HubConfig,
     epoch: Epoch,
+    control_frames: ControlFrames,
     /// The latest instant seen. An earlier one is taken as this (D5).
     now: Instant,
     /// The position of the newest event.
@@ -109,7 +111,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Epoch`] when the epoch cannot be part of an id (E4), or has more than 64 bytes.
+    /// [`ConfigError::Epoch`] when the epoch cannot be part of an id (E4), or has more than 64 bytes;
+    /// [`ConfigError::ControlEvent`] when the name of a control event cannot be encoded (E3).
     ///
     /// ```
     /// use sse_core::{Hub, HubConfig};
@@ -121,12 +124,14 @@ impl Hub {
     /// ```
     pub fn new(mut config: HubConfig) -> Result<Hub, ConfigError> {
         let epoch = Epoch::new(&config.epoch).map_err(ConfigError::Epoch)?;
+        let control_frames = ControlFrames::new(config.control_events.clone())?;
         // Without a stall time the driver would check every connection without a pause.
         config.stall_timeout = config.stall_timeout.map(|timeout| timeout.max(HubConfig::MIN_STALL_TIMEOUT));
         let (PositionSource::Local { after } | PositionSource::External { after }) = config.positions;
         Ok(Hub {
             config,
             epoch,
+            control_frames,
             now: Instant::ORIGIN,
             head: after,
             connections: Arena::new(),
@@ -305,18 +310,6 @@ impl Hub {
     fn flush_timeout(&self) -> Duration {
         self.config.stall_timeout.unwrap_or(Duration::from_secs(30))
     }
-}
-
-/// Returns the frame that tells a client that it missed events up to `position` (H7).
-fn reset_frame(epoch: &Epoch, position: Position) -> Frame {
-    let reset = Event::new().event("reset").data("");
-    // The epoch was checked, so its ids can be encoded. The empty comment stands for what cannot happen.
-    reset.encode_as(epoch.as_str(), position.get()).unwrap_or_else(|_| Frame::ping())
-}
-
-/// Returns the block with which a connection begins: clients keep its id and do not dispatch it (H3).
-fn position_frame(epoch: &Epoch, position: Position) -> Frame {
-    Event::new().encode_as(epoch.as_str(), position.get()).unwrap_or_else(|_| Frame::ping())
 }
 
 impl fmt::Debug for Hub {

@@ -73,7 +73,7 @@ impl Hub {
     /// assert_eq!(hub.poll_action(), None);
     /// hub.handle_timeout(Instant::from_millis(50_000));
     /// assert_eq!(hub.poll_action(), Some(Action::Transmit(connection)));
-    /// assert_eq!(bytes::Buf::chunk(&hub.transmit(Instant::from_millis(50_000), connection)), b":\n\n");
+    /// assert_eq!(bytes::Buf::chunk(&hub.transmit(Instant::from_millis(50_000), connection)), b":\n");
     /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance_clock(now);

@@ -40,7 +40,7 @@ impl Hub {
     /// # hub.subscribe(now, weather, connection).unwrap();
     /// hub.publish(now, weather, &Event::new().data("sunny")).unwrap();
     /// let mut window = hub.transmit(now, connection);
-    /// assert_eq!(window.chunk(), b"id: 0-0\n\n", "the position of the client, from which it can resume");
+    /// assert_eq!(window.chunk(), b"id: 0-0\nevent: position\ndata: \n\n", "the position of the client, from which it can resume");
     /// window.advance(window.chunk().len());
     /// assert_eq!(window.chunk(), b"id: 0-1\ndata: sunny\n\n");
     /// ```
@@ -134,8 +134,8 @@ impl<'a> Transmit<'a> {
     /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
     /// let connection = hub.connect(Instant::ORIGIN, ConnectionConfig::default()).unwrap();
     /// let window = hub.transmit(Instant::ORIGIN, connection);
-    /// assert_eq!(window.first_frame().unwrap(), "id: 0-0\n\n");
-    /// assert_eq!(window.remaining(), 9);
+    /// assert_eq!(window.first_frame().unwrap(), "id: 0-0\nevent: position\ndata: \n\n");
+    /// assert_eq!(window.remaining(), 32);
     /// ```
     pub fn first_frame(&self) -> Option<Bytes> {
         if self.remaining == 0 { None } else { self.first_bytes().cloned() }

@@ -22,7 +22,7 @@
 //! let waker = Waker::noop();
 //! assert!(matches!(driver.turn(waker), Turn::Sleep(_)));
 //! let Poll::Ready(Some(bytes)) = outbound.poll_bytes(&mut Context::from_waker(waker)) else { panic!() };
-//! assert_eq!(bytes, "id: 1k9f2-0\n\nid: 1k9f2-1\ndata: sunny\n\n");
+//! assert_eq!(bytes, "id: 1k9f2-0\nevent: position\ndata: \n\nid: 1k9f2-1\ndata: sunny\n\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

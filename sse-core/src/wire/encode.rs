@@ -9,7 +9,9 @@ use super::error::{EncodeError, EncodeField};
 use super::frame::{Frame, check_frame_len};
 #[cfg(feature = "serde")]
 use super::json::{self, Json};
-use super::syntax::{COMMENT, DATA, EVENT, ID, Lines, RETRY, check_id, check_one_line, line_len, write_line};
+use super::syntax::{
+    COMMENT, DATA, EVENT, ID, Lines, RETRY, check_id, check_one_line, check_retry, line_len, write_line,
+};
 
 /// The borrowed fields of an event.
 pub(super) struct Fields<'a> {
@@ -108,6 +110,28 @@ impl LineEnds {
 
     fn as_slice(&self) -> &[u32] {
         self.offsets.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Frame {
+    /// Creates the line `retry: …` alone, without the blank line of a block. Clients apply the reconnection time at once,
+    /// and none of them dispatches an event for the line. It can stand before any block, and at the end of a stream.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(sse_core::Frame::retry(Duration::from_secs(5))?.as_bytes(), b"retry: 5000\n");
+    /// # Ok::<(), sse_core::EncodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::RetryTooLong`] if the time exceeds [`Event::MAX_RETRY`](crate::Event::MAX_RETRY) (E3).
+    pub fn retry(retry: Duration) -> Result<Frame, EncodeError> {
+        let retry = Decimal::new(retry_millis(retry)?);
+        let mut wire = Vec::new();
+        write_line(&mut wire, RETRY, retry.as_bytes());
+        Ok(Frame::encoded(wire, None, false))
     }
 }
 
@@ -223,7 +247,7 @@ impl Decimal {
 
 /// Returns the retry time in whole milliseconds. Fractions are cut off (E3).
 fn retry_millis(retry: Duration) -> Result<u64, EncodeError> {
-    u64::try_from(retry.as_millis()).map_err(|_| EncodeError::RetryTooLong { retry })
+    check_retry(u64::try_from(retry.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

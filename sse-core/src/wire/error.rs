@@ -51,10 +51,12 @@ pub enum EncodeError {
         /// The maximum length in bytes.
         max: usize,
     },
-    /// The reconnection time has more than [`u64::MAX`] milliseconds.
+    /// The reconnection time exceeds [`Event::MAX_RETRY`](crate::Event::MAX_RETRY) (E3).
     RetryTooLong {
         /// The reconnection time that was set.
         retry: Duration,
+        /// The longest reconnection time.
+        max: Duration,
     },
     /// The encoded event would exceed the maximum length of a frame.
     TooLong {
@@ -84,8 +86,9 @@ impl fmt::Display for EncodeError {
             Self::IdTooLong { len, max } => {
                 write!(f, "the field `id` has {len} bytes, the limit is {max}")
             }
-            Self::RetryTooLong { retry } => {
-                write!(f, "the field `retry` is {} ms, the limit is {} ms", retry.as_millis(), u64::MAX)
+            Self::RetryTooLong { retry, max } => {
+                let (retry, max) = (retry.as_millis(), max.as_millis());
+                write!(f, "the field `retry` is {retry} ms, the limit is {max} ms")
             }
             Self::TooLong { len, max } => {
                 write!(f, "the encoded event has {len} bytes, the limit is {max}")
@@ -121,6 +124,8 @@ pub enum FrameError {
     },
     /// The value of an `id` line is not a valid id. Offsets in the error count from the first byte of that value.
     Id(EncodeError),
+    /// The value of a `retry` line exceeds the longest reconnection time.
+    Retry(EncodeError),
     /// The block exceeds the maximum length of a frame.
     TooLong {
         /// The number of bytes.
@@ -139,7 +144,7 @@ impl fmt::Display for FrameError {
             Self::SeveralBlocks { offset } => write!(f, "a second block begins at byte {offset}"),
             Self::ByteOrderMark => f.write_str("the block begins with a byte order mark"),
             Self::InvalidUtf8 { offset } => write!(f, "the block contains invalid UTF-8 at byte {offset}"),
-            Self::Id(error) => error.fmt(f),
+            Self::Id(error) | Self::Retry(error) => error.fmt(f),
             Self::TooLong { len, max } => {
                 write!(f, "the block has {len} bytes, the limit is {max}")
             }

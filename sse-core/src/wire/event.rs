@@ -8,6 +8,7 @@ use super::error::EncodeError;
 use super::frame::Frame;
 #[cfg(feature = "serde")]
 use super::json::Json;
+use super::syntax::MAX_RETRY_MILLIS;
 
 /// The content of one event, before it is encoded.
 ///
@@ -36,6 +37,10 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// The longest reconnection time: 2³¹ − 1 milliseconds, about 24 days (E3). A longer one overflows the timers of
+    /// some clients, which then reconnect without a pause.
+    pub const MAX_RETRY: Duration = Duration::from_millis(MAX_RETRY_MILLIS);
+
     /// Creates an event without fields.
     #[must_use]
     pub const fn new() -> Self {
@@ -162,7 +167,7 @@ impl<'a> Event<'a> {
     /// - [`EncodeError::LineBreak`] if the id or the name contains CR or LF (E3);
     /// - [`EncodeError::IdControl`], [`EncodeError::IdWhiteSpace`] or [`EncodeError::IdTooLong`] if a request header
     ///   cannot carry the id unchanged (E4);
-    /// - [`EncodeError::RetryTooLong`] if the retry time has more than [`u64::MAX`] milliseconds;
+    /// - [`EncodeError::RetryTooLong`] if the retry time exceeds [`Event::MAX_RETRY`] (E3);
     /// - [`EncodeError::TooLong`] if the encoded event would exceed the maximum size of a frame, about 4 GiB;
     /// - `EncodeError::Json`, with the feature `serde`, if the data is a value that cannot be serialized as JSON.
     ///

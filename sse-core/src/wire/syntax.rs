@@ -16,6 +16,10 @@ pub(super) const ID: &[u8; 4] = b"id: ";
 pub(super) const EVENT: &[u8; 7] = b"event: ";
 pub(super) const DATA: &[u8; 6] = b"data: ";
 pub(super) const RETRY: &[u8; 7] = b"retry: ";
+
+/// The longest reconnection time in milliseconds, 2³¹ − 1 (E3). A longer one overflows the timers of Node, which then
+/// reconnects in a loop without a pause.
+pub(super) const MAX_RETRY_MILLIS: u64 = i32::MAX as u64;
 pub(super) const COMMENT: &[u8; 2] = b": ";
 
 /// U+FEFF in UTF-8. Decoders drop one byte order mark at the start of a stream.
@@ -72,6 +76,15 @@ fn field_value(after_name: &[u8]) -> Option<&[u8]> {
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
         _ => None,
     }
+}
+
+/// Checks the bound of a reconnection time in milliseconds (E3).
+pub(super) fn check_retry(millis: u64) -> Result<u64, EncodeError> {
+    if millis <= MAX_RETRY_MILLIS {
+        return Ok(millis);
+    }
+    let (retry, max) = (Duration::from_millis(millis), Duration::from_millis(MAX_RETRY_MILLIS));
+    Err(EncodeError::RetryTooLong { retry, max })
 }
 
 /// Parses the value of a `retry` line. An empty value, or one that is not all ASCII digits, is ignored (9.2.6).

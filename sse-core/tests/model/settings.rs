@@ -57,6 +57,7 @@ pub(crate) fn hub(setup: &HubSetup) -> HubConfig {
             event_bytes: setup.event_bytes.map_or(all.event_bytes, usize::from),
             history_bytes: setup.history_bytes.map_or(all.history_bytes, usize::from),
         },
+        ..HubConfig::default()
     }
 }
 

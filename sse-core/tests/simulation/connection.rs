@@ -197,7 +197,7 @@ impl Connection {
         let mut begin = 0;
         for end in 1..=bytes.len() {
             self.partial.push(bytes[end - 1]);
-            if self.partial.ends_with(b"\n\n") {
+            if self.partial.ends_with(b"\n\n") || self.partial == b":\n" {
                 self.decoder.push(&bytes[begin..end]);
                 begin = end;
                 let message = self.decoder.next_message().map(|message| message.expect("a small event"));

@@ -50,11 +50,10 @@ pub(crate) fn claim(window: Transmit<'_>, how: usize, most: usize) -> Option<(Ve
     Some((bytes, claim))
 }
 
-/// Returns the position that a block announces. Such a block has nothing but an id.
+/// Returns the position in a position event.
 pub(crate) fn position_block(epoch: usize, block: &Block) -> Option<u64> {
-    let position = std::str::from_utf8(&block.bytes).ok()?;
-    let id = position.strip_prefix("id: ")?.strip_suffix("\n\n")?;
-    id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()
+    let message = block.message.as_ref().filter(|message| message.event == "position")?;
+    message.id.strip_prefix(&epoch_name(epoch))?.strip_prefix('-')?.parse().ok()
 }
 
 /// Returns the position in a reset.

@@ -125,6 +125,7 @@ impl World {
             seed: self.random.next(),
             stall_timeout: self.settings.stall,
             limits: self.settings.limits(),
+            ..HubConfig::default()
         })
         .expect("a valid configuration");
         // The hub has to know the current instant before the first step.

@@ -31,7 +31,7 @@ pub(crate) const HEAD_1_0: &str = "HTTP/1.0 200 OK\r\ncontent-type: text/event-s
     cache-control: no-store, no-transform\r\nx-accel-buffering: no\r\n\r\n";
 
 /// The first block of a stream (H3).
-pub(crate) const FIRST_BLOCK: &str = "id: e-0\n\n";
+pub(crate) const FIRST_BLOCK: &str = "id: e-0\nevent: position\ndata: \n\n";
 
 pub(crate) fn hub() -> SharedHub {
     sse_hyper::start("e", HubConfig::default(), &TokioExecutor::new(), TokioTimer::new()).unwrap()
@@ -110,8 +110,10 @@ async fn respond(hub: &SharedHub, request: Request<Incoming>) -> Response<Body> 
         "/replaced" => response = response.map(|_| Body::from("replaced")),
         "/polled" => {
             let first = poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx)).await;
-            assert_eq!(first.unwrap().unwrap().data_ref().unwrap(), "id: e-0\n\n");
-            response = response.map(|body| Body::new(Prepended { first: Some("id: e-0\n\n"), body }));
+            assert_eq!(first.unwrap().unwrap().data_ref().unwrap(), "id: e-0\nevent: position\ndata: \n\n");
+            response = response.map(|body| {
+                Body::new(Prepended { first: Some("id: e-0\nevent: position\ndata: \n\n"), body })
+            });
         }
         _ => {}
     }

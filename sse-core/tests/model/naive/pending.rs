@@ -49,7 +49,7 @@ impl Model {
             push(Kind::Opening, &opening, (c.opened_at, latest));
         }
         if let Some(since) = c.pending_ping {
-            push(Kind::Ping, b":\n\n", (since, since));
+            push(Kind::Ping, b":\n", (since, since));
         }
         let mut own_frames = c.own_frames.iter().peekable();
         for (position, event, in_history, subscribed_time) in self.pending_events(conn) {
@@ -148,7 +148,10 @@ impl Model {
         let c = &self.conns[conn];
         match &c.resume_point {
             _ if !c.is_starting => None,
-            None => c.config.announce_position.then(|| format!("id: e-{}\n\n", c.position).into_bytes()),
+            None => c
+                .config
+                .announce_position
+                .then(|| format!("id: e-{}\nevent: position\ndata: \n\n", c.position).into_bytes()),
             Some((_, Some(_))) => None,
             Some((_, None)) => {
                 let resets = |sub: &Sub| self.chans[sub.chan].config.on_gap == GapPolicy::Reset;
