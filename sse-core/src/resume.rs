@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt::Write;
 
+use crate::hub::ConfigError;
 use crate::id::Position;
-use crate::wire::{EncodeError, MAX_ID_BYTES, check_id};
+use crate::wire::{MAX_ID_BYTES, check_id};
 
 /// The last event id that a client sent.
 ///
@@ -90,11 +91,11 @@ impl Epoch {
     /// The longest epoch in bytes. The bound keeps ids short, since every event carries one.
     pub(crate) const MAX_BYTES: usize = 64;
 
-    pub(crate) fn new(name: &str) -> Result<Epoch, EncodeError> {
-        check_id(name, 0)?;
+    pub(crate) fn new(name: &str) -> Result<Epoch, ConfigError> {
         if name.len() > Epoch::MAX_BYTES {
-            return Err(EncodeError::IdTooLong { len: name.len(), max: Epoch::MAX_BYTES });
+            return Err(ConfigError::EpochTooLong { bytes: name.len(), limit: Epoch::MAX_BYTES });
         }
+        check_id(name, 0).map_err(ConfigError::Epoch)?;
         Ok(Epoch(Box::from(name)))
     }
 

@@ -2,8 +2,8 @@
 mod common;
 use common::{World, history_of, secs};
 use sse_core::{
-    ChannelConfig, ConnectionConfig, Event, HistoryConfig, Hub, HubConfig, IdSource, LastEventId, Position,
-    PublishError, Resume, StartFrom,
+    ChannelConfig, ConfigError, ConnectionConfig, Event, HistoryConfig, Hub, HubConfig, IdSource, Instant,
+    LastEventId, Position, PublishError, Resume, StartFrom,
 };
 
 fn kept(w: &World, channel: sse_core::ChannelId) -> (usize, u64) {
@@ -197,13 +197,37 @@ fn h2_an_application_cannot_set_the_id_of_another_position() {
     assert!(w.hub.publish(w.now, a, &Event::new().id("e-1").data("x")).is_ok());
 }
 
+fn hub_with_epoch(epoch: &str) -> Result<Hub, ConfigError> {
+    Hub::new(HubConfig { epoch: epoch.into(), ..HubConfig::default() })
+}
+
 #[test]
 fn h2_an_epoch_that_cannot_be_part_of_an_id_is_refused() {
-    let new = |epoch: &str| Hub::new(HubConfig { epoch: epoch.into(), ..HubConfig::default() });
-    assert!(new(&"x".repeat(64)).is_ok());
-    for epoch in ["a\nb", "a\0", " a", &"x".repeat(65)] {
-        assert!(new(epoch).is_err(), "{epoch:?}");
+    for epoch in ["a\nb", "a\0", " a", "a "] {
+        assert!(matches!(hub_with_epoch(epoch), Err(ConfigError::Epoch(_))), "{epoch:?}");
     }
+}
+
+#[test]
+fn h2_an_epoch_has_at_most_64_bytes() {
+    assert!(hub_with_epoch(&"x".repeat(64)).is_ok());
+    for bytes in [65, 2_000] {
+        let refused = hub_with_epoch(&"x".repeat(bytes)).unwrap_err();
+        assert_eq!(refused, ConfigError::EpochTooLong { bytes, limit: 64 });
+        assert_eq!(refused.to_string(), format!("the epoch has {bytes} bytes, the limit is 64"));
+    }
+}
+
+#[test]
+fn h2_an_epoch_can_be_empty() {
+    let hub = hub_with_epoch("").unwrap();
+    assert_eq!(hub.id_of(Position::new(7)), "-7");
+    let mut w = World { hub, now: Instant::ORIGIN };
+    let a = w.open("a");
+    w.publish_numbers(a, 1..=2);
+    let c = w.reconnect("-1");
+    assert_eq!(w.subscribe(a, c), Resume::Replayed { events: 1 });
+    assert_eq!(w.take(c), "id: -2\ndata: 2\n\n");
 }
 
 #[test]

@@ -12,6 +12,13 @@ use crate::wire::EncodeError;
 pub enum ConfigError {
     /// The epoch cannot be part of an id (H2, E4).
     Epoch(EncodeError),
+    /// The epoch is longer than the limit (H2).
+    EpochTooLong {
+        /// The size of the epoch, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// The name of a control event cannot be encoded (E3).
     ControlEvent(EncodeError),
 }
@@ -139,6 +146,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Epoch(error) => write!(f, "the epoch cannot be part of an id: {error}"),
+            ConfigError::EpochTooLong { bytes, limit } => {
+                write!(f, "the epoch has {bytes} bytes, the limit is {limit}")
+            }
             ConfigError::ControlEvent(error) => write!(f, "the control event cannot be encoded: {error}"),
         }
     }

@@ -111,8 +111,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Epoch`] when the epoch cannot be part of an id (E4), or has more than 64 bytes;
-    /// [`ConfigError::ControlEvent`] when the name of a control event cannot be encoded (E3).
+    /// [`ConfigError::Epoch`] when the epoch cannot be part of an id (E4), [`ConfigError::EpochTooLong`] when it has more
+    /// than 64 bytes, [`ConfigError::ControlEvent`] when the name of a control event cannot be encoded (E3).
     ///
     /// ```
     /// use sse_core::{Hub, HubConfig};
@@ -123,7 +123,7 @@ impl Hub {
     /// # Ok::<(), sse_core::ConfigError>(())
     /// ```
     pub fn new(mut config: HubConfig) -> Result<Hub, ConfigError> {
-        let epoch = Epoch::new(&config.epoch).map_err(ConfigError::Epoch)?;
+        let epoch = Epoch::new(&config.epoch)?;
         let control_frames = ControlFrames::new(config.control_events.clone())?;
         // Without a stall time the driver would check every connection without a pause.
         config.stall_timeout = config.stall_timeout.map(|timeout| timeout.max(HubConfig::MIN_STALL_TIMEOUT));
