@@ -1,4 +1,4 @@
-//! The driver contract: D1 to D6 and D8. D7 is in sweeps.rs, D9 in windows.rs.
+//! The driver contract: D1 to D6 and D8. D7 is in sweeps.rs, D9 in windows.rs and claims.rs.
 mod common;
 use bytes::Buf;
 use common::{World, data_frame, secs, without_position};

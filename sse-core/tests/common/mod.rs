@@ -240,6 +240,14 @@ pub(crate) fn connect_without_pings(w: &mut World) -> ConnectionId {
     w.connect_with(ConnectionConfig { ping: None, ..without_position() })
 }
 
+/// Returns a connection that has taken its first ping. The following intervals are exact.
+pub(crate) fn pinged(w: &mut World) -> ConnectionId {
+    let c = w.connect();
+    w.run_until_action();
+    assert_eq!(w.take(c), ":\n\n");
+    c
+}
+
 pub(crate) fn connect_with_lifetime(
     w: &mut World,
     lifetime: Duration,
