@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use common::{World, history_of, secs};
 use sse_core::{
-    BacklogConfig, ChannelConfig, CloseReason, GapPolicy, HubConfig, LagPolicy, OnClose, Position, Resume,
+    BacklogConfig, ChannelConfig, CloseReason, GapPolicy, HubConfig, LagPolicy, Position, Resume,
 };
 
 /// Configures a channel whose backlog has room for one frame.
@@ -26,19 +26,6 @@ fn s1_a_reader_that_continues_from_history_keeps_its_frames_in_the_backlog() {
     let c = w.follow(a);
     w.publish_numbers(a, 1..=3);
     assert_eq!(w.data(c), ["1", "2", "3"]);
-}
-
-#[test]
-fn k3_a_member_that_took_everything_before_the_sweep_is_closed_too() {
-    let mut w = World::new();
-    let a =
-        w.open_with("a", ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() });
-    let c = w.follow(a);
-    w.publish(a, "bye");
-    w.actions();
-    w.hub.close_channel(w.now, a);
-    assert_eq!(w.data(c), ["bye"]);
-    assert_eq!(w.close_reasons(), [(c, CloseReason::ChannelClosed)]);
 }
 
 #[test]
