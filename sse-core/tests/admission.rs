@@ -36,17 +36,6 @@ fn a1_channels_are_limited_and_an_open_one_is_found_at_the_limit() {
 }
 
 #[test]
-fn a1_channel_names_are_limited() {
-    let mut w = World::new();
-    w.open(&"x".repeat(Limits::MAX_NAME_BYTES));
-    let refused = OpenError::NameTooLong { bytes: Limits::MAX_NAME_BYTES + 1, limit: Limits::MAX_NAME_BYTES };
-    assert_eq!(
-        w.hub.open_channel(w.now, &"x".repeat(Limits::MAX_NAME_BYTES + 1), ChannelConfig::default()),
-        Err(refused)
-    );
-}
-
-#[test]
 fn a1_a_connection_follows_at_most_64_channels_by_default() {
     let mut w = World::new();
     let c = w.connect();
@@ -91,16 +80,6 @@ fn a1_the_bytes_of_an_event_with_its_id_are_limited() {
     assert_eq!(refused.unwrap_err().to_string(), "the event has 18 bytes, the limit is 17");
     assert_eq!(w.publish(a, "1").position.get(), 1, "the refused event took no position");
     assert_eq!(w.data(c), ["1"]);
-}
-
-#[test]
-fn a1_an_event_that_cannot_be_encoded_is_refused() {
-    let mut w = World::new();
-    let a = w.open("a");
-    let refused = w.hub.publish(w.now, a, &Event::new().event("a\nb"));
-    assert!(matches!(refused, Err(PublishError::Encode(_))));
-    assert_eq!(w.hub.publish_to(w.now, &[], &Event::new(), Default::default()), Err(PublishError::NoChannel));
-    assert_eq!(w.hub.head().get(), 0);
 }
 
 #[test]

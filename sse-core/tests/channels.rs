@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{World, history_of, secs, without_position};
 use sse_core::{
     Action, ChannelCloseReason, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, Event, OnClose,
-    PublishError, Resume, SubscribeError,
+    OpenError, PublishError, Resume, SubscribeError,
 };
 
 const NANO: Duration = Duration::from_nanos(1);
@@ -52,6 +52,16 @@ fn k1_the_name_of_a_closed_channel_is_free_for_another_channel() {
     assert_ne!(again, a);
     assert_eq!(w.actions(), [channel_closed(a, ChannelCloseReason::Requested)]);
     assert_eq!(w.hub.channel("a"), Some(again));
+}
+
+#[test]
+fn k1_a_channel_name_has_at_most_1024_bytes() {
+    let mut w = World::new();
+    w.open(&"x".repeat(1_024));
+    let refused = OpenError::NameTooLong { bytes: 1_025, limit: 1_024 };
+    let opened = w.hub.open_channel(w.now, &"x".repeat(1_025), ChannelConfig::default());
+    assert_eq!(opened, Err(refused));
+    assert_eq!(refused.to_string(), "the channel name has 1025 bytes, the limit is 1024");
 }
 
 #[test]

@@ -5,7 +5,10 @@ mod wire;
 use std::time::Duration;
 
 use serde_json::Value;
-use sse_core::{EncodeError, EncodeField, Event, Frame, FrameError, LastEventId};
+use sse_core::{
+    ChannelConfig, EncodeError, EncodeField, Event, Frame, FrameError, Hub, HubConfig, Instant, LastEventId,
+    PublishError,
+};
 use wire::{Outcome, decode};
 
 fn bytes(event: Event<'_>) -> String {
@@ -119,6 +122,16 @@ fn e3_a_line_break_is_an_error_with_field_and_offset() {
 #[test]
 fn e3_each_line_of_a_comment_is_a_comment() {
     assert_eq!(bytes(Event::new().comment("a\rdata: b\r\n\nid: c\n")), ": a\n: data: b\n: \n: id: c\n: \n\n");
+}
+
+#[test]
+fn e3_an_event_that_cannot_be_encoded_is_not_published() {
+    let mut hub = Hub::new(HubConfig::default()).unwrap();
+    let channel = hub.open_channel(Instant::ORIGIN, "a", ChannelConfig::default()).unwrap();
+    let refused = hub.publish(Instant::ORIGIN, channel, &Event::new().event("a\nb"));
+    let error = EncodeError::LineBreak { field: EncodeField::Event, offset: 1 };
+    assert_eq!(refused, Err(PublishError::Encode(error)));
+    assert_eq!(hub.head().get(), 0);
 }
 
 #[test]

@@ -82,6 +82,19 @@ fn o1_the_id_of_a_direct_send_is_unknown_after_a_reconnect() {
 }
 
 #[test]
+fn o1_the_id_of_a_direct_send_in_the_form_of_the_hub_stands_for_that_position() {
+    let mut w = World::new();
+    let a = w.open("a");
+    w.publish_numbers(a, 1..=3);
+    let c = w.connect();
+    let direct = Event::new().id("e-2").data("direct").encode().unwrap();
+    w.hub.send(w.now, c, &direct).unwrap();
+    assert_eq!(w.take(c), "id: e-2\ndata: direct\n\n");
+    let back = w.reconnect("e-2");
+    assert_eq!(w.subscribe(a, back), Resume::Replayed { events: 1 });
+}
+
+#[test]
 fn o2_an_event_of_several_channels_reaches_a_connection_once() {
     let mut w = World::new();
     let (a, b, d) = (w.open("a"), w.open("b"), w.open("d"));
@@ -115,6 +128,24 @@ fn o2_a_channel_listed_twice_receives_the_event_once() {
     assert_eq!(w.publish_to(&[a, a], "x").subscriptions, 1);
     assert_eq!(w.data(c), ["x"]);
     assert_eq!(w.hub.channel_stats(a).unwrap().history_events, 1);
+}
+
+#[test]
+fn o2_an_event_is_published_to_all_channels_or_to_none() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.hub.close_channel(w.now, b);
+    let refused = w.hub.publish_to(w.now, &[a, b], &Event::new().data("x"), PublishOptions::default());
+    assert_eq!(refused, Err(PublishError::UnknownChannel(b)));
+    assert_eq!((w.hub.channel_stats(a).unwrap().history_events, w.hub.head()), (0, Position::ORIGIN));
+}
+
+#[test]
+fn o2_a_publication_to_no_channel_is_refused() {
+    let mut w = World::new();
+    let refused = w.hub.publish_to(w.now, &[], &Event::new().data("x"), PublishOptions::default());
+    assert_eq!(refused, Err(PublishError::NoChannel));
+    assert_eq!(w.hub.head(), Position::ORIGIN);
 }
 
 #[test]
