@@ -1,13 +1,27 @@
 //! Limits and counters: A1 and A3.
 mod common;
-use common::{World, data_frame, history_of, secs};
+use common::{World, data_frame, secs};
 use sse_core::{
-    ChannelConfig, CloseReason, ConnectError, ConnectionConfig, Event, HubConfig, Limits, OnClose, OpenError,
-    PublishError, Resume, SubscribeError,
+    Action, ChannelConfig, CloseReason, ConnectError, ConnectionConfig, Event, HubConfig, Limits, OnClose,
+    OpenError, PublishError, Resume, SubscribeError,
 };
 
 fn with_limits(limits: Limits) -> World {
     World::with(HubConfig { limits, ..HubConfig::default() })
+}
+
+#[test]
+fn a1_every_limit_has_its_default() {
+    let limits = Limits {
+        connections: 1_000_000,
+        channels: 100_000,
+        subscriptions: 64,
+        members: 1_000_000,
+        event_bytes: 1 << 20,
+        history_bytes: 256 << 20,
+    };
+    assert_eq!(Limits::default(), limits);
+    assert_eq!(HubConfig::default().limits, limits);
 }
 
 #[test]
@@ -138,7 +152,7 @@ fn a3_every_end_has_a_reason_and_is_counted_by_it() {
     w.hub.close_connection(w.now, requested);
     w.hub.close_channel(w.now, a);
     let mut reasons: Vec<_> = w.run_for(secs(30));
-    reasons.retain(|action| matches!(action, sse_core::Action::Close { .. }));
+    reasons.retain(|action| matches!(action, Action::Close { .. }));
     assert_eq!(reasons.len(), 5, "a disconnect makes no action");
     let closed = w.hub.stats().closed;
     let by_reason = [closed.disconnected, closed.requested, closed.timed_out, closed.stalled];
@@ -169,7 +183,7 @@ fn a3_published_delivered_and_replayed_events_are_counted() {
 #[test]
 fn a3_gaps_lags_and_pings_are_counted() {
     let mut w = World::new();
-    let a = w.open_with("a", ChannelConfig { history: history_of(1), ..ChannelConfig::default() });
+    let (a, b) = (w.open_with_history("a", 1), w.open("b"));
     w.publish_numbers(a, 1..=2);
     for id in ["e-0", "?", "e-1"] {
         let c = w.reconnect(id);
@@ -177,9 +191,27 @@ fn a3_gaps_lags_and_pings_are_counted() {
         w.data(c);
         w.hub.disconnect(w.now, c);
     }
-    let c = w.connect();
-    w.run_until_action();
-    w.take(c);
+    assert_eq!(w.hub.stats().gaps, 2, "an id below the floor and an unknown one");
+
+    let late = w.reconnect("e-1");
+    w.subscribe(a, late);
+    assert_eq!(w.data(late), ["2"]);
+    w.subscribe(b, late);
+    assert_eq!(w.hub.stats().gaps, 3, "a late subscription");
+
+    let lagged = w.reconnect("e-1");
+    assert_eq!(w.subscribe(a, lagged), Resume::Replayed { events: 1 });
+    w.publish(a, "3");
+    assert_eq!(w.hub.stats().lagged, 0, "the reader has not detected its loss");
+    assert_eq!(w.data(lagged), [""; 0]);
+    assert_eq!(w.hub.stats().lagged, 1);
+
+    w.hub.disconnect(w.now, late);
+    w.actions();
+    let silent = w.connect();
+    assert_eq!(w.run_until_action().1, [Action::Transmit(silent)]);
+    assert_eq!(w.hub.stats().pings, 0, "the ping is pending");
+    w.take(silent);
     let stats = w.hub.stats();
-    assert_eq!((stats.gaps, stats.lagged, stats.pings), (2, 0, 1));
+    assert_eq!((stats.gaps, stats.lagged, stats.pings), (3, 1, 1));
 }
