@@ -77,6 +77,19 @@ fn d9_what_the_transport_refused_comes_first() {
 }
 
 #[test]
+fn a3_the_frames_of_a_claim_that_was_put_back_count_except_for_the_last() {
+    let mut w = World::new();
+    let c = with_events(&mut w, &["1", "2", "3"]);
+    let (bytes, claim) = claim(&mut w, c);
+    assert!(w.hub.put_back(w.now, claim, bytes.into()));
+    assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (2, 0));
+    w.take_bytes(c, 26);
+    assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (2, 26));
+    w.take_bytes(c, 1);
+    assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (3, 27));
+}
+
+#[test]
 fn d9_a_claim_has_whole_frames() {
     let mut w = World::new();
     let c = with_events(&mut w, &["1", "2", "3"]);

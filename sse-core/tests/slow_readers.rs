@@ -115,6 +115,19 @@ fn s1_the_backlog_is_bounded_by_bytes_except_for_its_newest_frame() {
 }
 
 #[test]
+fn s1_by_default_a_backlog_keeps_16384_frames_and_8_mib() {
+    let mut w = World::new();
+    let (many, large) = (w.open("many"), w.open("large"));
+    let _stalled = (w.follow(many), w.follow(large));
+    for _ in 0..9 {
+        assert_eq!(w.publish(large, &"x".repeat((1 << 20) - 16)).frame.len(), 1 << 20);
+    }
+    assert_eq!(w.hub.channel_stats(large).unwrap().backlog_bytes, 8 << 20);
+    w.publish_numbers(many, 1..=16_385);
+    assert_eq!(w.backlog(many), (1, 16_384));
+}
+
+#[test]
 fn s1_a_lagged_reader_is_closed_and_can_resume() {
     let mut w = World::new();
     let a = open_channel(&mut w, "a", 2, 2, LagPolicy::Close);
@@ -244,13 +257,51 @@ fn s2_direct_sends_are_bounded_by_frames() {
     let mut w = World::new();
     let c = w.connect_with(without_position());
     let smallest = Event::new().encode().unwrap();
-    for _ in 0..Limits::MAX_DIRECT_FRAMES {
+    for _ in 0..4_096 {
         w.hub.send(w.now, c, &smallest).unwrap();
     }
-    let full = Err(SendError::TooManyFrames { limit: Limits::MAX_DIRECT_FRAMES });
+    let full = Err(SendError::TooManyFrames { limit: 4_096 });
     assert_eq!(w.hub.send(w.now, c, &smallest), full);
     w.take_bytes(c, 1);
     assert_eq!(w.hub.send(w.now, c, &smallest), Ok(()));
+}
+
+#[test]
+fn s2_by_default_direct_sends_have_at_most_1_mib() {
+    let mut w = World::new();
+    let c = w.connect();
+    w.send(c, &"x".repeat((1 << 20) - 8));
+    let full = SendError::Full { queued: 1 << 20, limit: 1 << 20 };
+    assert_eq!(w.hub.send(w.now, c, &data_frame("")), Err(full));
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn s2_the_bound_on_direct_bytes_is_at_most_4_gib() {
+    let limits = Limits { event_bytes: usize::MAX, ..Limits::default() };
+    let mut w = World::with(HubConfig { limits, ..HubConfig::default() });
+    let c = w.connect_with(ConnectionConfig { direct_bytes: usize::MAX, ..without_position() });
+    // All sends share the bytes of one frame.
+    let frame = data_frame(&"x".repeat((2 << 20) - 8));
+    for _ in 0..2_047 {
+        w.hub.send(w.now, c, &frame).unwrap();
+    }
+    let full = SendError::Full { queued: 2_047 << 21, limit: (4 << 30) - 1 };
+    assert_eq!(w.hub.send(w.now, c, &frame), Err(full));
+}
+
+#[test]
+fn s2_resets_count_as_frames() {
+    let mut w = World::new();
+    let a = w.open_with_history("a", 1);
+    w.publish_numbers(a, 1..=3);
+    let c = w.reconnect("e-0");
+    w.subscribe(a, c);
+    let smallest = Event::new().encode().unwrap();
+    for _ in 0..4_095 {
+        w.hub.send(w.now, c, &smallest).unwrap();
+    }
+    assert_eq!(w.hub.send(w.now, c, &smallest), Err(SendError::TooManyFrames { limit: 4_096 }));
 }
 
 #[test]

@@ -3,7 +3,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::World;
-use sse_core::{Action, ConnectionId};
+use sse_core::{Action, ChannelConfig, ConnectionId, OnClose};
 
 const MANY: usize = 5_000;
 
@@ -56,6 +56,35 @@ fn d7_one_poll_visits_a_bounded_number_of_members_and_the_rest_stays_pending() {
         polls += 1;
     }
     assert!(polls > 5, "{polls}");
+}
+
+#[test]
+fn d7_one_poll_visits_at_most_256_members() {
+    let mut w = World::new();
+    let config = ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
+    let a = w.open_with("a", config);
+    for _ in 0..1_000 {
+        w.follow(a);
+    }
+    assert_eq!(w.actions(), []);
+    w.hub.close_channel(w.now, a);
+    assert!(matches!(w.hub.poll_action(), Some(Action::ChannelClosed { .. })), "before the sweep");
+    assert!(w.hub.poll_action().is_some());
+    // The visit of an idle member closes it.
+    assert_eq!(w.hub.stats().connections, 1_000 - 256);
+    assert_eq!(w.close_reasons().len(), 999);
+}
+
+#[test]
+fn d7_one_poll_checks_at_most_256_queued_connections() {
+    for (connections, is_done) in [(256, true), (257, false)] {
+        let mut w = World::new();
+        for _ in 0..connections {
+            w.connect();
+        }
+        assert_eq!(w.hub.poll_action(), None, "new connections have nothing pending");
+        assert_eq!(w.hub.poll_timeout() > Some(w.now), is_done, "{connections} connections");
+    }
 }
 
 #[test]

@@ -47,6 +47,33 @@ fn t4_five_thousand_deadlines_at_one_instant_are_all_handled() {
 }
 
 #[test]
+fn t4_one_call_handles_at_most_1024_deadlines() {
+    let mut w = World::new();
+    for _ in 0..3_000 {
+        connect_with_lifetime(&mut w, secs(10), OnMaxLifetime::Close);
+    }
+    w.now = w.now.saturating_add(secs(10));
+    for open in [3_000 - 1_024, 3_000 - 2_048, 0] {
+        w.hub.handle_timeout(w.now);
+        assert_eq!(w.hub.stats().connections, open);
+    }
+}
+
+#[test]
+fn t4_one_call_checks_at_most_1024_connections_for_stalls() {
+    let mut w = World::new();
+    for _ in 0..3_000 {
+        let c = connect_without_pings(&mut w);
+        w.send(c, "x");
+    }
+    w.now = w.now.saturating_add(secs(30));
+    for open in [3_000 - 1_024, 3_000 - 2_048, 0] {
+        w.hub.handle_timeout(w.now);
+        assert_eq!(w.hub.stats().connections, open);
+    }
+}
+
+#[test]
 fn t4_quiet_connections_share_one_wakeup_in_each_stall_timeout() {
     let mut w = World::new();
     for _ in 0..3_000 {

@@ -74,6 +74,11 @@ fn d3_a_window_is_bounded_by_frames_and_by_bytes() {
     assert_eq!(w.pending_bytes(large), whole_frames, "at least one whole frame");
 }
 
+#[test]
+fn d3_a_window_has_at_most_64_kib_and_256_frames() {
+    assert_eq!((Transmit::MAX_BYTES, Transmit::MAX_FRAMES), (64 << 10, 256));
+}
+
 fn data_len(frame: &str) -> usize {
     common::data(frame)[0].len()
 }
