@@ -3,11 +3,14 @@
 
 mod common;
 
+use std::time::Duration;
+
 use allocation_counter::measure;
 use bytes::Buf;
-use common::World;
+use common::{World, without_position};
 use sse_core::{
-    Action, BacklogConfig, ChannelConfig, ChannelId, ConnectionConfig, Event, HubConfig, Limits, OpenError,
+    Action, BacklogConfig, ChannelConfig, ChannelId, ConnectionConfig, ConnectionId, Event, HubConfig,
+    Limits, OpenError,
 };
 
 /// Takes all bytes that the hub reports, and returns the number of deliveries.
@@ -100,6 +103,111 @@ fn d8_a_million_ended_connections_leave_no_memory_behind() {
     }
     w.publish(a, "y");
     assert_eq!(w.data(stays), ["x", "y"]);
+}
+
+/// The bytes of the direct sends that [`fill`] makes pending.
+const PENDING: i64 = 64 * 10_000;
+
+/// Makes direct sends pending for a connection.
+fn fill(w: &mut World, connection: ConnectionId) {
+    for _ in 0..64 {
+        w.send(connection, &"x".repeat(10_000 - 8));
+    }
+}
+
+/// Takes all pending bytes and drops them.
+fn take_all(w: &mut World, connection: ConnectionId) {
+    while w.pending_bytes(connection) > 0 {
+        w.hub.transmit(w.now, connection).advance(usize::MAX);
+    }
+}
+
+/// Returns the number of bytes that a call frees.
+fn freed(call: impl FnOnce()) -> i64 {
+    -measure(call).bytes_current
+}
+
+#[test]
+fn d8_disconnect_frees_everything_at_once() {
+    let mut w = World::new();
+    let c = w.connect();
+    fill(&mut w, c);
+    w.take_bytes(c, 1);
+    assert!(freed(|| assert!(w.hub.disconnect(w.now, c))) >= PENDING);
+}
+
+#[test]
+fn d8_a_stall_and_the_end_of_a_lifetime_free_everything_at_once() {
+    for max_lifetime in [None, Some(Duration::from_secs(20))] {
+        let mut w = World::new();
+        let c = w.connect_with(ConnectionConfig { max_lifetime, ping: None, ..without_position() });
+        fill(&mut w, c);
+        w.now = w.now.saturating_add(Duration::from_secs(30));
+        assert!(freed(|| w.hub.handle_timeout(w.now)) >= PENDING, "{max_lifetime:?}");
+    }
+}
+
+#[test]
+fn d8_a_lagged_connection_frees_everything_at_once() {
+    let mut w = World::new();
+    let a = w.open_with_history("a", 1);
+    w.publish(a, "1");
+    let c = w.reconnect("e-0");
+    w.subscribe(a, c);
+    fill(&mut w, c);
+    w.publish(a, "2");
+    assert!(freed(|| assert_eq!(w.pending_bytes(c), 0)) >= PENDING);
+}
+
+#[test]
+fn d8_close_frees_everything_when_the_last_byte_was_taken() {
+    let mut w = World::new();
+    let c = w.connect();
+    fill(&mut w, c);
+    let freed = freed(|| {
+        w.hub.close_connection(w.now, c);
+        assert!(w.hub.is_connection_open(c), "the frames are pending");
+        take_all(&mut w, c);
+    });
+    assert!(freed >= PENDING, "{freed}");
+    assert!(!w.hub.is_connection_open(c));
+}
+
+#[test]
+fn d8_close_channel_frees_the_log_when_the_last_member_took_its_last_byte() {
+    for has_member in [false, true] {
+        let mut w = World::new();
+        let a = w.open("a");
+        let member = has_member.then(|| w.follow(a));
+        for _ in 0..500 {
+            w.publish(a, &"x".repeat(1_000));
+        }
+        let at_close = freed(|| assert!(w.hub.close_channel(w.now, a)));
+        assert_eq!(at_close >= 500_000, !has_member, "{at_close}");
+        if let Some(member) = member {
+            let after_close = freed(|| take_all(&mut w, member));
+            assert!(after_close >= 500_000, "{after_close}");
+        }
+    }
+}
+
+#[test]
+fn d8_a_queue_that_had_more_than_1024_entries_gives_its_memory_back() {
+    let mut w = World::new();
+    let info = measure(|| {
+        let channels: Vec<ChannelId> = (0..1_500).map(|number| w.open(&number.to_string())).collect();
+        // All connections are queued for a first check, all channels for a sweep, and the end of each is an action.
+        let members: Vec<ConnectionId> = channels.iter().map(|channel| w.follow(*channel)).collect();
+        for channel in channels {
+            w.publish(channel, "x");
+            w.hub.close_channel(w.now, channel);
+        }
+        for member in members {
+            w.hub.disconnect(w.now, member);
+        }
+        assert_eq!(w.actions().len(), 1_500);
+    });
+    assert!(info.bytes_max > 100_000 && info.bytes_current < 4_096, "{info:?}");
 }
 
 #[test]
