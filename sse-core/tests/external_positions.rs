@@ -1,7 +1,11 @@
 //! Order and delivery in a hub with external positions: O4.
 mod common;
+use std::num::NonZeroUsize;
+
 use common::{World, data_frame};
-use sse_core::{Action, ChannelConfig, Event, IdSource, Position, PublishError, Resume};
+use sse_core::{
+    Action, BacklogConfig, ChannelConfig, Event, IdSource, Position, PublishError, Resume, StartFrom,
+};
 
 #[test]
 fn o4_received_positions_may_have_gaps_and_become_the_ids() {
@@ -116,6 +120,53 @@ fn o4_a_new_reader_receives_the_event_of_the_head_from_a_second_channel() {
     w.publish_at(b, 10);
     assert_eq!(w.actions(), [Action::Transmit(c)]);
     assert_eq!(w.data(c), ["10"]);
+}
+
+#[test]
+fn o4_a_new_subscription_starts_at_the_head_if_its_channel_has_that_event() {
+    let mut w = World::external(0);
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_at(a, 10);
+    for (channels, position) in [(&[a][..], 10), (&[b], 9), (&[a, b], 9), (&[], 9)] {
+        let c = w.connect_with(Default::default());
+        for channel in channels {
+            w.subscribe(*channel, c);
+        }
+        assert_eq!(w.take(c), format!("id: e-{position}\n\n"), "{channels:?}");
+    }
+}
+
+#[test]
+fn h7_the_reset_for_an_unknown_id_is_below_the_head_if_its_event_can_still_arrive() {
+    let mut w = World::external(0);
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_at(a, 10);
+    for (channel, position) in [(a, 10), (b, 9)] {
+        let c = w.reconnect("?");
+        assert_eq!(w.subscribe(channel, c), Resume::Unknown);
+        assert_eq!(w.data(c), [format!("reset e-{position}")]);
+    }
+}
+
+#[test]
+fn h5_an_event_of_the_head_is_kept_in_a_new_channel_although_it_is_at_the_floor() {
+    let mut w = World::external(0);
+    let a = w.open("a");
+    w.publish_at(a, 10);
+    let narrow = BacklogConfig { frames: NonZeroUsize::MIN, ..BacklogConfig::default() };
+    let config = ChannelConfig { backlog: narrow, start: StartFrom::All, ..ChannelConfig::default() };
+    let new = w.open_with("new", config);
+    let reader = w.follow(new);
+    w.publish_at(new, 10);
+    w.publish_at(new, 11);
+    let stats = w.hub.channel_stats(new).unwrap();
+    assert_eq!((stats.history_events, stats.floor), (2, Position::new(10)));
+    assert_eq!(w.data(reader), ["10", "11"], "a reader that fell out of the backlog");
+    let c = w.reconnect("e-9");
+    assert_eq!(w.subscribe(new, c), Resume::Gap { lost_through: Position::new(10), events: 1 });
+    assert_eq!(w.data(c), ["reset e-10", "11"]);
+    let fresh = w.follow(new);
+    assert_eq!(w.data(fresh), ["11"]);
 }
 
 #[test]

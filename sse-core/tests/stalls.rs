@@ -2,13 +2,31 @@
 mod common;
 use std::time::Duration;
 
-use common::{World, close_reasons, connect_without_pings, history_of, pinged, secs};
+use common::{World, close_reasons, connect_without_pings, data_frame, history_of, pinged, secs};
 use sse_core::{
     Action, ChannelConfig, CloseReason, ConnectionConfig, ConnectionId, HistoryConfig, HubConfig, Instant,
-    Resume, StartFrom,
+    Resume, SendError, StartFrom, SubscribeError,
 };
 
 const NANO: Duration = Duration::from_nanos(1);
+
+/// Opens a connection with a last event id and without pings.
+fn reconnect_without_pings(w: &mut World, last_event_id: &str) -> ConnectionId {
+    let last_event_id = Some(last_event_id.into());
+    w.connect_with(ConnectionConfig { last_event_id, ping: None, ..ConnectionConfig::default() })
+}
+
+/// Handles the deadlines of a time, and polls no action.
+fn pass_without_polling(w: &mut World, time: Duration) {
+    w.now = w.now.saturating_add(time);
+    w.hub.handle_timeout(w.now);
+}
+
+/// Asserts that the connection is closed as stalled after exactly this time.
+fn assert_stalls_after(w: &mut World, connection: ConnectionId, time: Duration) {
+    assert_eq!(close_reasons(&w.run_for(time - NANO)), []);
+    assert_eq!(close_reasons(&w.run_for(NANO)), [(connection, CloseReason::Stalled)]);
+}
 
 #[test]
 fn t3_a_connection_that_takes_no_pending_byte_is_closed_after_30_seconds() {
@@ -58,6 +76,123 @@ fn t3_a_replayed_event_does_not_count_before_its_subscription() {
     w.subscribe(a, c);
     assert_eq!(w.run_for(secs(5) - NANO), [Action::Transmit(c)]);
     assert_eq!(close_reasons(&w.run_for(NANO)), [(c, CloseReason::Stalled)]);
+}
+
+#[test]
+fn t3_a_replay_and_the_reset_for_an_unknown_id_count_from_the_report() {
+    for last_event_id in ["e-0", "?"] {
+        let mut w = World::new();
+        let a = w.open("a");
+        w.publish(a, "1");
+        let c = reconnect_without_pings(&mut w, last_event_id);
+        w.subscribe(a, c);
+        pass_without_polling(&mut w, secs(50));
+        assert_eq!(w.actions(), [Action::Transmit(c)]);
+        assert_stalls_after(&mut w, c, secs(30));
+    }
+}
+
+#[test]
+fn t3_a_replay_counts_from_the_subscription_if_the_connection_was_reported_before() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_to(&[a, b], "1");
+    let c = reconnect_without_pings(&mut w, "e-0");
+    w.subscribe(a, c);
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    w.hub.unsubscribe(w.now, a, c);
+    w.run_for(secs(50));
+    w.subscribe(b, c);
+    pass_without_polling(&mut w, secs(10));
+    assert_stalls_after(&mut w, c, secs(20));
+}
+
+#[test]
+fn t3_the_reset_of_a_gap_counts_from_the_newest_subscription_of_the_first_step() {
+    let mut w = World::new();
+    let (a, b) = (w.open_with_history("a", 1), w.open("b"));
+    w.publish_numbers(a, 1..=2);
+    let c = reconnect_without_pings(&mut w, "e-0");
+    w.subscribe(a, c);
+    pass_without_polling(&mut w, secs(5));
+    w.subscribe(b, c);
+    pass_without_polling(&mut w, secs(10));
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    assert_stalls_after(&mut w, c, secs(20));
+}
+
+#[test]
+fn t3_the_reset_of_a_late_subscription_counts_from_the_subscription() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish(a, "1");
+    let c = reconnect_without_pings(&mut w, "e-0");
+    w.subscribe(a, c);
+    assert_eq!(w.data(c), ["1"]);
+    w.run_for(secs(50));
+    w.subscribe(b, c);
+    pass_without_polling(&mut w, secs(10));
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    assert_stalls_after(&mut w, c, secs(20));
+}
+
+#[test]
+fn t3_the_first_pending_frame_counts_even_if_another_is_older() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish(a, "1");
+    let c = reconnect_without_pings(&mut w, "e-0");
+    w.subscribe(a, c);
+    assert_eq!(w.data(c), ["1"]);
+    w.actions();
+    w.publish(a, "2");
+    pass_without_polling(&mut w, secs(10));
+    // The reset of a late subscription comes before the event.
+    w.subscribe(b, c);
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    assert_stalls_after(&mut w, c, secs(30));
+}
+
+#[test]
+fn t3_a_reported_frame_that_was_given_up_counts_while_another_is_pending() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    let c = connect_without_pings(&mut w);
+    w.subscribe(a, c);
+    w.subscribe(b, c);
+    w.publish(a, "1");
+    assert_eq!(w.actions(), [Action::Transmit(c)]);
+    w.run_for(secs(10));
+    w.publish(b, "2");
+    w.hub.unsubscribe(w.now, a, c);
+    assert_stalls_after(&mut w, c, secs(20));
+}
+
+#[test]
+fn t3_the_time_before_a_late_report_counts() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = connect_without_pings(&mut w);
+    w.subscribe(a, c);
+    w.actions();
+    w.publish(a, "1");
+    pass_without_polling(&mut w, secs(29));
+    assert_eq!(w.hub.poll_action(), Some(Action::Transmit(c)));
+    assert_stalls_after(&mut w, c, secs(1));
+}
+
+#[test]
+fn t3_a_connection_that_is_reported_after_its_deadline_is_closed_by_the_next_check() {
+    let mut w = World::new();
+    let (a, other) = (w.open("a"), w.open("other"));
+    w.follow(a);
+    w.actions();
+    w.publish(a, "1");
+    w.now = w.now.saturating_add(secs(40));
+    w.publish(other, "the hub sees the time");
+    let Some(Action::Transmit(c)) = w.hub.poll_action() else { panic!("the connection is not reported") };
+    w.hub.handle_timeout(w.now);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::Stalled)]);
 }
 
 #[test]
@@ -142,6 +277,32 @@ fn t3_a_peer_that_takes_single_bytes_does_not_extend_the_flush_of_a_close() {
         assert_eq!(close_reasons(&w.run_for(secs(3) - NANO)), []);
         assert_eq!(close_reasons(&w.run_for(NANO)), [(c, CloseReason::Stalled)]);
     }
+}
+
+#[test]
+fn t3_the_stall_timeout_continues_during_the_flush_of_a_close() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish(a, "1");
+    w.run_for(secs(20));
+    w.hub.close_connection(w.now, c);
+    assert_stalls_after(&mut w, c, secs(10));
+}
+
+#[test]
+fn t3_a_closing_connection_accepts_no_sends_and_no_subscriptions() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open("b"));
+    let c = w.follow(a);
+    w.publish(a, "1");
+    w.hub.close_connection(w.now, c);
+    assert_eq!(w.hub.send(w.now, c, &data_frame("x")), Err(SendError::Closing(c)));
+    for channel in [a, b] {
+        assert_eq!(w.hub.subscribe(w.now, channel, c), Err(SubscribeError::Closing(c)));
+    }
+    assert!(!w.hub.set_max_lifetime(w.now, c, Some(secs(1))));
+    assert_eq!(w.data(c), ["1"]);
 }
 
 #[test]

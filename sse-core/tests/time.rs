@@ -97,6 +97,26 @@ fn t1_the_ping_interval_of_a_connection_can_be_changed_and_removed() {
 }
 
 #[test]
+fn t1_a_new_interval_is_shortened_before_the_first_ping_and_after_pings_were_removed() {
+    for removes_pings in [false, true] {
+        let mut first_pings = BTreeSet::new();
+        for seed in 0..20 {
+            let mut w = World::with(HubConfig { seed, ..HubConfig::default() });
+            let c = if removes_pings { pinged(&mut w) } else { w.connect() };
+            if removes_pings {
+                w.hub.set_ping(w.now, c, None);
+            }
+            w.hub.set_ping(w.now, c, Some(secs(10)));
+            first_pings.insert(w.run_until_action().0);
+            w.take(c);
+            assert_eq!(w.run_until_action().0, secs(10));
+        }
+        assert!(first_pings.iter().all(|time| (secs(5)..=secs(10)).contains(time)), "{first_pings:?}");
+        assert!(first_pings.len() > 10, "{first_pings:?}");
+    }
+}
+
+#[test]
 fn t1_the_shortest_ping_interval_is_one_millisecond() {
     let mut w = World::new();
     let c = pinged(&mut w);
