@@ -50,6 +50,23 @@ fn a1_channels_are_limited_and_an_open_one_is_found_at_the_limit() {
 }
 
 #[test]
+fn a1_closing_connections_and_closed_channels_count_until_they_are_freed() {
+    let mut w = with_limits(Limits { connections: 1, channels: 1, ..Limits::default() });
+    let a = w.open("a");
+    let c = w.follow(a);
+    w.publish(a, "bye");
+    w.hub.close_channel(w.now, a);
+    w.hub.close_connection(w.now, c);
+    let refused = Err(OpenError::TooManyChannels { limit: 1 });
+    assert_eq!(w.hub.open_channel(w.now, "b", ChannelConfig::default()), refused);
+    let refused = Err(ConnectError::TooManyConnections { limit: 1 });
+    assert_eq!(w.hub.connect(w.now, ConnectionConfig::default()), refused);
+    assert_eq!(w.data(c), ["bye"]);
+    w.open("b");
+    w.connect();
+}
+
+#[test]
 fn a1_a_connection_follows_at_most_64_channels_by_default() {
     let mut w = World::new();
     let c = w.connect();
