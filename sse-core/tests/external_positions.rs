@@ -132,7 +132,7 @@ fn o4_a_new_subscription_starts_at_the_head_if_its_channel_has_that_event() {
         for channel in channels {
             w.subscribe(*channel, c);
         }
-        assert_eq!(w.take(c), format!("id: e-{position}\n\n"), "{channels:?}");
+        assert_eq!(w.take(c), format!("id: e-{position}\nevent: position\ndata: \n\n"), "{channels:?}");
     }
 }
 

@@ -2,8 +2,8 @@
 mod common;
 use common::{World, history_of, secs};
 use sse_core::{
-    ChannelConfig, ConfigError, ConnectionConfig, Event, HistoryConfig, Hub, HubConfig, IdSource, Instant,
-    LastEventId, Position, PublishError, Resume, StartFrom,
+    ChannelConfig, ConfigError, ConnectionConfig, ControlEvents, Event, HistoryConfig, Hub, HubConfig,
+    IdSource, Instant, LastEventId, Position, PublishError, Resume, StartFrom,
 };
 
 fn kept(w: &World, channel: sse_core::ChannelId) -> (usize, u64) {
@@ -331,4 +331,21 @@ fn h8_the_position_before_replayed_events_resumes_them() {
     let back = w.reconnect("e-2");
     w.subscribe(a, back);
     assert_eq!(w.data(back), ["3", "4"]);
+}
+
+#[test]
+fn h3_the_names_of_the_control_events_are_configured() {
+    let control_events = ControlEvents { position: "here".into(), reset: "resync".into() };
+    let mut w = World::with(HubConfig { control_events, ..HubConfig::default() });
+    let a = w.open_with_history("a", 1);
+    let c = w.connect_with(ConnectionConfig::default());
+    w.subscribe(a, c);
+    assert_eq!(w.take(c), "id: e-0\nevent: here\ndata: \n\n");
+    w.publish_numbers(a, 1..=3);
+    let c = w.reconnect("e-0");
+    w.subscribe(a, c);
+    assert_eq!(w.take(c), "id: e-2\nevent: resync\ndata: \n\nid: e-3\ndata: 3\n\n");
+    let control_events = ControlEvents { reset: "a\nb".into(), ..ControlEvents::default() };
+    let refused = Hub::new(HubConfig { control_events, ..HubConfig::default() });
+    assert!(matches!(refused, Err(ConfigError::ControlEvent(_))));
 }

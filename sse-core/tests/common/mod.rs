@@ -244,7 +244,7 @@ pub(crate) fn connect_without_pings(w: &mut World) -> ConnectionId {
 pub(crate) fn pinged(w: &mut World) -> ConnectionId {
     let c = w.connect();
     w.run_until_action();
-    assert_eq!(w.take(c), ":\n\n");
+    assert_eq!(w.take(c), ":\n");
     c
 }
 
