@@ -12,7 +12,8 @@ use std::vec::Vec;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::{Driver, Framing, Lines, Outbound, SharedHub, Socket, Turn};
+use super::{Outbound, SharedHub};
+use crate::adapter::{Driver, Framing, Socket, SocketSet, Turn};
 use crate::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, Instant};
 
 const SCHEDULES: usize = 10_000;
