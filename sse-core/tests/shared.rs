@@ -254,6 +254,31 @@ fn d6_who_waits_for_an_end_is_told_though_the_place_is_taken_again() {
     assert!(second.handle().is_open());
 }
 
+/// The same, for a connection whose outbound is dropped before the driver polls the end.
+#[test]
+fn a3_a_dropped_outbound_leaves_the_reason_for_its_handles_though_the_index_is_used_again() {
+    let mut w = World::new();
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        let outbound = w.connect();
+        let handle = outbound.handle();
+        handle.close();
+        ended.push(handle);
+    }
+    let index = ended[0].id().index();
+    assert!(ended.iter().all(|handle| handle.id().index() == index));
+    let open = w.connect();
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(ended.iter().all(|handle| pin!(handle.closed()).poll(cx).is_pending()));
+    w.drive();
+    for handle in &ended {
+        assert_eq!(pin!(handle.closed()).poll(cx), Poll::Ready(CloseReason::Requested));
+    }
+    assert!(pin!(open.handle().closed()).poll(cx).is_pending());
+    drop(open);
+    assert_eq!(w.hub.stats().closed.requested, 3);
+}
+
 #[test]
 fn a_connection_is_fed_by_a_source_as_fast_as_it_is_read() {
     let mut w = World::new();

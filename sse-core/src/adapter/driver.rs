@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::{Action, Instant};
 
 use crate::shared::observe::Notes;
-use crate::shared::state::{Shared, Sleeping, State};
+use crate::shared::state::{ParkedDriver, Shared, State};
 use crate::shared::sync::{Arc, Weak};
-use crate::shared::wakers::Woken;
+use crate::shared::wakers::WakeBatch;
 
 /// How many actions one turn takes: then others get the lock and the thread. It is also how many are written to before
 /// the next event can be published, where one thread does both.
@@ -63,7 +63,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct Driver {
     shared: Weak<Shared>,
     /// Kept for the next turn, so that a turn allocates nothing.
-    woken: Woken,
+    woken: WakeBatch,
     notes: Notes,
     /// What the timer is set for.
     set_for: Option<Instant>,
@@ -99,7 +99,7 @@ pub enum Turn {
 
 impl Driver {
     pub(crate) fn new(shared: Weak<Shared>) -> Driver {
-        Driver { shared, woken: Woken::default(), notes: Notes::default(), set_for: None }
+        Driver { shared, woken: WakeBatch::default(), notes: Notes::default(), set_for: None }
     }
 
     /// Does what is due: a bounded number of actions, then it says how to go on. `waker` is woken when something
@@ -121,7 +121,7 @@ impl Driver {
         let turn = if until.is_some_and(|until| until <= now) {
             Turn::Yield
         } else {
-            state.driver = Some(Sleeping { waker: waker.clone(), until });
+            state.driver = Some(ParkedDriver { waker: waker.clone(), until });
             Turn::Sleep(until)
         };
         drop(state);
@@ -162,15 +162,16 @@ impl Driver {
 
     fn act(&mut self, state: &mut State, action: Action) {
         if let Action::Transmit(connection) = action {
-            let sleeper = state.seats.get_mut(connection).and_then(|seat| seat.sleeper.take());
-            return sleeper.into_iter().for_each(|sleeper| self.woken.add(sleeper));
+            let registration = state.registry.find_mut(connection);
+            let target = registration.and_then(|registration| registration.take_target());
+            return target.into_iter().for_each(|target| self.woken.add(target));
         }
         self.notes.add(state.observer.acted(&state.hub, action));
         match action {
-            Action::Close { connection, reason } => state.seats.close(connection, reason, &mut self.woken),
+            Action::Close { connection, reason } => state.registry.close(connection, reason, &mut self.woken),
             Action::TimedOut(connection) => {
-                if let Some(seat) = state.seats.get_mut(connection) {
-                    seat.status().time_out(&mut self.woken.wakers);
+                if let Some(registration) = state.registry.find_mut(connection) {
+                    registration.status().time_out(&mut self.woken.wakers);
                 }
             }
             Action::ChannelClosed { channel, reason } => {

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use crate::CloseReason;
 
 use crate::shared::Outbound;
-use crate::shared::wakers::SleeperRef;
+use crate::shared::wakers::WakeTargetRef;
 
 use super::Framing;
 use super::writer::{ConnectionWriter, Load};
@@ -95,15 +95,15 @@ impl<S: Socket> Wired<S> {
 
     /// Reads and writes what there is, up to a bound.
     fn serve(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Served {
-        let sleeper = SleeperRef::Task(cx.waker());
-        let has_more_to_read = match self.begin(cx, sleeper) {
+        let target = WakeTargetRef::Task(cx.waker());
+        let has_more_to_read = match self.begin(cx, target) {
             Ok(has_more_to_read) => has_more_to_read,
             Err(served) => return served,
         };
         for _ in 0..WRITES_PER_LOOK {
             let socket = &mut self.socket;
             let written = self.line.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
-            let written = self.flush(cx, sleeper, written);
+            let written = self.flush(cx, target, written);
             if let Some(served) = self.wrote(cx, written, has_more_to_read) {
                 return served;
             }
@@ -113,13 +113,13 @@ impl<S: Socket> Wired<S> {
 
     /// Begins a look: drops what the peer sent, and flushes what was written. It says whether there is more to read, or
     /// what else there is to do when the look is over with that.
-    pub(crate) fn begin(&mut self, cx: &mut Context<'_>, sleeper: SleeperRef<'_>) -> Result<bool, Served> {
+    pub(crate) fn begin(&mut self, cx: &mut Context<'_>, target: WakeTargetRef<'_>) -> Result<bool, Served> {
         let has_more_to_read = match self.drop_unread(cx) {
             Ok(Some(has_more)) => has_more,
             Ok(None) => return Err(Served::Gone),
             Err(error) => return Err(Served::Failed(error)),
         };
-        let flushed = if self.is_flushing { self.poll_flush(cx, sleeper) } else { Poll::Ready(Ok(true)) };
+        let flushed = if self.is_flushing { self.poll_flush(cx, target) } else { Poll::Ready(Ok(true)) };
         self.wrote(cx, flushed, has_more_to_read).map_or(Ok(has_more_to_read), Err)
     }
 
@@ -127,13 +127,13 @@ impl<S: Socket> Wired<S> {
     pub(crate) fn send(
         &mut self,
         cx: &mut Context<'_>,
-        sleeper: SleeperRef<'_>,
+        target: WakeTargetRef<'_>,
         load: Load,
         scratch: &[u8],
     ) -> Poll<io::Result<bool>> {
         let socket = &mut self.socket;
-        let written = self.line.send(cx, sleeper, load, scratch, |cx, slices| socket.poll_write(cx, slices));
-        self.flush(cx, sleeper, written)
+        let written = self.line.send(cx, target, load, scratch, |cx, slices| socket.poll_write(cx, slices));
+        self.flush(cx, target, written)
     }
 
     /// What follows from a write; `None` when there may be more to write.
@@ -159,18 +159,18 @@ impl<S: Socket> Wired<S> {
     fn flush(
         &mut self,
         cx: &mut Context<'_>,
-        sleeper: SleeperRef<'_>,
+        target: WakeTargetRef<'_>,
         written: Poll<io::Result<bool>>,
     ) -> Poll<io::Result<bool>> {
-        if matches!(written, Poll::Ready(Ok(true))) { self.poll_flush(cx, sleeper) } else { written }
+        if matches!(written, Poll::Ready(Ok(true))) { self.poll_flush(cx, target) } else { written }
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>, sleeper: SleeperRef<'_>) -> Poll<io::Result<bool>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, target: WakeTargetRef<'_>) -> Poll<io::Result<bool>> {
         self.is_flushing = self.socket.poll_flush(cx)?.is_pending();
         if !self.is_flushing {
             return Poll::Ready(Ok(true));
         }
-        self.line.poll_ended_for(sleeper).map(|_| Ok(false))
+        self.line.poll_ended_for(target).map(|_| Ok(false))
     }
 
     /// Drops what the peer sent, and says whether there may be more of it; `None` at its end.

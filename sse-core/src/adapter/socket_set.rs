@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use crate::shared::Outbound;
 use crate::shared::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
-use crate::shared::wakers::{SleeperRef, WakeList};
+use crate::shared::wakers::{ReadyQueue, WakeTargetRef};
 
 use super::driver::Turn;
 use super::http::Framing;
@@ -71,7 +71,7 @@ struct Look {
 /// What other threads leave for the loop.
 struct Desk<S> {
     inbox: Mutex<Inbox<S>>,
-    wake_list: Arc<WakeList>,
+    ready: Arc<ReadyQueue>,
 }
 
 struct Inbox<S> {
@@ -82,7 +82,7 @@ struct Inbox<S> {
 
 /// The waker of one socket: it puts the line's index on the list.
 struct Bell {
-    wake_list: Arc<WakeList>,
+    ready: Arc<ReadyQueue>,
     index: u32,
     has_rung: AtomicBool,
 }
@@ -91,7 +91,7 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
     /// A loop without connections, and the handle by which they come.
     pub fn new() -> (SocketSet<S>, SocketSetHandle<S>) {
         let inbox = Mutex::new(Inbox { arrived: Vec::new(), handles: 1, is_running: true });
-        let desk = Arc::new(Desk { inbox, wake_list: Arc::default() });
+        let desk = Arc::new(Desk { inbox, ready: Arc::default() });
         let lines = SocketSet {
             slots: Vec::new(),
             vacant: Vec::new(),
@@ -157,7 +157,7 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
     /// Takes what others left. The loop's waker is there before, so that nothing is missed.
     fn take_news(&mut self, waker: &Waker) -> (Vec<(S, Outbound, Framing)>, usize) {
         let mut woken = core::mem::take(&mut self.woken);
-        self.desk.wake_list.take(waker, &mut woken);
+        self.desk.ready.take(waker, &mut woken);
         woken.drain(..).for_each(|index| self.wake(index as usize));
         self.woken = woken;
         let mut inbox = self.desk.lock();
@@ -177,8 +177,8 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
             return;
         }
         let bell = socket.registers_waker().then(|| {
-            let wake_list = Arc::clone(&self.desk.wake_list);
-            std::sync::Arc::new(Bell { wake_list, index: short, has_rung: AtomicBool::new(false) })
+            let ready = Arc::clone(&self.desk.ready);
+            std::sync::Arc::new(Bell { ready, index: short, has_rung: AtomicBool::new(false) })
         });
         let slot = Some(Slot { wired: Wired::new(outbound, framing, socket), is_due: false, bell });
         if self.vacant.pop().is_some() {
@@ -219,8 +219,8 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
             bell.has_rung.store(false, Ordering::Release);
             Waker::from(std::sync::Arc::clone(bell))
         });
-        let sleeper = SleeperRef::Line(&self.desk.wake_list, index);
-        match slot.wired.begin(&mut Context::from_waker(waker.as_ref().unwrap_or(cx.waker())), sleeper) {
+        let target = WakeTargetRef::Line(&self.desk.ready, index);
+        match slot.wired.begin(&mut Context::from_waker(waker.as_ref().unwrap_or(cx.waker())), target) {
             Ok(has_more_to_read) => Some(Look { index, waker, has_more_to_read, writes: 0, load: None }),
             Err(served) => {
                 self.served(index, served);
@@ -231,7 +231,7 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
 
     /// Finds out what is due, as long as there is room for it: with one turn of the lock for all that are of one hub.
     fn load(&mut self, looks: &mut [Look]) {
-        let (slots, scratch, wake_list) = (&self.slots, &mut self.scratch, &self.desk.wake_list);
+        let (slots, scratch, ready) = (&self.slots, &mut self.scratch, &self.desk.ready);
         let line = |look: &Look| Some(&slots.get(look.index as usize)?.as_ref()?.wired.line);
         let mut looks = looks.iter_mut().peekable();
         while let Some(hub) = looks.peek().and_then(|look| line(look)).map(ConnectionWriter::hub)
@@ -242,8 +242,8 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
                     && let Some(look) =
                         looks.next_if(|look| line(look).is_some_and(|line| line.hub().is(hub)))
                 {
-                    let sleeper = SleeperRef::Line(wake_list, look.index);
-                    look.load = line(look).map(|line| line.load(state, now, woken, sleeper, scratch));
+                    let target = WakeTargetRef::Line(ready, look.index);
+                    look.load = line(look).map(|line| line.load(state, now, woken, target, scratch));
                 }
             });
         }
@@ -254,8 +254,8 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         let Some(Some(slot)) = self.slots.get_mut(look.index as usize) else { return false };
         let Some(load) = look.load.take() else { return true };
         let cx = &mut Context::from_waker(look.waker.as_ref().unwrap_or(cx.waker()));
-        let sleeper = SleeperRef::Line(&self.desk.wake_list, look.index);
-        let written = slot.wired.send(cx, sleeper, load, &self.scratch);
+        let target = WakeTargetRef::Line(&self.desk.ready, look.index);
+        let written = slot.wired.send(cx, target, load, &self.scratch);
         look.writes = look.writes.saturating_add(1);
         let served = match slot.wired.wrote(cx, written, look.has_more_to_read) {
             None if look.writes < WRITES_PER_LOOK => return true,
@@ -300,7 +300,7 @@ impl<S> SocketSetHandle<S> {
         }
         inbox.arrived.push((socket, outbound, framing));
         drop(inbox);
-        self.desk.wake_list.wake_task();
+        self.desk.ready.wake_task();
     }
 }
 
@@ -320,7 +320,7 @@ impl<S> Drop for SocketSetHandle<S> {
         let is_last = inbox.handles == 0;
         drop(inbox);
         if is_last {
-            self.desk.wake_list.wake_task();
+            self.desk.ready.wake_task();
         }
     }
 }
@@ -332,7 +332,7 @@ impl<S> Drop for SocketSet<S> {
         let arrived = core::mem::take(&mut inbox.arrived);
         drop(inbox);
         drop(arrived);
-        self.desk.wake_list.forget_task();
+        self.desk.ready.forget_task();
     }
 }
 
@@ -349,7 +349,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &std::sync::Arc<Self>) {
         if !self.has_rung.swap(true, Ordering::AcqRel) {
-            self.wake_list.wake([self.index]);
+            self.ready.wake([self.index]);
         }
     }
 }

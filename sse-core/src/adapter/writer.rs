@@ -10,7 +10,7 @@ use crate::hub::Transmit;
 use crate::{CloseReason, Instant};
 
 use crate::shared::state::State;
-use crate::shared::wakers::{SleeperRef, Woken};
+use crate::shared::wakers::{WakeBatch, WakeTargetRef};
 use crate::shared::{LARGE_FRAME, Outbound, SharedHub, WRITE_BYTES, copy, share};
 
 use super::Framing;
@@ -118,16 +118,16 @@ impl ConnectionWriter {
         write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<bool>> {
         scratch.clear();
-        let sleeper = SleeperRef::Task(cx.waker());
-        let load = self.hub().with_woken(|state, now, woken| self.load(state, now, woken, sleeper, scratch));
-        self.send(cx, sleeper, load, scratch, write)
+        let target = WakeTargetRef::Task(cx.waker());
+        let load = self.hub().with_woken(|state, now, woken| self.load(state, now, woken, target, scratch));
+        self.send(cx, target, load, scratch, write)
     }
 
     /// Writes what was loaded: the second half of [`poll_write`](ConnectionWriter::poll_write), without the lock.
     pub(crate) fn send(
         &mut self,
         cx: &mut Context<'_>,
-        sleeper: SleeperRef<'_>,
+        target: WakeTargetRef<'_>,
         load: Load,
         scratch: &[u8],
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
@@ -139,7 +139,7 @@ impl ConnectionWriter {
         let (len, rest, mut sent, copied) = match load {
             Load::Nothing => return Poll::Pending,
             Load::Ended => return Poll::Ready(Ok(false)),
-            Load::Mark { sent } => return self.poll_mark(cx, sleeper, sent, write),
+            Load::Mark { sent } => return self.poll_mark(cx, target, sent, write),
             Load::Copied { len, at } => (len, None, 0, scratch.get(at..).unwrap_or_default()),
             Load::Shared { len, sent, rest } => (len, Some(rest), sent, Default::default()),
         };
@@ -160,7 +160,7 @@ impl ConnectionWriter {
                         None => Bytes::copy_from_slice(frame.unsent_in(copied, sent)),
                     };
                     self.flight = Flight::refused(len, sent)?;
-                    self.put_back(sleeper, rest);
+                    self.put_back(target, rest);
                     return Poll::Pending;
                 }
             }
@@ -180,8 +180,8 @@ impl ConnectionWriter {
     }
 
     /// The same, for whoever is to be woken.
-    pub(crate) fn poll_ended_for(&self, sleeper: SleeperRef<'_>) -> Poll<CloseReason> {
-        self.outbound.poll_ended_for(sleeper)
+    pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
+        self.outbound.poll_ended_for(target)
     }
 
     /// What is still to be written when the connection ended, to say that the stream is complete. Nothing where that was
@@ -197,7 +197,7 @@ impl ConnectionWriter {
     fn poll_mark(
         &mut self,
         cx: &mut Context<'_>,
-        sleeper: SleeperRef<'_>,
+        target: WakeTargetRef<'_>,
         mut sent: usize,
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<bool>> {
@@ -211,8 +211,8 @@ impl ConnectionWriter {
         }
         self.flight = Flight::Marking { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
         if sent < MARK.len() {
-            let id = self.outbound.id();
-            self.hub().with_woken(|state, _, woken| state.waits_for_end(id, sleeper, woken));
+            let registration = self.outbound.registration();
+            self.hub().with_woken(|state, _, woken| state.register_for_end(registration, target, woken));
             return Poll::Pending;
         }
         Poll::Ready(Ok(true))
@@ -224,8 +224,8 @@ impl ConnectionWriter {
         &self,
         state: &mut State,
         now: Instant,
-        woken: &mut Woken,
-        sleeper: SleeperRef<'_>,
+        woken: &mut WakeBatch,
+        target: WakeTargetRef<'_>,
         scratch: &mut Vec<u8>,
     ) -> Load {
         let id = self.outbound.id();
@@ -242,8 +242,9 @@ impl ConnectionWriter {
         }
         if !window.has_remaining() {
             drop(window);
-            state.made_room(id, woken);
-            let waits = state.hub.is_connection_open(id) && state.waits(id, sleeper, woken);
+            state.made_room(self.outbound.registration(), woken);
+            let waits = state.hub.is_connection_open(id)
+                && state.register(self.outbound.registration(), target, woken);
             return if waits { Load::Nothing } else { Load::Ended };
         }
         let load = match self.flight {
@@ -257,17 +258,17 @@ impl ConnectionWriter {
             _ => copy_framed(&mut window, self.framing, scratch),
         };
         drop(window);
-        state.made_room(id, woken);
+        state.made_room(self.outbound.registration(), woken);
         load
     }
 
     /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
-    fn put_back(&mut self, sleeper: SleeperRef<'_>, rest: Bytes) {
+    fn put_back(&mut self, target: WakeTargetRef<'_>, rest: Bytes) {
         let id = self.outbound.id();
         self.hub().with_woken(|state, now, woken| {
             // Where the connection ended meanwhile, the next look at it says so.
             state.hub.put_back_tail(now, id, rest);
-            state.waits_for_end(id, sleeper, woken);
+            state.register_for_end(self.outbound.registration(), target, woken);
         });
     }
 }

@@ -5,7 +5,7 @@ use std::string::String;
 use hashbrown::HashMap;
 
 use super::observe::{self, Observer, Opening};
-use super::registry::Seats;
+use super::registry::Registry;
 use super::state::{Shared, State};
 use super::sync::{Arc, Mutex};
 use super::{Channel, Outbound};
@@ -38,8 +38,8 @@ impl SharedHub {
         clock: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Result<(SharedHub, Driver), ConfigError> {
         let hub = Hub::new(HubConfig { epoch: epoch.into(), ..config })?;
-        let (seats, observer) = (Seats::default(), Observer::default());
-        let state = State { hub, seats, channels: HashMap::new(), driver: None, observer };
+        let (registry, observer) = (Registry::default(), Observer::default());
+        let state = State { hub, registry, channels: HashMap::new(), driver: None, observer };
         let shared = Arc::new(Shared { state: Mutex::new(state), clock: std::boxed::Box::new(clock) });
         let driver = Driver::new(Arc::downgrade(&shared));
         Ok((SharedHub { shared }, driver))
@@ -109,16 +109,14 @@ impl SharedHub {
     /// ```
     pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
         let opening = Opening::new(&config);
-        let connected = self.with_state(|state, now| {
-            let connected = state.hub.connect(now, config);
-            if let Ok(id) = connected {
-                state.seats.insert(id);
-            }
-            state.observer.connected(&opening, &connected);
-            connected
+        let (connected, registration) = self.with_state(|state, now| {
+            let connected = state.connect(now, config);
+            let id = connected.map(|(id, _)| id);
+            state.observer.connected(&opening, &id);
+            (id, connected.map(|(_, registration)| registration))
         });
         opening.tell(&connected);
-        Ok(Outbound::new(self.clone(), connected?))
+        Ok(Outbound::new(self.clone(), connected?, registration?))
     }
 
     /// Has a connection follow a channel.

@@ -8,9 +8,9 @@ use bytes::{Buf, Bytes};
 use crate::hub::Transmit;
 use crate::{CloseReason, ConnectionId, Resume, SubscribeError};
 
-use super::status::Status;
+use super::registry::RegistrationId;
 use super::sync::Arc;
-use super::wakers::SleeperRef;
+use super::wakers::WakeTargetRef;
 use super::{Channel, Connection, SharedHub};
 
 /// A frame at least this long goes out by itself, without a copy; shorter ones are put together (X9).
@@ -25,16 +25,21 @@ pub(crate) const WRITE_BYTES: usize = 16 * 1024;
 pub struct Outbound {
     hub: SharedHub,
     id: ConnectionId,
+    registration: RegistrationId,
 }
 
 impl Outbound {
-    pub(crate) fn new(hub: SharedHub, id: ConnectionId) -> Outbound {
-        Outbound { hub, id }
+    pub(crate) fn new(hub: SharedHub, id: ConnectionId, registration: RegistrationId) -> Outbound {
+        Outbound { hub, id, registration }
     }
 
     /// What the hub calls the connection.
     pub fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    pub(crate) fn registration(&self) -> RegistrationId {
+        self.registration
     }
 
     /// The hub it belongs to.
@@ -44,12 +49,9 @@ impl Outbound {
 
     /// A handle on the connection for the application: to send to it, and to change or end it.
     pub fn handle(&self) -> Connection {
-        let status = self.hub.with_state(|state, _| match state.seats.get_mut(self.id) {
-            Some(seat) => Arc::clone(seat.status()),
-            None => {
-                let reason = state.seats.closed(self.id).unwrap_or(CloseReason::Disconnected);
-                Arc::new(Status::of_closed(reason))
-            }
+        let status = self.hub.with_state(|state, _| {
+            let registration = state.registry.get_mut(self.registration);
+            registration.map(|registration| Arc::clone(registration.status())).unwrap_or_default()
         });
         Connection::new(self.hub.clone(), self.id, status)
     }
@@ -82,11 +84,13 @@ impl Outbound {
                 let count = if first < LARGE_FRAME { window.remaining() } else { first };
                 let bytes = window.copy_to_bytes(count);
                 drop(window);
-                state.made_room(id, woken);
+                state.made_room(self.registration, woken);
                 return Poll::Ready(Some(bytes));
             }
             drop(window);
-            if state.hub.is_connection_open(id) && state.waits(id, SleeperRef::Task(cx.waker()), woken) {
+            if state.hub.is_connection_open(id)
+                && state.register(self.registration, WakeTargetRef::Task(cx.waker()), woken)
+            {
                 Poll::Pending
             } else {
                 Poll::Ready(None)
@@ -115,7 +119,7 @@ impl Outbound {
                 bytes.into()
             };
             drop(window);
-            state.made_room(id, woken);
+            state.made_room(self.registration, woken);
             Some(bytes)
         })
     }
@@ -126,25 +130,25 @@ impl Outbound {
         let id = self.id;
         self.hub.with_woken(|state, now, woken| {
             state.hub.transmit(now, id).advance(1);
-            state.made_room(id, woken);
+            state.made_room(self.registration, woken);
         });
     }
 
     /// Waits for the end of the connection, whatever is due to it, and says why: for a transport that is busy with
     /// something else than its bytes. It is woken for bytes, too.
     pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.poll_ended_for(SleeperRef::Task(cx.waker()))
+        self.poll_ended_for(WakeTargetRef::Task(cx.waker()))
     }
 
     /// The same, for whoever is to be woken.
-    pub(crate) fn poll_ended_for(&self, sleeper: SleeperRef<'_>) -> Poll<CloseReason> {
-        let id = self.id;
+    pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
         self.hub.with_woken(|state, _, woken| {
-            if let Some(reason) = state.seats.closed(id) {
+            let registration = state.registry.get_mut(self.registration);
+            if let Some(reason) = registration.and_then(|registration| registration.close_reason()) {
                 return Poll::Ready(reason);
             }
-            // One that the hub has just ended is told the reason by the driver.
-            state.waits(id, sleeper, woken);
+            // When the hub has just ended the connection, the driver reports the reason.
+            state.register(self.registration, target, woken);
             Poll::Pending
         })
     }
@@ -176,12 +180,7 @@ impl Drop for Outbound {
         let id = self.id;
         let note = self.hub.with_woken(|state, now, woken| {
             let is_disconnected = state.hub.disconnect(now, id);
-            if is_disconnected || state.seats.closed(id).is_some() {
-                state.seats.leave(id, woken);
-            } else {
-                // The hub ended it, and the driver will hear of that: nobody is left who asks for the reason here.
-                state.seats.abandon(id);
-            }
+            state.registry.remove(self.registration, id, is_disconnected, woken);
             state.observer.left(id, is_disconnected)
         });
         note.tell();

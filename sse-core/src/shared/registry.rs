@@ -1,147 +1,297 @@
-//! What stands beside each connection of the hub: who waits for its bytes, and who asks about its end.
+//! Per-connection wake-up state: the task or socket that waits for bytes, and the handles that wait for the end.
 
+use core::num::NonZeroU32;
 use std::vec::Vec;
 
-use hashbrown::HashMap;
-
+use crate::id::ArenaKey;
 use crate::{CloseReason, ConnectionId};
 
 use super::status::Status;
 use super::sync::Arc;
-use super::wakers::{Sleeper, Woken};
+use super::wakers::{WakeBatch, WakeTarget, WakeTargetRef};
 
-/// What stands beside one connection.
-pub(crate) struct Seat {
-    id: ConnectionId,
-    /// Who waits for its bytes, or for its end.
-    pub(crate) sleeper: Option<Sleeper>,
-    /// Made for the first handle that the application takes.
+/// The registrations of a hub: one for each [`Outbound`](super::Outbound), which owns its slot.
+///
+/// The driver finds a registration by its connection. A connection that has ended can have a successor at the same index
+/// of the hub before the driver has polled its end, so the registrations of one index are linked, newest first.
+#[derive(Default)]
+pub(crate) struct Registry {
+    slots: Vec<Slot>,
+    first_vacant: Option<RegistrationId>,
+    occupied: usize,
+    /// The newest registration of each connection index whose end was not reported.
+    by_connection: Vec<Option<RegistrationId>>,
+}
+
+/// The number of a slot of the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RegistrationId(NonZeroU32);
+
+enum Slot {
+    Vacant { next: Option<RegistrationId> },
+    Occupied(Registration),
+}
+
+/// What is to be woken for one connection.
+pub(crate) struct Registration {
+    /// Distinguishes the connection from its predecessors at the same index.
+    generation: NonZeroU32,
+    /// The registration of the predecessor, while its end was not reported.
+    older: Option<RegistrationId>,
+    phase: Phase,
+    /// Created with the first handle.
     status: Option<Arc<Status<CloseReason>>>,
 }
 
-/// The seats of a hub.
-///
-/// A connection's place is its index. Until its driver polled that it was closed, a connection may have a successor at
-/// that index: then it waits among the displaced.
-#[derive(Default)]
-pub(crate) struct Seats {
-    seats: Vec<Option<Seat>>,
-    displaced: HashMap<ConnectionId, Seat>,
-    /// Why the hub closed those whose [`Outbound`](super::Outbound) is still held.
-    closed: HashMap<ConnectionId, CloseReason>,
-    /// Those that the hub closed and whose [`Outbound`](super::Outbound) was dropped before the driver polled that.
-    abandoned: HashMap<ConnectionId, Option<Arc<Status<CloseReason>>>>,
+enum Phase {
+    /// The end of the connection was not reported. The target waits for bytes or for the end.
+    Open(Option<WakeTarget>),
+    /// The hub has ended the connection and the outbound was dropped, but the driver has not polled the end.
+    Detached,
+    /// The driver has polled the end. The outbound still exists.
+    Closed(CloseReason),
 }
 
-impl Seat {
-    pub(crate) fn status(&mut self) -> &Arc<Status<CloseReason>> {
-        self.status.get_or_insert_with(Arc::default)
+impl Registry {
+    /// The most registrations that can exist.
+    pub(crate) const MAX: usize = u32::MAX as usize - 1;
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.occupied >= Self::MAX
     }
 
-    /// Adds those who wait for room to send.
-    pub(crate) fn made_room(&self, woken: &mut Woken) {
-        if let Some(status) = &self.status {
-            status.made_room(&mut woken.wakers);
+    /// Returns `None` when the registry is full.
+    pub(crate) fn insert(&mut self, connection: ConnectionId) -> Option<RegistrationId> {
+        let index = connection.index();
+        if self.by_connection.len() <= index {
+            self.by_connection.resize(index.saturating_add(1), None);
         }
-    }
-}
-
-impl Seats {
-    pub(crate) fn insert(&mut self, id: ConnectionId) {
-        let index = id.index();
-        if self.seats.len() <= index {
-            self.seats.resize_with(index.saturating_add(1), || None);
+        let older = *self.by_connection.get(index)?;
+        let (_, generation) = connection.parts();
+        let registration = Registration { generation, older, phase: Phase::Open(None), status: None };
+        let id = self.occupy(registration)?;
+        if let Some(newest) = self.by_connection.get_mut(index) {
+            *newest = Some(id);
         }
-        let Some(place) = self.seats.get_mut(index) else { return };
-        if let Some(before) = place.replace(Seat { id, sleeper: None, status: None }) {
-            self.displaced.insert(before.id, before);
-        }
+        Some(id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Seat> {
-        match self.seats.get_mut(id.index()) {
-            Some(Some(seat)) if seat.id == id => Some(seat),
-            _ => self.displaced.get_mut(&id),
+    pub(crate) fn get_mut(&mut self, id: RegistrationId) -> Option<&mut Registration> {
+        match self.slots.get_mut(id.index()) {
+            Some(Slot::Occupied(registration)) => Some(registration),
+            _ => None,
         }
     }
 
-    /// The hub closed a connection: those who wait for anything of it are added to `woken`.
-    pub(crate) fn close(&mut self, id: ConnectionId, reason: CloseReason, woken: &mut Woken) {
-        match self.abandoned.remove(&id) {
-            Some(status) => {
-                if let Some(status) = status {
-                    status.close(reason, &mut woken.wakers);
+    /// Returns the registration of a connection whose end was not reported.
+    pub(crate) fn find_mut(&mut self, connection: ConnectionId) -> Option<&mut Registration> {
+        let mut id = (*self.by_connection.get(connection.index())?)?;
+        while !self.get_mut(id)?.is_of(connection) {
+            id = self.get_mut(id)?.older?;
+        }
+        self.get_mut(id)
+    }
+
+    /// Reports the end of a connection to everything that waits for it.
+    pub(crate) fn close(&mut self, connection: ConnectionId, reason: CloseReason, batch: &mut WakeBatch) {
+        let Some(id) = self.unlink(connection) else { return };
+        let Some(registration) = self.get_mut(id) else { return };
+        if let Some(status) = &registration.status {
+            status.close(reason, &mut batch.wakers);
+        }
+        match core::mem::replace(&mut registration.phase, Phase::Closed(reason)) {
+            Phase::Open(target) => target.into_iter().for_each(|target| batch.add(target)),
+            Phase::Detached => self.vacate(id),
+            Phase::Closed(_) => {}
+        }
+    }
+
+    /// Removes the registration of a dropped outbound. `is_disconnected` says that the drop has ended the connection;
+    /// otherwise the hub had ended it before, and the driver reports the reason.
+    pub(crate) fn remove(
+        &mut self,
+        id: RegistrationId,
+        connection: ConnectionId,
+        is_disconnected: bool,
+        batch: &mut WakeBatch,
+    ) {
+        if is_disconnected {
+            self.close(connection, CloseReason::Disconnected, batch);
+        }
+        let Some(registration) = self.get_mut(id) else { return };
+        match &mut registration.phase {
+            Phase::Open(target) => {
+                batch.discard(target.take());
+                registration.phase = Phase::Detached;
+            }
+            Phase::Detached => {}
+            Phase::Closed(_) => self.vacate(id),
+        }
+    }
+
+    /// Takes a registration out of the list of its connection index.
+    fn unlink(&mut self, connection: ConnectionId) -> Option<RegistrationId> {
+        let (mut newer, mut next) = (None, *self.by_connection.get(connection.index())?);
+        while let Some(id) = next {
+            let registration = self.get_mut(id)?;
+            next = registration.older;
+            if registration.is_of(connection) {
+                registration.older = None;
+                match newer {
+                    Some(newer) => self.get_mut(newer)?.older = next,
+                    None => *self.by_connection.get_mut(connection.index())? = next,
+                }
+                return Some(id);
+            }
+            newer = Some(id);
+        }
+        None
+    }
+
+    fn occupy(&mut self, registration: Registration) -> Option<RegistrationId> {
+        let id = match self.first_vacant {
+            Some(id) => id,
+            None => RegistrationId::new(self.slots.len())?,
+        };
+        let slot = Slot::Occupied(registration);
+        match self.slots.get_mut(id.index()) {
+            Some(vacant) => {
+                if let Slot::Vacant { next } = core::mem::replace(vacant, slot) {
+                    self.first_vacant = next;
                 }
             }
-            None => {
-                self.remove(id, reason, woken);
-                self.closed.insert(id, reason);
+            None => self.slots.push(slot),
+        }
+        self.occupied = self.occupied.saturating_add(1);
+        Some(id)
+    }
+
+    fn vacate(&mut self, id: RegistrationId) {
+        let Some(slot) = self.slots.get_mut(id.index()) else { return };
+        *slot = Slot::Vacant { next: self.first_vacant };
+        self.first_vacant = Some(id);
+        self.occupied = self.occupied.saturating_sub(1);
+        if self.occupied == 0 {
+            // D8: the memory is given back.
+            *self = Registry::default();
+        }
+    }
+}
+
+impl Registration {
+    /// Returns why the connection ended, once the driver has polled that.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        match self.phase {
+            Phase::Closed(reason) => Some(reason),
+            Phase::Open(_) | Phase::Detached => None,
+        }
+    }
+
+    /// Registers what is woken for bytes or for the end. Returns false when the end was reported already.
+    pub(crate) fn register(&mut self, target: WakeTargetRef<'_>, batch: &mut WakeBatch) -> bool {
+        match &mut self.phase {
+            Phase::Open(Some(known)) if target.is(known) => true,
+            Phase::Open(registered) => {
+                batch.discard(registered.replace(target.to_owned()));
+                true
             }
-        }
-        release(&mut self.abandoned);
-        release(&mut self.displaced);
-    }
-
-    /// The transport of a connection is gone, which the hub has ended before: handles hear why when the driver does.
-    pub(crate) fn abandon(&mut self, id: ConnectionId) {
-        if let Some(seat) = self.take(id) {
-            self.abandoned.insert(id, seat.status);
+            Phase::Detached | Phase::Closed(_) => false,
         }
     }
 
-    /// The transport of a connection is gone, and the hub knows.
-    pub(crate) fn leave(&mut self, id: ConnectionId, woken: &mut Woken) {
-        if self.closed.remove(&id).is_none() {
-            self.remove(id, CloseReason::Disconnected, woken);
-        }
-        release(&mut self.closed);
-    }
-
-    /// Why the hub closed a connection whose [`Outbound`](super::Outbound) is still held.
-    pub(crate) fn closed(&self, id: ConnectionId) -> Option<CloseReason> {
-        self.closed.get(&id).copied()
-    }
-
-    fn remove(&mut self, id: ConnectionId, reason: CloseReason, woken: &mut Woken) {
-        let Some(seat) = self.take(id) else { return };
-        if let Some(sleeper) = seat.sleeper {
-            woken.add(sleeper);
-        }
-        if let Some(status) = seat.status {
-            status.close(reason, &mut woken.wakers);
+    /// Takes what is woken for bytes.
+    pub(crate) fn take_target(&mut self) -> Option<WakeTarget> {
+        match &mut self.phase {
+            Phase::Open(target) => target.take(),
+            Phase::Detached | Phase::Closed(_) => None,
         }
     }
 
-    fn take(&mut self, id: ConnectionId) -> Option<Seat> {
-        let place = self.seats.get_mut(id.index());
-        let seat = match place.and_then(|place| place.take_if(|seat| seat.id == id)) {
-            None => return self.displaced.remove(&id),
-            seat => seat,
-        };
-        while matches!(self.seats.last(), Some(None)) {
-            self.seats.pop();
+    pub(crate) fn status(&mut self) -> &Arc<Status<CloseReason>> {
+        let reason = self.close_reason();
+        self.status.get_or_insert_with(|| Arc::new(reason.map_or_else(Status::default, Status::of_closed)))
+    }
+
+    /// Adds the handles that wait for capacity.
+    pub(crate) fn made_room(&self, batch: &mut WakeBatch) {
+        if let Some(status) = &self.status {
+            status.made_room(&mut batch.wakers);
         }
-        if self.seats.is_empty() {
-            self.seats = Vec::new();
-        }
-        seat
+    }
+
+    fn is_of(&self, connection: ConnectionId) -> bool {
+        self.generation == connection.parts().1
     }
 }
 
-/// Gives back the room of a map that is empty.
-fn release<T>(map: &mut HashMap<ConnectionId, T>) {
-    if map.is_empty() && map.capacity() > 0 {
-        *map = HashMap::new();
+impl RegistrationId {
+    fn new(index: usize) -> Option<RegistrationId> {
+        let number = u32::try_from(index).ok()?.checked_add(1)?;
+        NonZeroU32::new(number).map(RegistrationId)
+    }
+
+    fn index(self) -> usize {
+        self.0.get().saturating_sub(1) as usize
     }
 }
 
-#[cfg(all(test, target_pointer_width = "64"))]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::status::For;
     use super::*;
 
-    /// Each byte here is a megabyte for a million clients.
+    /// The id of a connection in the hub's first slot.
+    fn connection(generation: u32) -> ConnectionId {
+        ConnectionId::new(0, NonZeroU32::new(generation).unwrap())
+    }
+
+    #[cfg(target_pointer_width = "64")]
     #[test]
-    fn a_seat_is_small() {
-        assert!(size_of::<Option<Seat>>() <= 40, "{}", size_of::<Option<Seat>>());
+    fn a_registration_is_small() {
+        // Each byte here is a megabyte for a million clients.
+        assert!(size_of::<Slot>() <= 40, "{}", size_of::<Slot>());
+        assert_eq!(size_of::<Option<RegistrationId>>(), 4);
+    }
+
+    #[test]
+    fn ends_of_connections_at_one_index_are_reported_in_any_order() {
+        for order in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            let (mut registry, mut batch) = (Registry::default(), WakeBatch::default());
+            let ids = [1, 2, 3].map(|generation| registry.insert(connection(generation)).unwrap());
+            for generation in order {
+                assert!(registry.find_mut(connection(generation)).is_some());
+                registry.close(connection(generation), CloseReason::Requested, &mut batch);
+                assert!(registry.find_mut(connection(generation)).is_none());
+            }
+            for (id, generation) in ids.into_iter().zip(1..) {
+                let reason = registry.get_mut(id).unwrap().close_reason();
+                assert_eq!(reason, Some(CloseReason::Requested), "{order:?}");
+                registry.remove(id, connection(generation), false, &mut batch);
+            }
+            assert_eq!((registry.slots.capacity(), registry.by_connection.capacity()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_slot_is_vacant_only_after_the_outbound_and_the_report() {
+        let (mut registry, mut batch) = (Registry::default(), WakeBatch::default());
+        let first = registry.insert(connection(1)).unwrap();
+        let status = Arc::clone(registry.get_mut(first).unwrap().status());
+        registry.remove(first, connection(1), false, &mut batch);
+        let second = registry.insert(connection(2)).unwrap();
+        assert_ne!(first, second);
+        registry.close(connection(1), CloseReason::Stalled, &mut batch);
+        let mut cx = Context::from_waker(Waker::noop());
+        let reason = status.waiter(For::News).poll(&mut cx, |waiting| waiting.closed);
+        assert_eq!(reason, Poll::Ready(CloseReason::Stalled));
+        let third = registry.insert(connection(3)).unwrap();
+        assert_eq!(third, first);
+        for (id, generation) in [(second, 2), (third, 3)] {
+            registry.close(connection(generation), CloseReason::Requested, &mut batch);
+            registry.remove(id, connection(generation), false, &mut batch);
+        }
+        assert_eq!(registry.occupied, 0);
     }
 }

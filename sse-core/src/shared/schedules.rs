@@ -143,6 +143,23 @@ fn schedules_a_close_is_told_with_its_reason() {
     });
 }
 
+#[test]
+fn schedules_an_end_keeps_its_reason_though_the_outbound_is_dropped_and_the_index_used_again() {
+    explore(|hub| {
+        let first = connect(hub);
+        let [waits, closes] = [first.handle(), first.handle()];
+        let waiter = thread::spawn(move || block_on(waits.closed()));
+        let closer = thread::spawn(move || closes.close());
+        let dropper = thread::spawn(move || drop(first));
+        let second = connect(hub);
+        let is_closed_by_hub = closer.join().unwrap();
+        let reason = if is_closed_by_hub { CloseReason::Requested } else { CloseReason::Disconnected };
+        assert_eq!(waiter.join().unwrap(), reason);
+        dropper.join().unwrap();
+        assert!(second.handle().is_open());
+    });
+}
+
 /// A transport that takes everything, and keeps it.
 struct Kept(shuttle::sync::Arc<shuttle::sync::Mutex<Vec<u8>>>);
 

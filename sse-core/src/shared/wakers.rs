@@ -6,25 +6,25 @@ use std::vec::Vec;
 use super::SharedHub;
 use super::state::State;
 use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use crate::{ConnectionId, Instant};
+use crate::Instant;
 
 /// Who waits for the bytes of a connection, or for its end.
-pub(crate) enum Sleeper {
+pub(crate) enum WakeTarget {
     Task(Waker),
     /// A line by its index: it needs no waker, which would be an allocation for each.
-    Line(Arc<WakeList>, u32),
+    Line(Arc<ReadyQueue>, u32),
 }
 
 /// The same, lent.
 #[derive(Clone, Copy)]
-pub(crate) enum SleeperRef<'a> {
+pub(crate) enum WakeTargetRef<'a> {
     Task(&'a Waker),
-    Line(&'a Arc<WakeList>, u32),
+    Line(&'a Arc<ReadyQueue>, u32),
 }
 
 /// The lines of a loop that are to be looked at, and the loop's task.
 #[derive(Default)]
-pub(crate) struct WakeList {
+pub(crate) struct ReadyQueue {
     listed: Mutex<Listed>,
 }
 
@@ -36,14 +36,14 @@ struct Listed {
 
 /// What work under the lock leaves to be done without it: wakers are an executor's code, and so is dropping one.
 #[derive(Default)]
-pub(crate) struct Woken {
+pub(crate) struct WakeBatch {
     pub(crate) wakers: Vec<Waker>,
-    lines: Vec<(Arc<WakeList>, u32)>,
+    lines: Vec<(Arc<ReadyQueue>, u32)>,
     /// Only to be dropped later.
-    replaced: Vec<Sleeper>,
+    replaced: Vec<WakeTarget>,
 }
 
-impl WakeList {
+impl ReadyQueue {
     /// Has the task woken by this waker, and takes the lines that are to be looked at.
     pub(crate) fn take(&self, waker: &Waker, lines: &mut Vec<u32>) {
         let mut listed = self.lock();
@@ -90,31 +90,36 @@ fn ring(listed: MutexGuard<'_, Listed>) {
     }
 }
 
-impl SleeperRef<'_> {
-    fn is(self, known: &Sleeper) -> bool {
+impl WakeTargetRef<'_> {
+    pub(crate) fn is(self, known: &WakeTarget) -> bool {
         match (self, known) {
-            (Self::Task(waker), Sleeper::Task(known)) => known.will_wake(waker),
-            (Self::Line(list, line), Sleeper::Line(known, known_line)) => {
+            (Self::Task(waker), WakeTarget::Task(known)) => known.will_wake(waker),
+            (Self::Line(list, line), WakeTarget::Line(known, known_line)) => {
                 line == *known_line && Arc::ptr_eq(list, known)
             }
             _ => false,
         }
     }
 
-    fn to_owned(self) -> Sleeper {
+    pub(crate) fn to_owned(self) -> WakeTarget {
         match self {
-            Self::Task(waker) => Sleeper::Task(waker.clone()),
-            Self::Line(list, line) => Sleeper::Line(Arc::clone(list), line),
+            Self::Task(waker) => WakeTarget::Task(waker.clone()),
+            Self::Line(list, line) => WakeTarget::Line(Arc::clone(list), line),
         }
     }
 }
 
-impl Woken {
-    pub(crate) fn add(&mut self, sleeper: Sleeper) {
-        match sleeper {
-            Sleeper::Task(waker) => self.wakers.push(waker),
-            Sleeper::Line(list, line) => self.lines.push((list, line)),
+impl WakeBatch {
+    pub(crate) fn add(&mut self, target: WakeTarget) {
+        match target {
+            WakeTarget::Task(waker) => self.wakers.push(waker),
+            WakeTarget::Line(list, line) => self.lines.push((list, line)),
         }
+    }
+
+    /// Keeps a target that is not to be woken, until it can be dropped without the lock.
+    pub(crate) fn discard(&mut self, target: Option<WakeTarget>) {
+        self.replaced.extend(target);
     }
 
     /// Wakes them; the lock must be free.
@@ -129,37 +134,10 @@ impl Woken {
     }
 }
 
-impl State {
-    /// Has somebody woken when a connection is due bytes or ended; false when there is no such connection.
-    pub(crate) fn waits(&mut self, id: ConnectionId, sleeper: SleeperRef<'_>, woken: &mut Woken) -> bool {
-        let Some(seat) = self.seats.get_mut(id) else { return false };
-        match &mut seat.sleeper {
-            Some(known) if sleeper.is(known) => {}
-            known => woken.replaced.extend(known.replace(sleeper.to_owned())),
-        }
-        true
-    }
-
-    /// Has somebody woken when a connection ends whose transport is full: at once, where the driver has told of the end
-    /// already. The transport alone might never wake it.
-    pub(crate) fn waits_for_end(&mut self, id: ConnectionId, sleeper: SleeperRef<'_>, woken: &mut Woken) {
-        if !self.waits(id, sleeper, woken) {
-            woken.add(sleeper.to_owned());
-        }
-    }
-
-    /// Those who wait for room to send to a connection are to be woken.
-    pub(crate) fn made_room(&mut self, id: ConnectionId, woken: &mut Woken) {
-        if let Some(seat) = self.seats.get_mut(id) {
-            seat.made_room(woken);
-        }
-    }
-}
-
 impl SharedHub {
     /// Does work under the lock, and wakes whom it leaves to be woken when the lock is free.
-    pub(crate) fn with_woken<T>(&self, work: impl FnOnce(&mut State, Instant, &mut Woken) -> T) -> T {
-        let mut woken = Woken::default();
+    pub(crate) fn with_woken<T>(&self, work: impl FnOnce(&mut State, Instant, &mut WakeBatch) -> T) -> T {
+        let mut woken = WakeBatch::default();
         let result = self.with_state(|state, now| work(state, now, &mut woken));
         woken.wake();
         result
@@ -179,7 +157,7 @@ mod tests {
         fn wake(self: Arc<Self>) {}
     }
 
-    fn lines_of(list: &WakeList) -> Vec<u32> {
+    fn lines_of(list: &ReadyQueue) -> Vec<u32> {
         let mut lines = Vec::new();
         list.take(Waker::noop(), &mut lines);
         lines
@@ -188,9 +166,9 @@ mod tests {
     #[test]
     fn a_line_is_woken_in_its_loop_once() {
         let lists = [Arc::default(), Arc::default()];
-        let mut woken = Woken::default();
+        let mut woken = WakeBatch::default();
         for (list, line) in [(0, 3), (0, 1), (1, 3), (0, 2)] {
-            woken.add(SleeperRef::Line(&lists[list], line).to_owned());
+            woken.add(WakeTargetRef::Line(&lists[list], line).to_owned());
         }
         woken.wake();
         assert_eq!(lists.each_ref().map(|list| lines_of(list)), [vec![3, 1, 2], vec![3]]);
@@ -201,16 +179,16 @@ mod tests {
     #[test]
     fn only_the_same_line_of_the_same_loop_is_known_already() {
         let [list, other] = [Arc::default(), Arc::default()];
-        let known = SleeperRef::Line(&list, 1).to_owned();
-        assert!(SleeperRef::Line(&list, 1).is(&known));
-        assert!(!SleeperRef::Line(&list, 2).is(&known));
-        assert!(!SleeperRef::Line(&other, 1).is(&known));
-        assert!(!SleeperRef::Task(Waker::noop()).is(&known));
+        let known = WakeTargetRef::Line(&list, 1).to_owned();
+        assert!(WakeTargetRef::Line(&list, 1).is(&known));
+        assert!(!WakeTargetRef::Line(&list, 2).is(&known));
+        assert!(!WakeTargetRef::Line(&other, 1).is(&known));
+        assert!(!WakeTargetRef::Task(Waker::noop()).is(&known));
     }
 
     #[test]
     fn a_task_that_is_gone_leaves_no_waker_behind() {
-        let (list, task) = (WakeList::default(), Arc::new(Nobody));
+        let (list, task) = (ReadyQueue::default(), Arc::new(Nobody));
         list.take(&Waker::from(Arc::clone(&task)), &mut Vec::new());
         assert_eq!(Arc::strong_count(&task), 2);
         list.forget_task();
