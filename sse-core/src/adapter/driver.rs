@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::{Action, Instant};
 
+use crate::shared::lock::Shared;
 use crate::shared::observe::Notes;
-use crate::shared::state::{ParkedDriver, Shared, State};
+use crate::shared::state::State;
 use crate::shared::sync::{Arc, Weak};
 use crate::shared::wakers::WakeBatch;
 
@@ -109,7 +110,7 @@ impl Driver {
     pub fn turn(&mut self, waker: &Waker) -> Turn {
         let Some(shared) = self.shared.upgrade() else { return Turn::Done };
         let now = (shared.clock)();
-        let mut state = shared.lock();
+        let mut state = shared.lock_state();
         state.hub.handle_timeout(now);
         for _ in 0..ACTIONS_PER_TURN {
             let Some(action) = state.hub.poll_action() else { break };
@@ -118,13 +119,13 @@ impl Driver {
         let State { hub, observer, .. } = &mut *state;
         let report = observer.report(hub, now);
         let until = observer.next_turn(hub.poll_timeout());
-        let turn = if until.is_some_and(|until| until <= now) {
-            Turn::Yield
+        let (turn, replaced) = if until.is_some_and(|until| until <= now) {
+            (Turn::Yield, None)
         } else {
-            state.driver = Some(ParkedDriver { waker: waker.clone(), until });
-            Turn::Sleep(until)
+            (Turn::Sleep(until), state.park_driver(waker, until))
         };
         drop(state);
+        drop(replaced);
         self.woken.wake();
         self.notes.tell();
         report.tell(&shared.clock);

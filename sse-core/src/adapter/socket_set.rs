@@ -237,15 +237,13 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         while let Some(hub) = looks.peek().and_then(|look| line(look)).map(ConnectionWriter::hub)
             && scratch.len() < SCRATCH_BYTES
         {
-            hub.with_woken(|state, now, woken| {
-                while scratch.len() < SCRATCH_BYTES
-                    && let Some(look) =
-                        looks.next_if(|look| line(look).is_some_and(|line| line.hub().is(hub)))
-                {
-                    let target = WakeTargetRef::Line(ready, look.index);
-                    look.load = line(look).map(|line| line.load(state, now, woken, target, scratch));
-                }
-            });
+            let mut state = hub.lock();
+            while scratch.len() < SCRATCH_BYTES
+                && let Some(look) = looks.next_if(|look| line(look).is_some_and(|line| line.hub().is(hub)))
+            {
+                let target = WakeTargetRef::Line(ready, look.index);
+                look.load = line(look).map(|line| line.load(&mut state, target, scratch));
+            }
         }
     }
 

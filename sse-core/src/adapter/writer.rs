@@ -6,11 +6,11 @@ use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
+use crate::CloseReason;
 use crate::hub::Transmit;
-use crate::{CloseReason, Instant};
 
-use crate::shared::state::State;
-use crate::shared::wakers::{WakeBatch, WakeTargetRef};
+use crate::shared::lock::Locked;
+use crate::shared::wakers::WakeTargetRef;
 use crate::shared::{LARGE_FRAME, Outbound, SharedHub, WRITE_BYTES, copy, share};
 
 use super::Framing;
@@ -119,7 +119,7 @@ impl ConnectionWriter {
     ) -> Poll<io::Result<bool>> {
         scratch.clear();
         let target = WakeTargetRef::Task(cx.waker());
-        let load = self.hub().with_woken(|state, now, woken| self.load(state, now, woken, target, scratch));
+        let load = self.load(&mut self.hub().lock(), target, scratch);
         self.send(cx, target, load, scratch, write)
     }
 
@@ -212,7 +212,7 @@ impl ConnectionWriter {
         self.flight = Flight::Marking { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
         if sent < MARK.len() {
             let registration = self.outbound.registration();
-            self.hub().with_woken(|state, _, woken| state.register_for_end(registration, target, woken));
+            self.hub().lock().register_for_end(registration, target);
             return Poll::Pending;
         }
         Poll::Ready(Ok(true))
@@ -222,13 +222,11 @@ impl ConnectionWriter {
     /// [`poll_write`](ConnectionWriter::poll_write), under the lock of the hub. What is copied goes behind what is in `scratch`.
     pub(crate) fn load(
         &self,
-        state: &mut State,
-        now: Instant,
-        woken: &mut WakeBatch,
+        state: &mut Locked<'_>,
         target: WakeTargetRef<'_>,
         scratch: &mut Vec<u8>,
     ) -> Load {
-        let id = self.outbound.id();
+        let (id, registration, now) = (self.outbound.id(), self.outbound.registration(), state.now);
         let may_be_marked = self.framing == Framing::Chunked && self.flight == Flight::Taken;
         let is_ending = may_be_marked && state.hub.is_ending(id);
         let mut window = state.hub.transmit(now, id);
@@ -242,9 +240,8 @@ impl ConnectionWriter {
         }
         if !window.has_remaining() {
             drop(window);
-            state.made_room(self.outbound.registration(), woken);
-            let waits = state.hub.is_connection_open(id)
-                && state.register(self.outbound.registration(), target, woken);
+            state.notify_capacity(registration);
+            let waits = state.hub.is_connection_open(id) && state.register(registration, target);
             return if waits { Load::Nothing } else { Load::Ended };
         }
         let load = match self.flight {
@@ -258,18 +255,17 @@ impl ConnectionWriter {
             _ => copy_framed(&mut window, self.framing, scratch),
         };
         drop(window);
-        state.made_room(self.outbound.registration(), woken);
+        state.notify_capacity(registration);
         load
     }
 
     /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
     fn put_back(&mut self, target: WakeTargetRef<'_>, rest: Bytes) {
-        let id = self.outbound.id();
-        self.hub().with_woken(|state, now, woken| {
-            // Where the connection ended meanwhile, the next look at it says so.
-            state.hub.put_back_tail(now, id, rest);
-            state.register_for_end(self.outbound.registration(), target, woken);
-        });
+        let mut state = self.hub().lock();
+        let now = state.now;
+        // Where the connection ended meanwhile, the next look at it says so.
+        state.hub.put_back_tail(now, self.outbound.id(), rest);
+        state.register_for_end(self.outbound.registration(), target);
     }
 }
 

@@ -56,7 +56,9 @@ impl Channel {
     ///
     /// O(1), however many follow it; the driver wakes them.
     pub fn publish(&self, event: &Event<'_>) -> Result<Published, PublishError> {
-        self.hub.with(|hub, now| hub.publish(now, self.id, event))
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.publish(now, self.id, event)
     }
 
     /// Publishes what a source gives until it ends. The source is polled as a stream is; after some events in a row that
@@ -103,7 +105,9 @@ impl Channel {
 
     /// Closes it (K3). False when it was closed already.
     pub fn close(&self) -> bool {
-        self.hub.with(|hub, now| hub.close_channel(now, self.id))
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.close_channel(now, self.id)
     }
 
     /// Waits until it closed, and says why.
@@ -121,7 +125,7 @@ impl Channel {
 
     /// What it holds now; `None` when it was closed.
     pub fn stats(&self) -> Option<ChannelStats> {
-        self.hub.with(|hub, _| hub.channel_stats(self.id))
+        self.hub.lock().hub.channel_stats(self.id)
     }
 }
 

@@ -75,7 +75,9 @@ impl Connection {
 
     /// Has it follow a channel no longer. False when it did not.
     pub fn unsubscribe(&self, channel: &Channel) -> bool {
-        self.hub.with(|hub, now| hub.unsubscribe(now, channel.id(), self.id))
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.unsubscribe(now, channel.id(), self.id)
     }
 
     /// Sends an event to this connection alone, if there is room for it (S2).
@@ -94,7 +96,9 @@ impl Connection {
     ///
     /// [`SendError`], as [`Hub::send`](crate::Hub::send).
     pub fn try_send_frame(&self, frame: &Frame) -> Result<(), SendError> {
-        self.hub.with(|hub, now| hub.send(now, self.id, frame))
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.send(now, self.id, frame)
     }
 
     /// Sends an event to this connection alone, and waits until there is room for it (S2): for a source that makes
@@ -151,27 +155,34 @@ impl Connection {
 
     /// Changes after how much silence a comment is sent (T1). False when the connection ended.
     pub fn set_ping(&self, interval: Option<Duration>) -> bool {
-        self.hub.with(|hub, now| hub.set_ping(now, self.id, interval))
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.set_ping(now, self.id, interval)
     }
 
     /// Gives it so long to live from now on, or for ever (T2). False when it ended.
     pub fn set_max_lifetime(&self, life: Option<Duration>) -> bool {
-        self.hub.with(|hub, now| hub.set_max_lifetime(now, self.id, life))
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.set_max_lifetime(now, self.id, life)
     }
 
     /// Ends it, once it took what was published until now. False when it ended already.
     pub fn close(&self) -> bool {
-        self.hub.with(|hub, now| hub.close_connection(now, self.id))
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.close_connection(now, self.id)
     }
 
     /// How things stand with it; `None` when it ended.
     pub fn stats(&self) -> Option<ConnectionStats> {
-        self.hub.with(|hub, now| hub.connection_stats(now, self.id))
+        let state = self.hub.lock();
+        state.hub.connection_stats(state.now, self.id)
     }
 
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
-        self.hub.with(|hub, _| hub.is_connection_open(self.id))
+        self.hub.lock().hub.is_connection_open(self.id)
     }
 
     /// Waits until it ended, and says why.

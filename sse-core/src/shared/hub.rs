@@ -2,12 +2,10 @@
 
 use std::string::String;
 
-use hashbrown::HashMap;
-
-use super::observe::{self, Observer, Opening};
-use super::registry::Registry;
-use super::state::{Shared, State};
-use super::sync::{Arc, Mutex};
+use super::lock::{Locked, Shared};
+use super::observe::{self, Opening};
+use super::state::State;
+use super::sync::Arc;
 use super::{Channel, Outbound};
 use crate::adapter::Driver;
 use crate::{
@@ -38,9 +36,7 @@ impl SharedHub {
         clock: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Result<(SharedHub, Driver), ConfigError> {
         let hub = Hub::new(HubConfig { epoch: epoch.into(), ..config })?;
-        let (registry, observer) = (Registry::default(), Observer::default());
-        let state = State { hub, registry, channels: HashMap::new(), driver: None, observer };
-        let shared = Arc::new(Shared { state: Mutex::new(state), clock: std::boxed::Box::new(clock) });
+        let shared = Arc::new(Shared::new(State::new(hub), clock));
         let driver = Driver::new(Arc::downgrade(&shared));
         Ok((SharedHub { shared }, driver))
     }
@@ -60,13 +56,17 @@ impl SharedHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open_channel(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
-        let opened = self.with_state(|state, now| {
-            let opened = state.hub.open_channel(now, name, config);
-            state.observer.opened(&opened);
-            Ok(self.channel_of(state, opened?))
-        });
+        let opened = self.open_and_observe(name, config);
         observe::opened(name, &opened);
         opened
+    }
+
+    fn open_and_observe(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
+        let mut state = self.lock();
+        let now = state.now;
+        let opened = state.hub.open_channel(now, name, config);
+        state.observer.opened(&opened);
+        Ok(self.channel_of(&mut state, opened?))
     }
 
     /// The open channel of a name (K1).
@@ -79,10 +79,9 @@ impl SharedHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn channel(&self, name: &str) -> Option<Channel> {
-        self.with_state(|state, _| {
-            let id = state.hub.channel(name)?;
-            Some(self.channel_of(state, id))
-        })
+        let mut state = self.lock();
+        let id = state.hub.channel(name)?;
+        Some(self.channel_of(&mut state, id))
     }
 
     fn channel_of(&self, state: &mut State, id: ChannelId) -> Channel {
@@ -109,14 +108,15 @@ impl SharedHub {
     /// ```
     pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
         let opening = Opening::new(&config);
-        let (connected, registration) = self.with_state(|state, now| {
-            let connected = state.connect(now, config);
-            let id = connected.map(|(id, _)| id);
-            state.observer.connected(&opening, &id);
-            (id, connected.map(|(_, registration)| registration))
-        });
-        opening.tell(&connected);
-        Ok(Outbound::new(self.clone(), connected?, registration?))
+        let mut state = self.lock();
+        let now = state.now;
+        let connected = state.connect(now, config);
+        let id = connected.map(|(id, _)| id);
+        state.observer.connected(&opening, &id);
+        drop(state);
+        opening.tell(&id);
+        let (id, registration) = connected?;
+        Ok(Outbound::new(self.clone(), id, registration))
     }
 
     /// Has a connection follow a channel.
@@ -125,11 +125,12 @@ impl SharedHub {
         channel: ChannelId,
         connection: ConnectionId,
     ) -> Result<Resume, SubscribeError> {
-        let (resumed, note) = self.with_state(|state, now| {
-            let resumed = state.hub.subscribe(now, channel, connection);
-            let note = state.observer.followed(&state.hub, channel, connection, &resumed);
-            (resumed, note)
-        });
+        let mut locked = self.lock();
+        let now = locked.now;
+        let State { hub, observer, .. } = &mut *locked;
+        let resumed = hub.subscribe(now, channel, connection);
+        let note = observer.followed(hub, channel, connection, &resumed);
+        drop(locked);
         note.tell();
         resumed
     }
@@ -160,7 +161,9 @@ impl SharedHub {
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
         let ids: std::vec::Vec<_> = channels.iter().map(|channel| channel.id()).collect();
-        self.with(|hub, now| hub.publish_to(now, &ids, event, options))
+        let mut state = self.lock();
+        let now = state.now;
+        state.hub.publish_to(now, &ids, event, options)
     }
 
     /// Ends every connection before a deadline, each at a moment of its own, and takes no new ones (A2): what a server
@@ -179,7 +182,10 @@ impl SharedHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn drain(&self, drain: DrainConfig) {
-        self.with(|hub, now| hub.drain(now, drain));
+        let mut state = self.lock();
+        let now = state.now;
+        state.hub.drain(now, drain);
+        drop(state);
         observe::draining(&drain);
     }
 
@@ -195,7 +201,10 @@ impl SharedHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shut_down(&self) {
-        self.with(|hub, now| hub.shut_down(now));
+        let mut state = self.lock();
+        let now = state.now;
+        state.hub.shut_down(now);
+        drop(state);
         observe::shutting_down();
     }
 
@@ -210,7 +219,7 @@ impl SharedHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stats(&self) -> Stats {
-        self.with(|hub, _| hub.stats())
+        self.lock().hub.stats()
     }
 
     /// Whatever the hub can do that has no method here, under the lock, with the time of the clock.
@@ -226,7 +235,9 @@ impl SharedHub {
     /// let head = hub.with(|hub, _now| hub.head());
     /// ```
     pub fn with<T>(&self, work: impl FnOnce(&mut Hub, Instant) -> T) -> T {
-        self.with_state(|state, now| work(&mut state.hub, now))
+        let mut state = self.lock();
+        let now = state.now;
+        work(&mut state.hub, now)
     }
 
     /// Whether this is a handle on the same hub.
@@ -234,24 +245,14 @@ impl SharedHub {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// Does work under the lock, and then wakes the driver if there is something for it to do.
-    pub(crate) fn with_state<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let now = (self.shared.clock)();
-        let mut state = self.shared.lock();
-        let result = work(&mut state, now);
-        let State { hub, observer, .. } = &mut *state;
-        observer.worked(hub, now);
-        let driver = state.driver_to_wake();
-        drop(state);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        result
+    /// Locks the hub. When the lock is dropped, the driver is woken if there is work for it.
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        self.shared.lock()
     }
 }
 
 impl core::fmt::Debug for SharedHub {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("SharedHub").field("hub", &self.shared.lock().hub).finish()
+        f.debug_struct("SharedHub").field("hub", &self.shared.lock_state().hub).finish()
     }
 }

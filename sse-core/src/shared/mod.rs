@@ -73,6 +73,7 @@
 mod channel;
 mod connection;
 mod hub;
+pub(crate) mod lock;
 pub(crate) mod observe;
 mod outbound;
 pub(crate) mod registry;

@@ -49,10 +49,10 @@ impl Outbound {
 
     /// A handle on the connection for the application: to send to it, and to change or end it.
     pub fn handle(&self) -> Connection {
-        let status = self.hub.with_state(|state, _| {
-            let registration = state.registry.get_mut(self.registration);
-            registration.map(|registration| Arc::clone(registration.status())).unwrap_or_default()
-        });
+        let mut state = self.hub.lock();
+        let registration = state.registry.get_mut(self.registration);
+        let status = registration.map(|registration| Arc::clone(registration.status())).unwrap_or_default();
+        drop(state);
         Connection::new(self.hub.clone(), self.id, status)
     }
 
@@ -76,26 +76,24 @@ impl Outbound {
     /// One turn of the lock. One frame, or one of 8 KiB and more, is handed out without a copy; several small ones
     /// are copied into one buffer.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let id = self.id;
-        self.hub.with_woken(|state, now, woken| {
-            let mut window = state.hub.transmit(now, id);
-            if window.has_remaining() {
-                let first = window.chunk().len();
-                let count = if first < LARGE_FRAME { window.remaining() } else { first };
-                let bytes = window.copy_to_bytes(count);
-                drop(window);
-                state.made_room(self.registration, woken);
-                return Poll::Ready(Some(bytes));
-            }
+        let mut state = self.hub.lock();
+        let now = state.now;
+        let mut window = state.hub.transmit(now, self.id);
+        if window.has_remaining() {
+            let first = window.chunk().len();
+            let count = if first < LARGE_FRAME { window.remaining() } else { first };
+            let bytes = window.copy_to_bytes(count);
             drop(window);
-            if state.hub.is_connection_open(id)
-                && state.register(self.registration, WakeTargetRef::Task(cx.waker()), woken)
-            {
-                Poll::Pending
-            } else {
-                Poll::Ready(None)
-            }
-        })
+            state.notify_capacity(self.registration);
+            return Poll::Ready(Some(bytes));
+        }
+        drop(window);
+        let is_open = state.hub.is_connection_open(self.id);
+        if is_open && state.register(self.registration, WakeTargetRef::Task(cx.waker())) {
+            Poll::Pending
+        } else {
+            Poll::Ready(None)
+        }
     }
 
     /// The bytes that are due together, up to 16 KiB, for a transport that writes them behind the response head, in one go.
@@ -104,34 +102,32 @@ impl Outbound {
     /// The hub counts the last of them as due until [`first_bytes_taken`](Outbound::first_bytes_taken): so a peer that does not
     /// take the head has the stall time (T3). Nothing else may be asked for bytes before.
     pub fn first_bytes(&mut self) -> Option<Bytes> {
-        let id = self.id;
-        self.hub.with_woken(|state, now, woken| {
-            let mut window = state.hub.transmit(now, id);
-            let count = window.together(WRITE_BYTES);
-            if !(1..=WRITE_BYTES).contains(&count) {
-                return None;
-            }
-            let bytes = if window.chunk().len() == count {
-                share(&mut window)
-            } else {
-                let mut bytes = Vec::with_capacity(count);
-                copy(&mut window, count, &mut bytes);
-                bytes.into()
-            };
-            drop(window);
-            state.made_room(self.registration, woken);
-            Some(bytes)
-        })
+        let mut state = self.hub.lock();
+        let now = state.now;
+        let mut window = state.hub.transmit(now, self.id);
+        let count = window.together(WRITE_BYTES);
+        if !(1..=WRITE_BYTES).contains(&count) {
+            return None;
+        }
+        let bytes = if window.chunk().len() == count {
+            share(&mut window)
+        } else {
+            let mut bytes = Vec::with_capacity(count);
+            copy(&mut window, count, &mut bytes);
+            bytes.into()
+        };
+        drop(window);
+        state.notify_capacity(self.registration);
+        Some(bytes)
     }
 
     /// The transport took what [`first_bytes`](Outbound::first_bytes) gave it: to be called once for that, and not where it
     /// gave nothing.
     pub fn first_bytes_taken(&mut self) {
-        let id = self.id;
-        self.hub.with_woken(|state, now, woken| {
-            state.hub.transmit(now, id).advance(1);
-            state.made_room(self.registration, woken);
-        });
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.transmit(now, self.id).advance(1);
+        state.notify_capacity(self.registration);
     }
 
     /// Waits for the end of the connection, whatever is due to it, and says why: for a transport that is busy with
@@ -142,15 +138,14 @@ impl Outbound {
 
     /// The same, for whoever is to be woken.
     pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
-        self.hub.with_woken(|state, _, woken| {
-            let registration = state.registry.get_mut(self.registration);
-            if let Some(reason) = registration.and_then(|registration| registration.close_reason()) {
-                return Poll::Ready(reason);
-            }
-            // When the hub has just ended the connection, the driver reports the reason.
-            state.register(self.registration, target, woken);
-            Poll::Pending
-        })
+        let mut state = self.hub.lock();
+        let registration = state.registry.get_mut(self.registration);
+        if let Some(reason) = registration.and_then(|registration| registration.close_reason()) {
+            return Poll::Ready(reason);
+        }
+        // When the hub has just ended the connection, the driver reports the reason.
+        state.register(self.registration, target);
+        Poll::Pending
     }
 }
 
@@ -177,12 +172,12 @@ pub(crate) fn copy(window: &mut Transmit<'_>, count: usize, into: &mut Vec<u8>) 
 
 impl Drop for Outbound {
     fn drop(&mut self) {
-        let id = self.id;
-        let note = self.hub.with_woken(|state, now, woken| {
-            let is_disconnected = state.hub.disconnect(now, id);
-            state.registry.remove(self.registration, id, is_disconnected, woken);
-            state.observer.left(id, is_disconnected)
-        });
+        let mut state = self.hub.lock();
+        let now = state.now;
+        let is_disconnected = state.hub.disconnect(now, self.id);
+        state.remove(self.registration, self.id, is_disconnected);
+        let note = state.observer.left(self.id, is_disconnected);
+        drop(state);
         note.tell();
     }
 }

@@ -212,10 +212,10 @@ impl Registration {
         self.status.get_or_insert_with(|| Arc::new(reason.map_or_else(Status::default, Status::of_closed)))
     }
 
-    /// Adds the handles that wait for capacity.
-    pub(crate) fn made_room(&self, batch: &mut WakeBatch) {
+    /// Wakes the handles that wait for capacity.
+    pub(crate) fn notify_capacity(&self, batch: &mut WakeBatch) {
         if let Some(status) = &self.status {
-            status.made_room(&mut batch.wakers);
+            status.notify_capacity(&mut batch.wakers);
         }
     }
 

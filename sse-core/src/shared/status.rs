@@ -64,7 +64,7 @@ impl<R: Copy> Status<R> {
     }
 
     /// Something was taken: those who wait for room are added to `wakers`.
-    pub(crate) fn made_room(&self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn notify_capacity(&self, wakers: &mut Vec<Waker>) {
         self.lock().wake(For::Room, wakers);
     }
 

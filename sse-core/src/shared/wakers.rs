@@ -3,10 +3,7 @@
 use std::task::Waker;
 use std::vec::Vec;
 
-use super::SharedHub;
-use super::state::State;
 use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use crate::Instant;
 
 /// Who waits for the bytes of a connection, or for its end.
 pub(crate) enum WakeTarget {
@@ -37,6 +34,8 @@ struct Listed {
 /// What work under the lock leaves to be done without it: wakers are an executor's code, and so is dropping one.
 #[derive(Default)]
 pub(crate) struct WakeBatch {
+    /// Kept apart from the other wakers, so that waking the driver alone allocates nothing.
+    driver: Option<Waker>,
     pub(crate) wakers: Vec<Waker>,
     lines: Vec<(Arc<ReadyQueue>, u32)>,
     /// Only to be dropped later.
@@ -117,6 +116,10 @@ impl WakeBatch {
         }
     }
 
+    pub(crate) fn set_driver(&mut self, driver: Option<Waker>) {
+        self.driver = driver;
+    }
+
     /// Keeps a target that is not to be woken, until it can be dropped without the lock.
     pub(crate) fn discard(&mut self, target: Option<WakeTarget>) {
         self.replaced.extend(target);
@@ -124,6 +127,7 @@ impl WakeBatch {
 
     /// Wakes them; the lock must be free.
     pub(crate) fn wake(&mut self) {
+        self.driver.take().into_iter().for_each(Waker::wake);
         for of_one_loop in self.lines.chunk_by(|(list, _), (next, _)| Arc::ptr_eq(list, next)) {
             if let Some((list, _)) = of_one_loop.first() {
                 list.wake(of_one_loop.iter().map(|(_, line)| *line));
@@ -131,16 +135,13 @@ impl WakeBatch {
         }
         self.lines.clear();
         self.wakers.drain(..).for_each(Waker::wake);
+        self.replaced.clear();
     }
 }
 
-impl SharedHub {
-    /// Does work under the lock, and wakes whom it leaves to be woken when the lock is free.
-    pub(crate) fn with_woken<T>(&self, work: impl FnOnce(&mut State, Instant, &mut WakeBatch) -> T) -> T {
-        let mut woken = WakeBatch::default();
-        let result = self.with_state(|state, now| work(state, now, &mut woken));
-        woken.wake();
-        result
+impl Drop for WakeBatch {
+    fn drop(&mut self) {
+        self.wake();
     }
 }
 

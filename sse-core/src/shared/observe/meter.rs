@@ -10,6 +10,7 @@ use metrics::{Counter, Gauge, Histogram, Label, Unit};
 
 use crate::hub::Lag;
 use crate::shared::SharedHub;
+use crate::shared::state::State;
 use crate::{CloseReason, Hub, Instant, Position, Stats};
 
 /// How many channels one report asks for their slowest readers.
@@ -68,9 +69,11 @@ impl SharedHub {
     /// looked up here, once.
     pub fn record_metrics(&self, config: MetricsConfig) {
         let instruments = Arc::new(Instruments::register(config.hub));
-        let replaced = self.with_state(|state, now| {
-            state.observer.meter.begin(Arc::clone(&instruments), config.every, &state.hub, now)
-        });
+        let mut locked = self.lock();
+        let now = locked.now;
+        let State { hub, observer, .. } = &mut *locked;
+        let replaced = observer.meter.begin(Arc::clone(&instruments), config.every, hub, now);
+        drop(locked);
         drop(replaced);
     }
 }
