@@ -157,20 +157,20 @@ fn a3_the_driver_tells_why_connections_end() {
         let stalls =
             w.hub.connect(ConnectionConfig { on_max_lifetime, ..ConnectionConfig::default() }).unwrap();
         stalls.handle().set_max_lifetime(Some(std::time::Duration::from_secs(1)));
-        let abandoned = w.hub.connect(back_after(" ")).unwrap();
+        let mut abandoned = w.hub.connect(back_after(" ")).unwrap();
+        let _ = abandoned.poll_bytes(&mut Context::from_waker(Waker::noop()));
         w.drive();
         let ids = [stalls.id(), abandoned.id()];
         log.take();
         w.millis.store(1_000, Ordering::Relaxed);
         w.drive();
         assert_eq!(log.take(), [format!("DEBUG span1 timed out connection={}", ids[0])]);
-        w.hub.with(|hub, now| hub.set_max_lifetime(now, ids[1], Some(std::time::Duration::ZERO)));
-        w.hub.with(|hub, now| hub.handle_timeout(now));
+        assert!(w.hub.with(|hub, now| hub.close_connection(now, ids[1])));
         drop(abandoned);
         assert_eq!(log.take(), [""; 0], "it was not the peer who went");
         w.drive();
-        let closed = format!("DEBUG span2 closed connection={} reason=timed_out", ids[1]);
-        assert_eq!(log.take(), ["span2 reason=timed_out".to_owned(), closed]);
+        let closed = format!("DEBUG span2 closed connection={} reason=requested", ids[1]);
+        assert_eq!(log.take(), ["span2 reason=requested".to_owned(), closed]);
         w.millis.store(40_000, Ordering::Relaxed);
         w.drive();
         let closed = format!("INFO span1 closed connection={} reason=stalled", ids[0]);

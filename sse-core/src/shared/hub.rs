@@ -6,7 +6,7 @@ use super::lock::{Locked, Shared};
 use super::observe::{self, Opening};
 use super::state::State;
 use super::sync::Arc;
-use super::{Channel, Outbound};
+use super::{Channel, HubMut, Outbound};
 use crate::adapter::Driver;
 use crate::{
     ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, ConnectionId, DrainConfig, Event,
@@ -222,22 +222,41 @@ impl SharedHub {
         self.lock().hub.stats()
     }
 
-    /// Whatever the hub can do that has no method here, under the lock, with the time of the clock.
+    /// Calls `work` with the locked hub and the time of its clock: for several calls under one lock, and for calls that
+    /// have no method here.
     ///
-    /// The hub's actions are the driver's to poll, and its bytes those of the [`Outbound`]: leave both alone. Nor is a
-    /// connection to be [disconnected](Hub::disconnect) here, which is what dropping its [`Outbound`] does: one is ended by
-    /// [`Connection::close`](super::Connection::close).
+    /// Other threads that use the hub wait until `work` returns. `work` must not use a handle on the same hub: that is a
+    /// deadlock.
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN)?;
+    /// # let weather = hub.open_channel("weather", ChannelConfig::default())?;
+    /// # let outbound = hub.connect(Default::default())?;
+    /// # outbound.subscribe(&weather)?;
+    /// let closed = hub.with(|hub, now| {
+    ///     let members: Vec<_> = hub.members(weather.id()).collect();
+    ///     members.iter().filter(|&&member| hub.close_connection(now, member)).count()
+    /// });
+    /// assert_eq!(closed, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The calls of the driver and of the transports are not available: a connection is disconnected by dropping its
+    /// [`Outbound`].
+    ///
+    /// ```compile_fail,E0599
+    /// # use sse_core::shared::SharedHub;
     /// # use sse_core::{HubConfig, Instant};
     /// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN).unwrap();
-    /// let head = hub.with(|hub, _now| hub.head());
+    /// # let id = hub.connect(Default::default()).unwrap().id();
+    /// hub.with(|hub, now| hub.disconnect(now, id));
     /// ```
-    pub fn with<T>(&self, work: impl FnOnce(&mut Hub, Instant) -> T) -> T {
+    pub fn with<T>(&self, work: impl FnOnce(&mut HubMut<'_>, Instant) -> T) -> T {
         let mut state = self.lock();
         let now = state.now;
-        work(&mut state.hub, now)
+        work(&mut HubMut::new(&mut state.hub), now)
     }
 
     /// Whether this is a handle on the same hub.

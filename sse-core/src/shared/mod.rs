@@ -73,6 +73,7 @@
 mod channel;
 mod connection;
 mod hub;
+mod hub_mut;
 pub(crate) mod lock;
 pub(crate) mod observe;
 mod outbound;
@@ -87,6 +88,7 @@ pub(crate) mod wakers;
 pub use channel::Channel;
 pub use connection::{Connection, ConnectionSendError};
 pub use hub::SharedHub;
+pub use hub_mut::HubMut;
 #[cfg(feature = "metrics")]
 pub use observe::MetricsConfig;
 pub use outbound::Outbound;
