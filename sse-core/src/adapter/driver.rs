@@ -1,4 +1,4 @@
-//! What one task per hub does: timers that have come, and wakers of those that something is due to.
+//! The task of a hub: it handles deadlines, and wakes connections that have pending bytes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,23 +8,24 @@ use std::time::Duration;
 use crate::{Action, Instant};
 
 use crate::shared::lock::Shared;
-use crate::shared::observe::Notes;
+use crate::shared::observe::DeferredEvents;
 use crate::shared::state::State;
 use crate::shared::sync::{Arc, Weak};
 use crate::shared::wakers::WakeBatch;
 
-/// How many actions one turn takes: then others get the lock and the thread. It is also how many are written to before
-/// the next event can be published, where one thread does both.
+/// The most actions of one turn. Then other threads get the lock, and other tasks get the thread. Where one thread writes and
+/// publishes, it is also the most connections that are written to before the next event can be published.
 const ACTIONS_PER_TURN: usize = 64;
 
-/// The longest time for which a timer is set: a year, which is far within what any clock can represent.
+/// The longest time for which a timer is set: a year, which every clock can represent.
 const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The driver of one [`SharedHub`](super::SharedHub). An adapter runs it on a task, with its runtime's timer.
+/// The driver of one [`SharedHub`](crate::shared::SharedHub): an adapter runs it on a task with the timer of its runtime,
+/// for example by [`DriveHub`].
 ///
 /// It ends when the last handle on its hub is dropped.
 ///
-/// A thread is runtime enough:
+/// A driver can also run on a thread:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,49 +65,58 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct Driver {
     shared: Weak<Shared>,
     /// Kept for the next turn, so that a turn allocates nothing.
-    woken: WakeBatch,
-    notes: Notes,
-    /// What the timer is set for.
-    set_for: Option<Instant>,
+    batch: WakeBatch,
+    events: DeferredEvents,
+    /// The deadline for which the timer is set.
+    timer_deadline: Option<Instant>,
 }
 
-/// The timer of a driver, by the clock of its hub: what an adapter has to say of its runtime's.
+/// The timer of a driver: the part of a runtime's timer that an adapter supplies. Its instants are those of the hub's clock.
 ///
-/// The adapters' `driver.rs` are examples: some twelve lines around the timer of a runtime.
+/// The files `driver.rs` of the adapter crates are examples, of about twelve lines each.
 pub trait Timer {
-    /// Sets the timer to an instant, at most a year from now. The former setting is forgotten.
+    /// Sets the timer to an instant, at most a year from now. This replaces the former setting.
     fn set(&mut self, at: Instant);
 
-    /// Ready when the instant came that it was last set for.
+    /// Waits until the instant to which the timer was set last.
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Has the task polled again after others had the thread. A runtime that can look at its sockets before should:
-    /// what is published meanwhile goes out together with what is due now.
+    /// Schedules the task for another poll after other tasks have run. A runtime that can poll its reactor before should do
+    /// so: events that are published meanwhile are then written together with those that are pending now.
     fn yield_now(&mut self, cx: &mut Context<'_>) {
         cx.waker().wake_by_ref();
     }
 }
 
-/// What a [`Driver`] does after a turn.
+/// How a task goes on after a turn of a [`Driver`] or a [`SocketSet`](super::SocketSet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Let others run, then take another turn.
+    /// Let other tasks run, then take another turn.
     Yield,
-    /// Sleep until then, or until woken; `None` waits for being woken alone.
+    /// Sleep until the instant, or until woken. `None` means until woken.
     Sleep(Option<Instant>),
-    /// No handle on the hub is left.
+    /// End: no handle on the hub or the set is left, and the set has no connection.
     Done,
 }
 
 impl Driver {
     pub(crate) fn new(shared: Weak<Shared>) -> Driver {
-        Driver { shared, woken: WakeBatch::default(), notes: Notes::default(), set_for: None }
+        Driver {
+            shared,
+            batch: WakeBatch::default(),
+            events: DeferredEvents::default(),
+            timer_deadline: None,
+        }
     }
 
-    /// Does what is due: a bounded number of actions, then it says how to go on. `waker` is woken when something
-    /// becomes due earlier than [`Turn::Sleep`] said.
+    /// Handles deadlines that have passed and a bounded number of actions, and returns how the task goes on. `waker` is woken
+    /// when there is work before the instant of [`Turn::Sleep`].
     ///
-    /// Whether a deadline has come is decided from the clock, never from a timer that says so (X5).
+    /// The clock decides whether a deadline has passed, not the timer (X5).
+    ///
+    /// # Cost
+    ///
+    /// One lock of the hub. A turn allocates nothing.
     pub fn turn(&mut self, waker: &Waker) -> Turn {
         let Some(shared) = self.shared.upgrade() else { return Turn::Done };
         let now = (shared.clock)();
@@ -114,11 +124,11 @@ impl Driver {
         state.hub.handle_timeout(now);
         for _ in 0..ACTIONS_PER_TURN {
             let Some(action) = state.hub.poll_action() else { break };
-            self.act(&mut state, action);
+            self.handle_action(&mut state, action);
         }
         let State { hub, observer, .. } = &mut *state;
         let report = observer.report(hub, now);
-        let until = observer.next_turn(hub.poll_timeout());
+        let until = observer.next_wakeup(hub.poll_timeout());
         let (turn, replaced) = if until.is_some_and(|until| until <= now) {
             (Turn::Yield, None)
         } else {
@@ -126,14 +136,14 @@ impl Driver {
         };
         drop(state);
         drop(replaced);
-        self.woken.wake();
-        self.notes.tell();
-        report.tell(&shared.clock);
-        // Whoever dropped their handle meanwhile counted on this one: the driver must not be the last to know.
-        self.release(shared, turn)
+        self.batch.wake();
+        self.events.emit();
+        report.record(&shared.clock);
+        // If the last handle was dropped during this turn, nothing else wakes the driver.
+        self.finish_turn(shared, turn)
     }
 
-    /// Takes turns as the task of an adapter: ready when no handle on the hub is left.
+    /// Takes turns until no handle on the hub is left.
     fn poll_turns(&mut self, cx: &mut Context<'_>, timer: &mut impl Timer) -> Poll<()> {
         loop {
             let until = match self.turn(cx.waker()) {
@@ -145,46 +155,46 @@ impl Driver {
                 Turn::Sleep(until) => until,
             };
             let Some(at) = until else { return Poll::Pending };
-            if self.set_for != until {
-                timer.set(self.bounded(at));
-                self.set_for = until;
+            if self.timer_deadline != until {
+                timer.set(self.clamp_deadline(at));
+                self.timer_deadline = until;
             }
-            // That it went off means only that the clock has to be asked (X5): one that is early is set again.
+            // A timer that fires is a reason to read the clock (X5). A timer that fires early is set again.
             ready!(timer.poll_elapsed(cx));
-            self.set_for = None;
+            self.timer_deadline = None;
         }
     }
 
     /// Bounds a deadline to one that every clock can represent. A timer that fires early is set again (X5).
-    fn bounded(&self, at: Instant) -> Instant {
+    fn clamp_deadline(&self, at: Instant) -> Instant {
         let now = self.shared.upgrade().map_or(Instant::ORIGIN, |shared| (shared.clock)());
         at.min(now.saturating_add(LONGEST_SLEEP))
     }
 
-    fn act(&mut self, state: &mut State, action: Action) {
+    fn handle_action(&mut self, state: &mut State, action: Action) {
         if let Action::Transmit(connection) = action {
             let registration = state.registry.find_mut(connection);
             let target = registration.and_then(|registration| registration.take_target());
-            return target.into_iter().for_each(|target| self.woken.add(target));
+            return target.into_iter().for_each(|target| self.batch.add(target));
         }
-        self.notes.add(state.observer.acted(&state.hub, action));
+        self.events.add(state.observer.action_polled(&state.hub, action));
         match action {
-            Action::Close { connection, reason } => state.registry.close(connection, reason, &mut self.woken),
+            Action::Close { connection, reason } => state.registry.close(connection, reason, &mut self.batch),
             Action::TimedOut(connection) => {
                 if let Some(registration) = state.registry.find_mut(connection) {
-                    registration.status().time_out(&mut self.woken.wakers);
+                    registration.status().time_out(&mut self.batch.wakers);
                 }
             }
             Action::ChannelClosed { channel, reason } => {
                 if let Some(status) = state.channels.remove(&channel) {
-                    status.close(reason, &mut self.woken.wakers);
+                    status.close(reason, &mut self.batch.wakers);
                 }
             }
             Action::Transmit(_) | Action::Lagged { .. } => {}
         }
     }
 
-    fn release(&self, shared: Arc<Shared>, turn: Turn) -> Turn {
+    fn finish_turn(&self, shared: Arc<Shared>, turn: Turn) -> Turn {
         drop(shared);
         if self.shared.strong_count() == 0 { Turn::Done } else { turn }
     }
@@ -219,6 +229,6 @@ impl<T: Timer + Unpin> Future for DriveHub<T> {
 
 impl core::fmt::Debug for Driver {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Driver").field("set_for", &self.set_for).finish_non_exhaustive()
+        f.debug_struct("Driver").field("timer_deadline", &self.timer_deadline).finish_non_exhaustive()
     }
 }

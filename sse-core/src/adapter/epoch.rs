@@ -3,8 +3,8 @@
 use std::string::String;
 use std::vec::Vec;
 
-/// An epoch that differs from run to run, for a single server: the time since 1970 at its start, in base 36 of whole
-/// milliseconds (H2).
+/// Returns an epoch that differs from run to run of a single server: the time since 1970 at its start, as whole milliseconds
+/// in base 36 (H2).
 ///
 /// ```
 /// use std::time::Duration;

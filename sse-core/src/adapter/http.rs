@@ -1,7 +1,7 @@
-//! What all adapters put on an HTTP response that streams events.
+//! The HTTP response of an event stream.
 
-/// The fields of the head of an event stream (X1): it is never kept, changed or delayed in between. On HTTP/1 comes
-/// `connection: keep-alive` beside them, which HTTP/2 does not have.
+/// The header fields of an event stream (X1). They keep intermediaries from storing, changing or delaying it. HTTP/1 responses
+/// also have `connection: keep-alive`, which does not exist in HTTP/2.
 ///
 /// ```
 /// let mut head = String::from("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n");
@@ -17,11 +17,11 @@ pub const HEADERS: [(&str, &str); 3] = [
     ("x-accel-buffering", "no"),
 ];
 
-/// How the body of a response is laid on a socket that carries it (RFC 9112, section 6).
+/// The framing of a response body on a socket (RFC 9112, section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// `transfer-encoding: chunked`, for a client of HTTP/1.1. A write is one chunk, and an end has a mark of its own.
+    /// `transfer-encoding: chunked`, for HTTP/1.1. Each write is one chunk, and the last chunk ends the stream.
     Chunked,
-    /// The bytes as they are, until the socket is closed: for a client of HTTP/1.0, and where there is no HTTP.
+    /// The bytes without framing, until the socket is closed: for HTTP/1.0, and for transports without HTTP.
     UntilClose,
 }

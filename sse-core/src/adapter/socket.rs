@@ -1,54 +1,52 @@
-//! A connection on a socket, or on another transport of its own.
+//! One connection on a socket, or on another transport of its own.
 
-use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::vec::Vec;
-
-use crate::CloseReason;
 
 use crate::shared::Outbound;
 use crate::shared::wakers::WakeTargetRef;
 
 use super::Framing;
-use super::writer::{ConnectionWriter, Load};
+use super::writer::{ConnectionWriter, NextWrite};
 
-/// How many writes one look at a connection may make: then the others take their turns.
-pub(crate) const WRITES_PER_LOOK: usize = 4;
+/// The most writes of one connection in one pass. Then other connections have their turns.
+pub(crate) const WRITES_PER_PASS: usize = 4;
 
-/// How many reads one look may make.
-const READS_PER_LOOK: usize = 4;
+/// The most reads of one connection in one pass.
+const READS_PER_PASS: usize = 4;
 
-/// What a client may still send, in bytes, before it is taken for one that means harm: the rest of a request's body is
-/// legal, and nobody reads it.
-const MOST_UNREAD: u32 = 1024 * 1024;
+/// The most bytes that a client may send after its request. The rest of a request's body is legal, and is dropped.
+const MAX_UNREAD: u32 = 1024 * 1024;
 
-/// A transport that never blocks: what an adapter has to say of a socket, and no more.
+/// A transport that never blocks: the part of a socket that an adapter supplies.
 ///
-/// The adapters' `attach.rs` and `write.rs` are examples: each call is one of the transport.
+/// The files `attach.rs` and `write.rs` of the adapter crates are examples: each method is one call of the transport.
 pub trait Socket {
-    /// Whether it wakes whom it was polled by when it is ready again. One of [`SocketSet`](super::Lines) need not, if its
-    /// adapter has a reactor of its own and calls [`SocketSet::wake`](super::SocketSet::wake): that saves a waker of 48 bytes.
+    /// Returns whether the transport wakes the task that polled it when it is ready again.
+    ///
+    /// A socket of a [`SocketSet`](super::SocketSet) does not have to, if its adapter has a reactor of its own and calls
+    /// [`SocketSet::wake`](super::SocketSet::wake). This saves a waker of 48 bytes for each socket.
     fn registers_waker(&self) -> bool {
         true
     }
 
-    /// Reads what the peer sent; zero bytes are its end. Where the transport cannot be read, it is pending for ever.
+    /// Reads bytes that the peer sent. Zero bytes mean that the peer disconnected. A transport that cannot be read is pending
+    /// for ever.
     ///
     /// # Errors
     ///
-    /// Those of the transport; never [`WouldBlock`](io::ErrorKind::WouldBlock), which is pending.
+    /// Those of the transport; never [`WouldBlock`](io::ErrorKind::WouldBlock), which is [`Poll::Pending`].
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Writes some of the bytes.
+    /// Writes a part of the bytes, and returns how many it wrote.
     ///
     /// # Errors
     ///
-    /// Those of the transport; never [`WouldBlock`](io::ErrorKind::WouldBlock), which is pending.
+    /// Those of the transport; never [`WouldBlock`](io::ErrorKind::WouldBlock), which is [`Poll::Pending`].
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
 
-    /// Sends what the transport buffers, if it does.
+    /// Sends bytes that the transport has buffered. The default is for transports without a buffer.
     ///
     /// # Errors
     ///
@@ -58,7 +56,8 @@ pub trait Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Says to the peer that nothing more comes. It is polled once: nobody waits for a peer that does not read.
+    /// Tells the peer that no more bytes follow. It is polled once, because a peer that does not read must not keep the
+    /// connection.
     ///
     /// # Errors
     ///
@@ -66,97 +65,102 @@ pub trait Socket {
     fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// A connection and its transport.
-pub(crate) struct Wired<S> {
-    pub(crate) line: ConnectionWriter,
+/// A connection and its socket.
+pub(crate) struct SocketConnection<S> {
+    pub(crate) writer: ConnectionWriter,
     pub(crate) socket: S,
-    /// Something was written that the transport may hold.
+    /// Bytes were written that the transport may still buffer.
     is_flushing: bool,
-    unread: u32,
+    unread_bytes: u32,
 }
 
-/// How far a look at a connection came.
-pub(crate) enum Served {
-    /// It waits for being woken.
-    All,
-    /// There may be more to do.
-    Part,
-    /// The hub ended it, and the peer was told.
-    Ended,
-    /// The peer is gone.
-    Gone,
+/// The outcome of a pass over a connection.
+pub(crate) enum Step {
+    /// A wake-up is registered.
+    Idle,
+    /// There may be more to read or write now.
+    Continue,
+    /// The hub ended the connection, and the end of the stream was written.
+    Closed,
+    PeerClosed,
     Failed(io::Error),
 }
 
-impl<S: Socket> Wired<S> {
-    pub(crate) fn new(outbound: Outbound, framing: Framing, socket: S) -> Wired<S> {
-        Wired { line: ConnectionWriter::new(outbound, framing), socket, is_flushing: false, unread: 0 }
+impl<S: Socket> SocketConnection<S> {
+    pub(crate) fn new(outbound: Outbound, framing: Framing, socket: S) -> SocketConnection<S> {
+        let writer = ConnectionWriter::new(outbound, framing);
+        SocketConnection { writer, socket, is_flushing: false, unread_bytes: 0 }
     }
 
-    /// Reads and writes what there is, up to a bound.
-    fn serve(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Served {
+    /// Reads and writes until there is nothing more to do, up to a bound.
+    pub(crate) fn run_pass(&mut self, cx: &mut Context<'_>, scratch: &mut Vec<u8>) -> Step {
         let target = WakeTargetRef::Task(cx.waker());
-        let has_more_to_read = match self.begin(cx, target) {
+        let has_more_to_read = match self.begin_pass(cx, target) {
             Ok(has_more_to_read) => has_more_to_read,
-            Err(served) => return served,
+            Err(step) => return step,
         };
-        for _ in 0..WRITES_PER_LOOK {
+        for _ in 0..WRITES_PER_PASS {
             let socket = &mut self.socket;
-            let written = self.line.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
-            let written = self.flush(cx, target, written);
-            if let Some(served) = self.wrote(cx, written, has_more_to_read) {
-                return served;
+            let written = self.writer.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
+            let written = self.flush_after(cx, target, written);
+            if let Some(step) = self.step_after(cx, written, has_more_to_read) {
+                return step;
             }
         }
-        Served::Part
+        Step::Continue
     }
 
-    /// Begins a look: drops what the peer sent, and flushes what was written. It says whether there is more to read, or
-    /// what else there is to do when the look is over with that.
-    pub(crate) fn begin(&mut self, cx: &mut Context<'_>, target: WakeTargetRef<'_>) -> Result<bool, Served> {
-        let has_more_to_read = match self.drop_unread(cx) {
-            Ok(Some(has_more)) => has_more,
-            Ok(None) => return Err(Served::Gone),
-            Err(error) => return Err(Served::Failed(error)),
-        };
-        let flushed = if self.is_flushing { self.poll_flush(cx, target) } else { Poll::Ready(Ok(true)) };
-        self.wrote(cx, flushed, has_more_to_read).map_or(Ok(has_more_to_read), Err)
-    }
-
-    /// Writes what [`ConnectionWriter::load`] found, as [`ConnectionWriter::poll_write`] does.
-    pub(crate) fn send(
+    /// Begins a pass: drops what the peer sent, and flushes what was written before. Returns whether there is more to read,
+    /// or the outcome of a pass that ends with this.
+    pub(crate) fn begin_pass(
         &mut self,
         cx: &mut Context<'_>,
         target: WakeTargetRef<'_>,
-        load: Load,
+    ) -> Result<bool, Step> {
+        let has_more_to_read = match self.drop_unread(cx) {
+            Ok(Some(has_more)) => has_more,
+            Ok(None) => return Err(Step::PeerClosed),
+            Err(error) => return Err(Step::Failed(error)),
+        };
+        let flushed = if self.is_flushing { self.poll_flush(cx, target) } else { Poll::Ready(Ok(true)) };
+        self.step_after(cx, flushed, has_more_to_read).map_or(Ok(has_more_to_read), Err)
+    }
+
+    /// Writes what [`ConnectionWriter::next_write`] returned, and flushes it.
+    pub(crate) fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: WakeTargetRef<'_>,
+        next: NextWrite,
         scratch: &[u8],
     ) -> Poll<io::Result<bool>> {
         let socket = &mut self.socket;
-        let written = self.line.send(cx, target, load, scratch, |cx, slices| socket.poll_write(cx, slices));
-        self.flush(cx, target, written)
+        let written =
+            self.writer.write_next(cx, target, next, scratch, |cx, slices| socket.poll_write(cx, slices));
+        self.flush_after(cx, target, written)
     }
 
-    /// What follows from a write; `None` when there may be more to write.
-    pub(crate) fn wrote(
+    /// Returns the outcome of the pass after a write; `None` when there may be more to write.
+    pub(crate) fn step_after(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<bool>>,
         has_more_to_read: bool,
-    ) -> Option<Served> {
+    ) -> Option<Step> {
         Some(match written {
             Poll::Ready(Ok(true)) => return None,
             Poll::Ready(Ok(false)) => {
                 self.end(cx);
-                Served::Ended
+                Step::Closed
             }
-            Poll::Ready(Err(error)) => Served::Failed(error),
-            Poll::Pending if has_more_to_read => Served::Part,
-            Poll::Pending => Served::All,
+            Poll::Ready(Err(error)) => Step::Failed(error),
+            Poll::Pending if has_more_to_read => Step::Continue,
+            Poll::Pending => Step::Idle,
         })
     }
 
-    /// What was written counts as taken when it was flushed, too: before, the hub waits with the end.
-    fn flush(
+    /// Flushes after a successful write: bytes count as taken only when they are flushed.
+    fn flush_after(
         &mut self,
         cx: &mut Context<'_>,
         target: WakeTargetRef<'_>,
@@ -170,82 +174,36 @@ impl<S: Socket> Wired<S> {
         if !self.is_flushing {
             return Poll::Ready(Ok(true));
         }
-        self.line.poll_ended_for(target).map(|_| Ok(false))
+        self.writer.poll_ended_for(target).map(|_| Ok(false))
     }
 
-    /// Drops what the peer sent, and says whether there may be more of it; `None` at its end.
+    /// Drops what the peer sent, and returns whether there may be more of it; `None` when the peer disconnected.
     fn drop_unread(&mut self, cx: &mut Context<'_>) -> io::Result<Option<bool>> {
         let mut buffer = [0; 512];
-        for _ in 0..READS_PER_LOOK {
+        for _ in 0..READS_PER_PASS {
             match self.socket.poll_read(cx, &mut buffer)? {
                 Poll::Pending => return Ok(Some(false)),
                 Poll::Ready(0) => return Ok(None),
                 Poll::Ready(count) => {
-                    self.unread = self.unread.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                    let count = u32::try_from(count).unwrap_or(u32::MAX);
+                    self.unread_bytes = self.unread_bytes.saturating_add(count);
                 }
             }
-            if self.unread > MOST_UNREAD {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the client sends and sends"));
+            if self.unread_bytes > MAX_UNREAD {
+                let text = "client sent more than 1 MiB after its request";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
         }
         Ok(Some(true))
     }
 
-    /// Says that the stream is complete, if the transport has room for it.
+    /// Writes the end of the stream, if the transport has room for it, and shuts the transport down.
     fn end(&mut self, cx: &mut Context<'_>) {
-        let mark = self.line.end_mark();
+        let mark = self.writer.end_mark();
         if !mark.is_empty() {
             let _ = self.socket.poll_write(cx, &[IoSlice::new(mark)]);
             let _ = self.socket.poll_flush(cx);
         }
         let _ = self.socket.poll_shut_down(cx);
-    }
-}
-
-/// Drives one connection on one transport, as a future: until it ended, or the peer went, and says why.
-///
-/// It fails as the transport does. Dropping it disconnects (X4).
-pub struct ServeConnection<S> {
-    wired: Wired<S>,
-    scratch: Vec<u8>,
-    has_ended: bool,
-}
-
-impl<S: Socket> ServeConnection<S> {
-    /// Lays a connection on a transport.
-    pub fn new(outbound: Outbound, framing: Framing, socket: S) -> ServeConnection<S> {
-        ServeConnection {
-            wired: Wired::new(outbound, framing, socket),
-            scratch: Vec::new(),
-            has_ended: false,
-        }
-    }
-}
-
-impl<S: Socket + Unpin> Future for ServeConnection<S> {
-    type Output = io::Result<CloseReason>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<CloseReason>> {
-        let ServeConnection { wired, scratch, has_ended } = &mut *self;
-        if !*has_ended {
-            match wired.serve(cx, scratch) {
-                Served::All => return Poll::Pending,
-                Served::Part => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Served::Gone => return Poll::Ready(Ok(CloseReason::Disconnected)),
-                Served::Failed(error) => return Poll::Ready(Err(error)),
-                Served::Ended => *has_ended = true,
-            }
-        }
-        let reason = ready!(wired.line.poll_ended(cx));
-        Poll::Ready(Ok(reason))
-    }
-}
-
-impl<S> core::fmt::Debug for ServeConnection<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Serve").field(&self.wired.line).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! Many connections on sockets of their own, driven by one loop: no task, no timer and no queue for any of them.
+//! Many connections on sockets, driven by one task: no task, timer or queue for each of them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,126 +11,129 @@ use crate::shared::wakers::{ReadyQueue, WakeTargetRef};
 
 use super::driver::Turn;
 use super::http::Framing;
-use super::socket::{Served, Socket, WRITES_PER_LOOK, Wired};
-use super::writer::{ConnectionWriter, Load};
+use super::socket::{Socket, SocketConnection, Step, WRITES_PER_PASS};
+use super::writer::{ConnectionWriter, NextWrite};
 
-/// How many lines one turn looks at: then the task yields.
-const LOOKS_PER_TURN: usize = 256;
+/// The most passes in one turn. Then the task yields.
+const PASSES_PER_TURN: usize = 256;
 
-/// How many lines are looked at together.
-const LOOKS_AT_ONCE: usize = 64;
+/// The most connections whose passes are made together.
+const BATCH: usize = 64;
 
-/// When so many bytes were copied for lines that are looked at together, these are written first.
+/// When so many bytes were copied for the connections of a batch, they are written before more is copied.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// The connections of one loop, each a [`ConnectionWriter`](super::ConnectionWriter) on a [`Socket`]. An adapter owns it in a task and calls
-/// [`turn`](SocketSet::turn) when it is woken.
+/// The connections of one task, each with a [`Socket`]. An adapter owns the set in a task, and calls
+/// [`turn`](SocketSet::turn) when the task is woken.
 ///
-/// A peer that ends its side is gone (X3). What peers still send is read and dropped, up to a mebibyte.
+/// A connection ends when its peer disconnects (X3). Bytes that peers still send are read and dropped, up to 1 MiB.
 ///
-/// The adapters' `attach.rs` are examples: in `sse-tokio` with a reactor of its own, in `sse-async-std` on the runtime's.
+/// The files `attach.rs` of the adapter crates are examples: `sse-tokio` has a reactor of its own, `sse-async-std` uses the
+/// reactor of the runtime.
 pub struct SocketSet<S> {
     slots: Vec<Option<Slot<S>>>,
     vacant: Vec<u32>,
     len: usize,
-    /// Those to be looked at, each once: what is due to a line must not be taken twice before it is written.
-    due: VecDeque<u32>,
-    desk: Arc<Desk<S>>,
-    /// Those that others have woken. Its room is kept between two turns.
+    /// The sockets that need a pass, each once: pending bytes must not be taken twice before they are written.
+    ready: VecDeque<u32>,
+    mailbox: Arc<Mailbox<S>>,
+    /// The sockets that were woken by other threads. Its capacity is kept between turns.
     woken: Vec<u32>,
-    /// Empty between two turns, as the scratch buffer is.
-    looks: Vec<Look>,
+    /// Empty between turns. Its capacity is kept.
+    passes: Vec<Pass>,
+    /// The bytes to write, of all passes of a batch.
     scratch: Vec<u8>,
 }
 
-/// Where new connections are handed to a [`SocketSet`]. Cloning gives another handle; when the last one is dropped, and the
-/// last connection ended, the loop ends.
+/// A handle that adds connections to a [`SocketSet`]. Cloning gives another handle. The task of the set ends when the last
+/// handle is dropped and the last connection has ended.
 pub struct SocketSetHandle<S> {
-    desk: Arc<Desk<S>>,
+    mailbox: Arc<Mailbox<S>>,
 }
 
 struct Slot<S> {
-    wired: Wired<S>,
-    /// Whether it is among those to be looked at.
-    is_due: bool,
-    /// For its socket, if that wakes whom it is polled by.
-    bell: Option<std::sync::Arc<Bell>>,
+    connection: SocketConnection<S>,
+    /// Whether the socket is in the queue of those that need a pass.
+    is_ready: bool,
+    /// The waker of the socket, if the socket registers wakers.
+    waker: Option<std::sync::Arc<SocketWaker>>,
 }
 
-/// A line that is looked at.
-struct Look {
+/// A pass over one socket.
+struct Pass {
     index: u32,
-    /// What its socket is polled with, if it is not the loop's.
+    /// The waker that the socket is polled with, unless it is that of the task.
     waker: Option<Waker>,
     has_more_to_read: bool,
     writes: usize,
-    /// What was found for it and is not written yet.
-    load: Option<Load>,
+    /// What the socket has to write next.
+    next: Option<NextWrite>,
 }
 
-/// What other threads leave for the loop.
-struct Desk<S> {
+/// What a set receives from its handles and from other threads.
+struct Mailbox<S> {
     inbox: Mutex<Inbox<S>>,
-    ready: Arc<ReadyQueue>,
+    woken: Arc<ReadyQueue>,
 }
 
 struct Inbox<S> {
-    arrived: Vec<(S, Outbound, Framing)>,
+    attached: Vec<(S, Outbound, Framing)>,
     handles: usize,
     is_running: bool,
 }
 
-/// The waker of one socket: it puts the line's index on the list.
-struct Bell {
-    ready: Arc<ReadyQueue>,
+/// The waker of one socket: it queues the socket's index.
+struct SocketWaker {
+    queue: Arc<ReadyQueue>,
     index: u32,
-    has_rung: AtomicBool,
+    is_woken: AtomicBool,
 }
 
 impl<S: Socket + Send + 'static> SocketSet<S> {
-    /// A loop without connections, and the handle by which they come.
+    /// Creates a set without connections, and its first handle.
     pub fn new() -> (SocketSet<S>, SocketSetHandle<S>) {
-        let inbox = Mutex::new(Inbox { arrived: Vec::new(), handles: 1, is_running: true });
-        let desk = Arc::new(Desk { inbox, ready: Arc::default() });
-        let lines = SocketSet {
+        let inbox = Mutex::new(Inbox { attached: Vec::new(), handles: 1, is_running: true });
+        let mailbox = Arc::new(Mailbox { inbox, woken: Arc::default() });
+        let set = SocketSet {
             slots: Vec::new(),
             vacant: Vec::new(),
             len: 0,
-            due: VecDeque::new(),
-            desk: Arc::clone(&desk),
+            ready: VecDeque::new(),
+            mailbox: Arc::clone(&mailbox),
             woken: Vec::new(),
-            looks: Vec::new(),
+            passes: Vec::new(),
             scratch: Vec::new(),
         };
-        (lines, SocketSetHandle { desk })
+        (set, SocketSetHandle { mailbox })
     }
 
-    /// How many connections there are.
+    /// Returns the number of connections.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Serves the lines that have something to do: a bounded number, then it says how to go on. `register` is called
-    /// for each new socket with its index, for a reactor that the adapter has; a socket that cannot be registered is
-    /// closed.
+    /// Reads from and writes to the sockets that are ready, up to a bound, and returns how the task goes on.
+    ///
+    /// `register` is called for each new socket with its index, for an adapter that has a reactor. A socket that cannot be
+    /// registered is closed.
     pub fn turn(
         &mut self,
         cx: &mut Context<'_>,
         mut register: impl FnMut(usize, &mut S) -> io::Result<()>,
     ) -> Turn {
-        let (arrived, handles) = self.take_news(cx.waker());
-        for (socket, outbound, framing) in arrived {
+        let (attached, handles) = self.receive(cx.waker());
+        for (socket, outbound, framing) in attached {
             self.insert(socket, outbound, framing, &mut register);
         }
-        for _ in 0..LOOKS_PER_TURN / LOOKS_AT_ONCE {
-            self.look_at_some(cx);
+        for _ in 0..PASSES_PER_TURN / BATCH {
+            self.run_batch(cx);
         }
-        if !self.due.is_empty() {
+        if !self.ready.is_empty() {
             Turn::Yield
         } else if self.len == 0 && handles == 0 {
             Turn::Done
@@ -139,29 +142,30 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         }
     }
 
-    /// The socket of an index that `register` was given.
+    /// Returns the socket with an index that `register` was called with.
     pub fn socket_mut(&mut self, index: usize) -> Option<&mut S> {
-        Some(&mut self.slots.get_mut(index)?.as_mut()?.wired.socket)
+        Some(&mut self.slots.get_mut(index)?.as_mut()?.connection.socket)
     }
 
-    /// Has a line looked at in the next turn: its socket became ready.
+    /// Schedules a socket for the next turn, because it became ready.
     pub fn wake(&mut self, index: usize) {
         let Some(Some(slot)) = self.slots.get_mut(index) else { return };
         if let Ok(index) = u32::try_from(index)
-            && !core::mem::replace(&mut slot.is_due, true)
+            && !core::mem::replace(&mut slot.is_ready, true)
         {
-            self.due.push_back(index);
+            self.ready.push_back(index);
         }
     }
 
-    /// Takes what others left. The loop's waker is there before, so that nothing is missed.
-    fn take_news(&mut self, waker: &Waker) -> (Vec<(S, Outbound, Framing)>, usize) {
+    /// Takes new connections and wake-ups out of the mailbox. The waker of the task is registered before, so that none is
+    /// missed.
+    fn receive(&mut self, waker: &Waker) -> (Vec<(S, Outbound, Framing)>, usize) {
         let mut woken = core::mem::take(&mut self.woken);
-        self.desk.ready.take(waker, &mut woken);
+        self.mailbox.woken.register_and_drain(waker, &mut woken);
         woken.drain(..).for_each(|index| self.wake(index as usize));
         self.woken = woken;
-        let mut inbox = self.desk.lock();
-        (core::mem::take(&mut inbox.arrived), inbox.handles)
+        let mut inbox = self.mailbox.lock();
+        (core::mem::take(&mut inbox.attached), inbox.handles)
     }
 
     fn insert(
@@ -176,14 +180,15 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         if register(index, &mut socket).is_err() {
             return;
         }
-        let bell = socket.registers_waker().then(|| {
-            let ready = Arc::clone(&self.desk.ready);
-            std::sync::Arc::new(Bell { ready, index: short, has_rung: AtomicBool::new(false) })
+        let waker = socket.registers_waker().then(|| {
+            let queue = Arc::clone(&self.mailbox.woken);
+            std::sync::Arc::new(SocketWaker { queue, index: short, is_woken: AtomicBool::new(false) })
         });
-        let slot = Some(Slot { wired: Wired::new(outbound, framing, socket), is_due: false, bell });
+        let connection = SocketConnection::new(outbound, framing, socket);
+        let slot = Some(Slot { connection, is_ready: false, waker });
         if self.vacant.pop().is_some() {
-            if let Some(place) = self.slots.get_mut(index) {
-                *place = slot;
+            if let Some(vacant) = self.slots.get_mut(index) {
+                *vacant = slot;
             }
         } else {
             self.slots.push(slot);
@@ -192,84 +197,88 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         self.wake(index);
     }
 
-    /// Looks at some lines together, step by step: first all are read from, then what is due to them is found out under
-    /// one turn of the lock, then it is written. The code and the data of a step stay in the nearest cache this way; after
-    /// each write they would have to be fetched again.
-    fn look_at_some(&mut self, cx: &mut Context<'_>) {
-        let mut looks = core::mem::take(&mut self.looks);
-        for _ in 0..LOOKS_AT_ONCE {
-            let Some(index) = self.due.pop_front() else { break };
-            looks.extend(self.begin(cx, index));
+    /// Makes the passes of several sockets together, step by step: reads from all, takes the pending bytes of all under one
+    /// lock of the hub, then writes to all.
+    ///
+    /// The code and the data of each step stay in the nearest cache this way. After a write they would have to be fetched
+    /// again.
+    fn run_batch(&mut self, cx: &mut Context<'_>) {
+        let mut passes = core::mem::take(&mut self.passes);
+        for _ in 0..BATCH {
+            let Some(index) = self.ready.pop_front() else { break };
+            passes.extend(self.begin_pass(cx, index));
         }
-        while !looks.is_empty() {
+        while !passes.is_empty() {
             self.scratch.clear();
-            self.load(&mut looks);
-            looks.retain_mut(|look| self.send(cx, look));
+            self.prepare_writes(&mut passes);
+            passes.retain_mut(|pass| self.write(cx, pass));
         }
-        self.looks = looks;
+        self.passes = passes;
     }
 
-    /// Begins to look at a line; `None` when the look is over with that.
-    fn begin(&mut self, cx: &mut Context<'_>, index: u32) -> Option<Look> {
+    /// Begins the pass of a socket; returns `None` when the pass is over already.
+    fn begin_pass(&mut self, cx: &mut Context<'_>, index: u32) -> Option<Pass> {
         let slot = self.slots.get_mut(index as usize)?.as_mut()?;
-        slot.is_due = false;
-        // Made for each look: one that is kept is more memory than this is time.
-        let waker = slot.bell.as_ref().map(|bell| {
-            // From here on it may ring again.
-            bell.has_rung.store(false, Ordering::Release);
-            Waker::from(std::sync::Arc::clone(bell))
+        slot.is_ready = false;
+        // Created for each pass: keeping it would cost more memory than this costs time.
+        let waker = slot.waker.as_ref().map(|waker| {
+            // From here on it may queue the socket again.
+            waker.is_woken.store(false, Ordering::Release);
+            Waker::from(std::sync::Arc::clone(waker))
         });
-        let target = WakeTargetRef::Line(&self.desk.ready, index);
-        match slot.wired.begin(&mut Context::from_waker(waker.as_ref().unwrap_or(cx.waker())), target) {
-            Ok(has_more_to_read) => Some(Look { index, waker, has_more_to_read, writes: 0, load: None }),
-            Err(served) => {
-                self.served(index, served);
+        let target = WakeTargetRef::Socket(&self.mailbox.woken, index);
+        let socket_cx = &mut Context::from_waker(waker.as_ref().unwrap_or(cx.waker()));
+        match slot.connection.begin_pass(socket_cx, target) {
+            Ok(has_more_to_read) => Some(Pass { index, waker, has_more_to_read, writes: 0, next: None }),
+            Err(step) => {
+                self.finish_pass(index, step);
                 None
             }
         }
     }
 
-    /// Finds out what is due, as long as there is room for it: with one turn of the lock for all that are of one hub.
-    fn load(&mut self, looks: &mut [Look]) {
-        let (slots, scratch, ready) = (&self.slots, &mut self.scratch, &self.desk.ready);
-        let line = |look: &Look| Some(&slots.get(look.index as usize)?.as_ref()?.wired.line);
-        let mut looks = looks.iter_mut().peekable();
-        while let Some(hub) = looks.peek().and_then(|look| line(look)).map(ConnectionWriter::hub)
+    /// Takes the pending bytes of each pass while there is room in the scratch buffer, with one lock for consecutive passes
+    /// of one hub.
+    fn prepare_writes(&mut self, passes: &mut [Pass]) {
+        let (slots, scratch, woken) = (&self.slots, &mut self.scratch, &self.mailbox.woken);
+        let writer = |pass: &Pass| Some(&slots.get(pass.index as usize)?.as_ref()?.connection.writer);
+        let mut passes = passes.iter_mut().peekable();
+        while let Some(hub) = passes.peek().and_then(|pass| writer(pass)).map(ConnectionWriter::hub)
             && scratch.len() < SCRATCH_BYTES
         {
             let mut state = hub.lock();
             while scratch.len() < SCRATCH_BYTES
-                && let Some(look) = looks.next_if(|look| line(look).is_some_and(|line| line.hub().is(hub)))
+                && let Some(pass) =
+                    passes.next_if(|pass| writer(pass).is_some_and(|writer| writer.hub().is(hub)))
             {
-                let target = WakeTargetRef::Line(ready, look.index);
-                look.load = line(look).map(|line| line.load(&mut state, target, scratch));
+                let target = WakeTargetRef::Socket(woken, pass.index);
+                pass.next = writer(pass).map(|writer| writer.next_write(&mut state, target, scratch));
             }
         }
     }
 
-    /// Writes what was found for a line; false when the look at it is over.
-    fn send(&mut self, cx: &mut Context<'_>, look: &mut Look) -> bool {
-        let Some(Some(slot)) = self.slots.get_mut(look.index as usize) else { return false };
-        let Some(load) = look.load.take() else { return true };
-        let cx = &mut Context::from_waker(look.waker.as_ref().unwrap_or(cx.waker()));
-        let target = WakeTargetRef::Line(&self.desk.ready, look.index);
-        let written = slot.wired.send(cx, target, load, &self.scratch);
-        look.writes = look.writes.saturating_add(1);
-        let served = match slot.wired.wrote(cx, written, look.has_more_to_read) {
-            None if look.writes < WRITES_PER_LOOK => return true,
-            None => Served::Part,
-            Some(served) => served,
+    /// Writes what a pass has to write next; returns false when the pass is over.
+    fn write(&mut self, cx: &mut Context<'_>, pass: &mut Pass) -> bool {
+        let Some(Some(slot)) = self.slots.get_mut(pass.index as usize) else { return false };
+        let Some(next) = pass.next.take() else { return true };
+        let cx = &mut Context::from_waker(pass.waker.as_ref().unwrap_or(cx.waker()));
+        let target = WakeTargetRef::Socket(&self.mailbox.woken, pass.index);
+        let written = slot.connection.write(cx, target, next, &self.scratch);
+        pass.writes = pass.writes.saturating_add(1);
+        let step = match slot.connection.step_after(cx, written, pass.has_more_to_read) {
+            None if pass.writes < WRITES_PER_PASS => return true,
+            None => Step::Continue,
+            Some(step) => step,
         };
-        self.served(look.index, served);
+        self.finish_pass(pass.index, step);
         false
     }
 
-    /// What follows from a look that is over.
-    fn served(&mut self, index: u32, served: Served) {
-        match served {
-            Served::All => {}
-            Served::Part => self.wake(index as usize),
-            Served::Ended | Served::Gone | Served::Failed(_) => self.remove(index),
+    fn finish_pass(&mut self, index: u32, step: Step) {
+        match step {
+            Step::Idle => {}
+            Step::Continue => self.wake(index as usize),
+            Step::Closed | Step::PeerClosed | Step::Failed(_) => self.remove(index),
         }
     }
 
@@ -282,72 +291,72 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         self.vacant.push(index);
         if self.len == 0 {
             (self.slots, self.vacant) = (Vec::new(), Vec::new());
-            self.due = VecDeque::new();
+            self.ready = VecDeque::new();
         }
     }
 }
 
 impl<S> SocketSetHandle<S> {
-    /// Hands over a socket whose response head was written. When the loop does not run any more, both are dropped: that
+    /// Adds a socket whose response head was written, and its connection. If the set is gone, both are dropped, which
     /// disconnects.
     pub fn attach(&self, socket: S, outbound: Outbound, framing: Framing) {
-        let mut inbox = self.desk.lock();
+        let mut inbox = self.mailbox.lock();
         if !inbox.is_running {
             drop(inbox);
             return;
         }
-        inbox.arrived.push((socket, outbound, framing));
+        inbox.attached.push((socket, outbound, framing));
         drop(inbox);
-        self.desk.ready.wake_task();
+        self.mailbox.woken.wake_task();
     }
 }
 
 impl<S> Clone for SocketSetHandle<S> {
     fn clone(&self) -> SocketSetHandle<S> {
-        let mut inbox = self.desk.lock();
+        let mut inbox = self.mailbox.lock();
         inbox.handles = inbox.handles.saturating_add(1);
         drop(inbox);
-        SocketSetHandle { desk: Arc::clone(&self.desk) }
+        SocketSetHandle { mailbox: Arc::clone(&self.mailbox) }
     }
 }
 
 impl<S> Drop for SocketSetHandle<S> {
     fn drop(&mut self) {
-        let mut inbox = self.desk.lock();
+        let mut inbox = self.mailbox.lock();
         inbox.handles = inbox.handles.saturating_sub(1);
         let is_last = inbox.handles == 0;
         drop(inbox);
         if is_last {
-            self.desk.ready.wake_task();
+            self.mailbox.woken.wake_task();
         }
     }
 }
 
 impl<S> Drop for SocketSet<S> {
     fn drop(&mut self) {
-        let mut inbox = self.desk.lock();
+        let mut inbox = self.mailbox.lock();
         inbox.is_running = false;
-        let arrived = core::mem::take(&mut inbox.arrived);
+        let attached = core::mem::take(&mut inbox.attached);
         drop(inbox);
-        drop(arrived);
-        self.desk.ready.forget_task();
+        drop(attached);
+        self.mailbox.woken.clear_task();
     }
 }
 
-impl<S> Desk<S> {
+impl<S> Mailbox<S> {
     fn lock(&self) -> MutexGuard<'_, Inbox<S>> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wake for Bell {
+impl Wake for SocketWaker {
     fn wake(self: std::sync::Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &std::sync::Arc<Self>) {
-        if !self.has_rung.swap(true, Ordering::AcqRel) {
-            self.ready.wake([self.index]);
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
+            self.queue.push([self.index]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A connection that is sent what a source gives: an answer that is made while it is read.
+//! A connection that is sent the events of a source: an answer that is produced while it is read.
 
 use std::task::{Context, Poll};
 
@@ -8,11 +8,11 @@ use crate::Event;
 
 use crate::shared::{Connection, ConnectionSendError, Outbound};
 
-/// A connection that is sent the events of one source, and ends with it.
+/// A connection that is sent the events of one source, and is closed when the source ends.
 ///
-/// The source is asked when all before was taken, so that it is never ahead of its reader. The connection has its ping,
-/// its timeout and its channels beside. What a source gives is sent to this connection alone and cannot be resumed; what
-/// shall be is published to a channel.
+/// The source is polled when everything before was taken, so it is never ahead of its reader. Pings, the maximum lifetime and
+/// the channels of the connection still apply. The events of the source are sent to this connection only, and cannot be
+/// resumed. Publish events to a channel if clients have to resume them.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -23,36 +23,36 @@ use crate::shared::{Connection, ConnectionSendError, Outbound};
 /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
 ///
 /// let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
-/// let mut fed = SourceConnection::new(hub.connect(config)?, vec!["two", "one"]);
+/// let mut connection = SourceConnection::new(hub.connect(config)?, vec!["two", "one"]);
 /// let next = |words: &mut Vec<&'static str>, _: &mut Context<'_>| {
 ///     Poll::Ready(words.pop().map(|word| Event::new().data(word)))
 /// };
 /// let mut cx = Context::from_waker(Waker::noop());
-/// assert_eq!(fed.poll_bytes(&mut cx, next), Poll::Ready(Some(Ok("data: one\n\n".into()))));
-/// assert_eq!(fed.poll_bytes(&mut cx, next), Poll::Ready(Some(Ok("data: two\n\n".into()))));
+/// assert_eq!(connection.poll_bytes(&mut cx, next), Poll::Ready(Some(Ok("data: one\n\n".into()))));
+/// assert_eq!(connection.poll_bytes(&mut cx, next), Poll::Ready(Some(Ok("data: two\n\n".into()))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SourceConnection<S> {
     outbound: Outbound,
     handle: Connection,
-    /// `None` when it ended.
+    /// `None` when the source has ended.
     source: Option<S>,
 }
 
 impl<S> SourceConnection<S> {
-    /// Feeds a connection from a source.
+    /// Creates a connection that is sent the events of `source`.
     pub fn new(outbound: Outbound, source: S) -> SourceConnection<S> {
         let handle = outbound.handle();
         SourceConnection { outbound, handle, source: Some(source) }
     }
 
-    /// The next bytes, as [`Outbound::poll_bytes`]; `None` when the connection ended, or the source did and all was taken.
-    /// `next` asks the source, as a stream is polled.
+    /// Returns the next bytes, as [`Outbound::poll_bytes`]; `None` when the connection has ended, or when the source has ended
+    /// and everything was taken. `next` polls the source, as a stream is polled.
     ///
     /// # Errors
     ///
-    /// [`ConnectionSendError`] when the source gave an event that cannot be encoded or is larger than ever fits. The connection
-    /// is closed then.
+    /// [`ConnectionSendError`] when an event of the source cannot be encoded, or exceeds the limits. This closes the
+    /// connection.
     pub fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
@@ -66,16 +66,16 @@ impl<S> SourceConnection<S> {
             match std::task::ready!(next(source, cx)) {
                 Some(event) => {
                     if let Err(error) = self.handle.try_send(&event) {
-                        self.end();
+                        self.close();
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                None => self.end(),
+                None => self.close(),
             }
         }
     }
 
-    fn end(&mut self) {
+    fn close(&mut self) {
         self.source = None;
         self.handle.close();
     }

@@ -53,7 +53,7 @@ impl EventStream {
     /// that is produced while it is read, such as the tokens of a language model.
     ///
     /// The next event is requested when everything before it was taken. Pings and the maximum lifetime of the connection
-    /// still apply. Publish to a channel instead, by [`publish_all`], what a client shall be able to resume.
+    /// still apply. To let clients resume, publish the events to a channel instead, by [`publish_all`].
     pub fn from_events<S: Stream<Item = Event<'static>>>(outbound: Outbound, events: S) -> SourceStream<S> {
         SourceStream(SourceConnection::new(outbound, Box::pin(events)))
     }

@@ -14,6 +14,7 @@ use crate::shared::wakers::WakeTargetRef;
 use crate::shared::{LARGE_FRAME, Outbound, SharedHub, WRITE_BYTES, copy, share};
 
 use super::Framing;
+use super::chunk::{Chunk, LAST_CHUNK};
 
 /// A connection on a transport of its own: what is due is framed and written together (X9), and the hub hears how much
 /// of it the transport took. So the stall time counts what the peer takes, not what was buffered for it (T3).
@@ -41,59 +42,56 @@ use super::Framing;
 pub struct ConnectionWriter {
     outbound: Outbound,
     framing: Framing,
-    flight: Flight,
+    state: WriteState,
 }
-
-/// The last chunk, which has no bytes (RFC 9112, section 7.1).
-const MARK: &[u8] = b"0\r\n\r\n";
 
 /// What became of the bytes that were written last. The numbers are short: an idle connection has them, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flight {
-    Landed,
+enum WriteState {
+    Idle,
     /// The transport took all of them. The hub still counts the last one as due.
-    Taken,
+    Unconfirmed,
     /// The transport took the first `sent` of the bytes of a chunk, its framing among them. What is left of the chunk's
     /// `len` bytes is the frame in progress.
-    Refused {
+    Partial {
         len: u32,
         sent: u32,
     },
     /// The transport took everything, and the first `sent` bytes of the mark that says so. The hub still counts a byte as
     /// due: so the mark has the time that the peer has for everything else.
-    Marking {
+    Terminating {
         sent: u8,
     },
 }
 
-impl Flight {
+impl WriteState {
     /// # Errors
     ///
     /// A frame has less than 4 GiB, but the last few of them do not leave room for the framing.
-    fn refused(len: usize, sent: usize) -> io::Result<Flight> {
+    fn partial(len: usize, sent: usize) -> io::Result<WriteState> {
         let short = |count: usize| u32::try_from(count).map_err(io::Error::other);
-        Ok(Flight::Refused { len: short(len)?, sent: short(sent)? })
+        Ok(WriteState::Partial { len: short(len)?, sent: short(sent)? })
     }
 }
 
 /// What is written next.
-pub(crate) enum Load {
+pub(crate) enum NextWrite {
     /// Nothing is due. The waker is kept.
-    Nothing,
+    Idle,
     /// The connection ended.
-    Ended,
+    Closed,
     /// Only the mark of the end, of which so many bytes are written.
-    Mark { sent: usize },
+    EndMark { sent: usize },
     /// A chunk, framed, is in the scratch buffer from `at` on.
-    Copied { len: usize, at: usize },
+    Chunk { len: usize, at: usize },
     /// A frame, or the rest of a chunk, that is not copied.
-    Shared { len: usize, sent: usize, rest: Bytes },
+    Frame { len: usize, sent: usize, rest: Bytes },
 }
 
 impl ConnectionWriter {
     /// Lays a connection on a transport.
     pub fn new(outbound: Outbound, framing: Framing) -> ConnectionWriter {
-        ConnectionWriter { outbound, framing, flight: Flight::Landed }
+        ConnectionWriter { outbound, framing, state: WriteState::Idle }
     }
 
     /// Writes what is due together, by `write`, which is given contiguous bytes where that can be. True when all of it was
@@ -119,29 +117,29 @@ impl ConnectionWriter {
     ) -> Poll<io::Result<bool>> {
         scratch.clear();
         let target = WakeTargetRef::Task(cx.waker());
-        let load = self.load(&mut self.hub().lock(), target, scratch);
-        self.send(cx, target, load, scratch, write)
+        let next = self.next_write(&mut self.hub().lock(), target, scratch);
+        self.write_next(cx, target, next, scratch, write)
     }
 
     /// Writes what was loaded: the second half of [`poll_write`](ConnectionWriter::poll_write), without the lock.
-    pub(crate) fn send(
+    pub(crate) fn write_next(
         &mut self,
         cx: &mut Context<'_>,
         target: WakeTargetRef<'_>,
-        load: Load,
+        next: NextWrite,
         scratch: &[u8],
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<bool>> {
-        if self.flight == Flight::Taken {
+        if self.state == WriteState::Unconfirmed {
             // The hub heard of it when this was loaded.
-            self.flight = Flight::Landed;
+            self.state = WriteState::Idle;
         }
-        let (len, rest, mut sent, copied) = match load {
-            Load::Nothing => return Poll::Pending,
-            Load::Ended => return Poll::Ready(Ok(false)),
-            Load::Mark { sent } => return self.poll_mark(cx, target, sent, write),
-            Load::Copied { len, at } => (len, None, 0, scratch.get(at..).unwrap_or_default()),
-            Load::Shared { len, sent, rest } => (len, Some(rest), sent, Default::default()),
+        let (len, rest, mut sent, copied) = match next {
+            NextWrite::Idle => return Poll::Pending,
+            NextWrite::Closed => return Poll::Ready(Ok(false)),
+            NextWrite::EndMark { sent } => return self.poll_end_mark(cx, target, sent, write),
+            NextWrite::Chunk { len, at } => (len, None, 0, scratch.get(at..).unwrap_or_default()),
+            NextWrite::Frame { len, sent, rest } => (len, Some(rest), sent, Default::default()),
         };
         let frame = Chunk::new(self.framing, len);
         let copied = copied.get(..frame.total()).unwrap_or_default();
@@ -159,13 +157,13 @@ impl ConnectionWriter {
                         Some(rest) => frame.unsent_of(rest, sent),
                         None => Bytes::copy_from_slice(frame.unsent_in(copied, sent)),
                     };
-                    self.flight = Flight::refused(len, sent)?;
+                    self.state = WriteState::partial(len, sent)?;
                     self.put_back(target, rest);
                     return Poll::Pending;
                 }
             }
         }
-        self.flight = Flight::Taken;
+        self.state = WriteState::Unconfirmed;
         Poll::Ready(Ok(true))
     }
 
@@ -187,30 +185,30 @@ impl ConnectionWriter {
     /// What is still to be written when the connection ended, to say that the stream is complete. Nothing where that was
     /// written, where the end of the transport says it, or where a chunk was cut short.
     pub fn end_mark(&self) -> &'static [u8] {
-        match (self.framing, self.flight) {
-            (Framing::Chunked, Flight::Landed | Flight::Taken) => MARK,
+        match (self.framing, self.state) {
+            (Framing::Chunked, WriteState::Idle | WriteState::Unconfirmed) => LAST_CHUNK,
             _ => b"",
         }
     }
 
     /// Writes the mark of the end. When it is out, the hub hears that the last byte was taken.
-    fn poll_mark(
+    fn poll_end_mark(
         &mut self,
         cx: &mut Context<'_>,
         target: WakeTargetRef<'_>,
         mut sent: usize,
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<bool>> {
-        while sent < MARK.len() {
-            match write(cx, &[IoSlice::new(MARK.get(sent..).unwrap_or_default())]) {
+        while sent < LAST_CHUNK.len() {
+            match write(cx, &[IoSlice::new(LAST_CHUNK.get(sent..).unwrap_or_default())]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => sent = sent.saturating_add(count),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => break,
             }
         }
-        self.flight = Flight::Marking { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
-        if sent < MARK.len() {
+        self.state = WriteState::Terminating { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
+        if sent < LAST_CHUNK.len() {
             let registration = self.outbound.registration();
             self.hub().lock().register_for_end(registration, target);
             return Poll::Pending;
@@ -220,43 +218,47 @@ impl ConnectionWriter {
 
     /// Notes what was taken of the last write, and finds what is due: the first half of
     /// [`poll_write`](ConnectionWriter::poll_write), under the lock of the hub. What is copied goes behind what is in `scratch`.
-    pub(crate) fn load(
+    pub(crate) fn next_write(
         &self,
         state: &mut Locked<'_>,
         target: WakeTargetRef<'_>,
         scratch: &mut Vec<u8>,
-    ) -> Load {
+    ) -> NextWrite {
         let (id, registration, now) = (self.outbound.id(), self.outbound.registration(), state.now);
-        let may_be_marked = self.framing == Framing::Chunked && self.flight == Flight::Taken;
+        let may_be_marked = self.framing == Framing::Chunked && self.state == WriteState::Unconfirmed;
         let is_ending = may_be_marked && state.hub.is_ending(id);
         let mut window = state.hub.transmit(now, id);
-        match self.flight {
-            Flight::Taken if is_ending && window.remaining() == 1 => return Load::Mark { sent: 0 },
-            Flight::Marking { sent } if usize::from(sent) < MARK.len() && window.has_remaining() => {
-                return Load::Mark { sent: sent.into() };
+        match self.state {
+            WriteState::Unconfirmed if is_ending && window.remaining() == 1 => {
+                return NextWrite::EndMark { sent: 0 };
             }
-            Flight::Taken | Flight::Marking { .. } => window.advance(1),
-            Flight::Landed | Flight::Refused { .. } => {}
+            WriteState::Terminating { sent }
+                if usize::from(sent) < LAST_CHUNK.len() && window.has_remaining() =>
+            {
+                return NextWrite::EndMark { sent: sent.into() };
+            }
+            WriteState::Unconfirmed | WriteState::Terminating { .. } => window.advance(1),
+            WriteState::Idle | WriteState::Partial { .. } => {}
         }
         if !window.has_remaining() {
             drop(window);
             state.notify_capacity(registration);
             let waits = state.hub.is_connection_open(id) && state.register(registration, target);
-            return if waits { Load::Nothing } else { Load::Ended };
+            return if waits { NextWrite::Idle } else { NextWrite::Closed };
         }
-        let load = match self.flight {
-            Flight::Refused { len, sent } => {
-                Load::Shared { len: len as usize, sent: sent as usize, rest: share(&mut window) }
+        let next = match self.state {
+            WriteState::Partial { len, sent } => {
+                NextWrite::Frame { len: len as usize, sent: sent as usize, rest: share(&mut window) }
             }
             _ if window.chunk().len() >= LARGE_FRAME => {
                 let rest = share(&mut window);
-                Load::Shared { len: rest.len(), sent: 0, rest }
+                NextWrite::Frame { len: rest.len(), sent: 0, rest }
             }
             _ => copy_framed(&mut window, self.framing, scratch),
         };
         drop(window);
         state.notify_capacity(registration);
-        load
+        next
     }
 
     /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
@@ -270,101 +272,11 @@ impl ConnectionWriter {
 }
 
 /// Copies what goes into one write, framed, behind what is in `scratch`, and takes it out but for its last byte.
-fn copy_framed(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> Load {
+fn copy_framed(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> NextWrite {
     let (len, at) = (window.together(WRITE_BYTES), scratch.len());
     let frame = Chunk::new(framing, len);
     scratch.extend_from_slice(frame.head());
     copy(window, len, scratch);
     scratch.extend_from_slice(frame.tail());
-    Load::Copied { len, at }
-}
-
-/// Of a chunk's size.
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// The framing around some bytes of a connection (RFC 9112, section 7.1).
-struct Chunk {
-    /// The size in hexadecimal digits and a line break; nothing until the transport's end says where the body ends.
-    head: [u8; Chunk::LONGEST_HEAD],
-    head_len: usize,
-    len: usize,
-    framing: Framing,
-}
-
-impl Chunk {
-    /// The digits of 2^64 - 1, and the line break.
-    const LONGEST_HEAD: usize = 18;
-
-    fn new(framing: Framing, len: usize) -> Chunk {
-        let mut head = [0; Chunk::LONGEST_HEAD];
-        let mut head_len = 0;
-        if framing == Framing::Chunked {
-            // By hand: the formatter would be a hundredth of a delivery.
-            let digits = (usize::BITS.saturating_sub(len.leading_zeros())).div_ceil(4).max(1) as usize;
-            let mut rest = len;
-            for place in head.iter_mut().take(digits).rev() {
-                *place = DIGITS.get(rest & 0xf).copied().unwrap_or_default();
-                rest >>= 4;
-            }
-            for (place, byte) in head.iter_mut().skip(digits).zip(b"\r\n") {
-                *place = *byte;
-            }
-            head_len = digits.saturating_add(2);
-        }
-        Chunk { head, head_len, len, framing }
-    }
-
-    fn head(&self) -> &[u8] {
-        self.head.get(..self.head_len).unwrap_or_default()
-    }
-
-    fn tail(&self) -> &'static [u8] {
-        if self.framing == Framing::Chunked { b"\r\n" } else { b"" }
-    }
-
-    /// How many bytes it has with its framing.
-    fn total(&self) -> usize {
-        self.head_len.saturating_add(self.len).saturating_add(self.tail().len())
-    }
-
-    /// Its framed bytes from `sent` on, when `rest` is what the hub has of it.
-    fn slices<T>(&self, rest: &Bytes, sent: usize, use_slices: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
-        let end = self.head_len.saturating_add(self.len);
-        let head = self.head().get(sent..).unwrap_or_default();
-        // Where the last byte was sent and the tail was not, the hub has it still.
-        let begins = end.saturating_sub(rest.len());
-        let body = rest.get(sent.saturating_sub(begins)..).unwrap_or_default();
-        let tail = self.tail().get(sent.saturating_sub(end)..).unwrap_or_default();
-        let all = [IoSlice::new(head), IoSlice::new(body), IoSlice::new(tail)];
-        let empty = all.iter().take_while(|slice| slice.is_empty()).count();
-        let filled = all.len().saturating_sub(all.iter().rev().take_while(|slice| slice.is_empty()).count());
-        use_slices(all.get(empty..filled).unwrap_or_default())
-    }
-
-    /// What of its bytes is not sent, and at least the last.
-    fn unsent_of(&self, rest: Bytes, sent: usize) -> Bytes {
-        let begins = self.head_len.saturating_add(self.len).saturating_sub(rest.len());
-        let skip = sent.saturating_sub(begins).min(rest.len().saturating_sub(1));
-        rest.slice(skip..)
-    }
-
-    /// The same where the whole chunk with its framing is in one buffer.
-    fn unsent_in<'a>(&self, framed: &'a [u8], sent: usize) -> &'a [u8] {
-        let end = self.head_len.saturating_add(self.len);
-        let begin = sent.clamp(self.head_len, end.saturating_sub(1).max(self.head_len));
-        framed.get(begin..end).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chunk_begins_with_its_size() {
-        for len in [0, 1, 9, 10, 15, 16, 255, 256, 4095, 65_536, usize::MAX] {
-            let chunk = Chunk::new(Framing::Chunked, len);
-            assert_eq!(chunk.head(), std::format!("{len:x}\r\n").as_bytes());
-        }
-    }
+    NextWrite::Chunk { len, at }
 }

@@ -6,7 +6,7 @@ use core::task::{Context, Poll, ready};
 use crate::{ChannelCloseReason, ChannelId, ChannelStats, Event, PublishError, Published};
 
 use super::SharedHub;
-use super::status::{For, Status};
+use super::status::{Interest, Status};
 use super::sync::Arc;
 
 /// A handle on one channel: cheap to clone, and without a hold on it. Once the channel closed, publishing is an error,
@@ -119,8 +119,8 @@ impl Channel {
     /// # }
     /// ```
     pub async fn closed(&self) -> ChannelCloseReason {
-        let waiter = self.status.waiter(For::News);
-        poll_fn(|cx| waiter.poll(cx, |waiting| waiting.closed)).await
+        let waiter = self.status.waiter(Interest::Lifecycle);
+        poll_fn(|cx| waiter.poll(cx, |status| status.closed)).await
     }
 
     /// What it holds now; `None` when it was closed.

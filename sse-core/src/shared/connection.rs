@@ -8,7 +8,7 @@ use crate::{
     CloseReason, ConnectionId, ConnectionStats, EncodeError, Event, Frame, Resume, SendError, SubscribeError,
 };
 
-use super::status::{For, Status};
+use super::status::{Interest, Status};
 use super::sync::Arc;
 use super::{Channel, SharedHub};
 
@@ -70,7 +70,7 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.follow(channel.id(), self.id)
+        self.hub.subscribe(channel.id(), self.id)
     }
 
     /// Has it follow a channel no longer. False when it did not.
@@ -132,7 +132,7 @@ impl Connection {
     ///
     /// [`SendError`]: it is larger than ever fits, or the connection ended.
     pub async fn send_frame(&self, frame: &Frame) -> Result<(), SendError> {
-        let waiter = self.status.waiter(For::Room);
+        let waiter = self.status.waiter(Interest::Capacity);
         poll_fn(|cx| {
             let sent = self.send_if_room(frame);
             if sent.is_some() {
@@ -194,8 +194,8 @@ impl Connection {
     /// # }
     /// ```
     pub async fn closed(&self) -> CloseReason {
-        let waiter = self.status.waiter(For::News);
-        poll_fn(|cx| waiter.poll(cx, |waiting| waiting.closed)).await
+        let waiter = self.status.waiter(Interest::Lifecycle);
+        poll_fn(|cx| waiter.poll(cx, |status| status.closed)).await
     }
 
     /// Waits until its life is over (T2), if it is configured to only say so. Each time is told once. Waits for ever
@@ -219,8 +219,8 @@ impl Connection {
     /// }
     /// ```
     pub async fn timed_out(&self) {
-        let waiter = self.status.waiter(For::News);
-        poll_fn(|cx| waiter.poll(cx, |waiting| core::mem::take(&mut waiting.timed_out).then_some(()))).await;
+        let waiter = self.status.waiter(Interest::Lifecycle);
+        poll_fn(|cx| waiter.poll(cx, |status| core::mem::take(&mut status.timed_out).then_some(()))).await;
     }
 }
 

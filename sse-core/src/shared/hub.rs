@@ -3,7 +3,7 @@
 use std::string::String;
 
 use super::lock::{Locked, Shared};
-use super::observe::{self, Opening};
+use super::observe::{self, ConnectionSpan};
 use super::state::State;
 use super::sync::Arc;
 use super::{Channel, HubMut, Outbound};
@@ -57,7 +57,7 @@ impl SharedHub {
     /// ```
     pub fn open_channel(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
         let opened = self.open_and_observe(name, config);
-        observe::opened(name, &opened);
+        observe::channel_opened(name, &opened);
         opened
     }
 
@@ -65,7 +65,7 @@ impl SharedHub {
         let mut state = self.lock();
         let now = state.now;
         let opened = state.hub.open_channel(now, name, config);
-        state.observer.opened(&opened);
+        state.observer.channel_opened(&opened);
         Ok(self.channel_of(&mut state, opened?))
     }
 
@@ -107,20 +107,20 @@ impl SharedHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
-        let opening = Opening::new(&config);
+        let span = ConnectionSpan::new(&config);
         let mut state = self.lock();
         let now = state.now;
         let connected = state.connect(now, config);
         let id = connected.map(|(id, _)| id);
-        state.observer.connected(&opening, &id);
+        state.observer.connected(&span, &id);
         drop(state);
-        opening.tell(&id);
+        span.emit(&id);
         let (id, registration) = connected?;
         Ok(Outbound::new(self.clone(), id, registration))
     }
 
     /// Has a connection follow a channel.
-    pub(crate) fn follow(
+    pub(crate) fn subscribe(
         &self,
         channel: ChannelId,
         connection: ConnectionId,
@@ -129,9 +129,9 @@ impl SharedHub {
         let now = locked.now;
         let State { hub, observer, .. } = &mut *locked;
         let resumed = hub.subscribe(now, channel, connection);
-        let note = observer.followed(hub, channel, connection, &resumed);
+        let event = observer.subscribed(hub, channel, connection, &resumed);
         drop(locked);
-        note.tell();
+        event.emit();
         resumed
     }
 

@@ -97,7 +97,7 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let State { hub, observer, .. } = &mut *self.state;
-        observer.worked(hub, self.now);
+        observer.observe_changes(hub, self.now);
         self.batch.set_driver(self.state.take_driver_to_wake());
     }
 }
@@ -109,6 +109,6 @@ impl Drop for Shared {
         if let Some(driver) = state.driver.take() {
             driver.waker.wake();
         }
-        state.observer.last_report(&state.hub).tell(&self.clock);
+        state.observer.last_report(&state.hub).record(&self.clock);
     }
 }

@@ -62,7 +62,7 @@ impl Outbound {
     ///
     /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe).
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.follow(channel.id(), self.id)
+        self.hub.subscribe(channel.id(), self.id)
     }
 
     /// The next bytes: what is due together, up to 64 KiB, or a single larger frame. `None` when the connection
@@ -176,9 +176,9 @@ impl Drop for Outbound {
         let now = state.now;
         let is_disconnected = state.hub.disconnect(now, self.id);
         state.remove(self.registration, self.id, is_disconnected);
-        let note = state.observer.left(self.id, is_disconnected);
+        let event = state.observer.outbound_dropped(self.id, is_disconnected);
         drop(state);
-        note.tell();
+        event.emit();
     }
 }
 

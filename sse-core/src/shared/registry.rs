@@ -239,7 +239,7 @@ impl RegistrationId {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
-    use super::super::status::For;
+    use super::super::status::Interest;
     use super::*;
 
     /// The id of a connection in the hub's first slot.
@@ -284,7 +284,7 @@ mod tests {
         assert_ne!(first, second);
         registry.close(connection(1), CloseReason::Stalled, &mut batch);
         let mut cx = Context::from_waker(Waker::noop());
-        let reason = status.waiter(For::News).poll(&mut cx, |waiting| waiting.closed);
+        let reason = status.waiter(Interest::Lifecycle).poll(&mut cx, |status| status.closed);
         assert_eq!(reason, Poll::Ready(CloseReason::Stalled));
         let third = registry.insert(connection(3)).unwrap();
         assert_eq!(third, first);

@@ -1,4 +1,4 @@
-//! Many orders of threads that share a hub: no wake-up is lost, nothing waits for ever, dropping at any moment is safe.
+//! Many schedules of threads that share a hub: no wake-up is lost, no call waits for ever, and every drop is safe at any time.
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p sse-core --lib schedules`
 
@@ -18,7 +18,7 @@ use crate::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, Inst
 
 const SCHEDULES: usize = 10_000;
 
-/// What an adapter's task does, for a clock that stands still: every wake-up has to come from the hub.
+/// The task of an adapter, with a clock that stands still: every wake-up has to come from the hub.
 struct Drive(Driver);
 
 impl Future for Drive {
@@ -36,7 +36,7 @@ impl Future for Drive {
     }
 }
 
-/// Explores the orders of `work`, with the driver on a thread of its own. It ends only if the driver does.
+/// Explores schedules of `work`, with the driver on a thread of its own. It ends only if the driver ends.
 fn explore(work: fn(&SharedHub)) {
     shuttle::check_random(
         move || {
@@ -51,16 +51,16 @@ fn explore(work: fn(&SharedHub)) {
 }
 
 fn connect(hub: &SharedHub) -> Outbound {
-    let stream = hub.connect(ConnectionConfig { announce_position: false, ..Default::default() }).unwrap();
-    stream.subscribe(&hub.open_channel("a", ChannelConfig::default()).unwrap()).unwrap();
-    stream
+    let outbound = hub.connect(ConnectionConfig { announce_position: false, ..Default::default() }).unwrap();
+    outbound.subscribe(&hub.open_channel("a", ChannelConfig::default()).unwrap()).unwrap();
+    outbound
 }
 
-/// Reads until the end, or until something was read.
-fn read_until(stream: &mut Outbound, last: &str) -> String {
+/// Reads until the end, or until `last` was read.
+fn read_until(outbound: &mut Outbound, last: &str) -> String {
     let mut read = Vec::new();
     block_on(async {
-        while let Some(bytes) = poll_fn(|cx| stream.poll_bytes(cx)).await {
+        while let Some(bytes) = poll_fn(|cx| outbound.poll_bytes(cx)).await {
             read.extend_from_slice(&bytes);
             if read.ends_with(last.as_bytes()) {
                 break;
@@ -75,8 +75,8 @@ fn schedules_no_wake_up_is_lost() {
     explore(|hub| {
         let readers: Vec<_> = (0..2)
             .map(|_| {
-                let mut stream = connect(hub);
-                thread::spawn(move || read_until(&mut stream, "data: 3\n\n"))
+                let mut outbound = connect(hub);
+                thread::spawn(move || read_until(&mut outbound, "data: 3\n\n"))
             })
             .collect();
         let channel = hub.channel("a").unwrap();
@@ -96,14 +96,14 @@ fn schedules_no_wake_up_is_lost() {
 }
 
 #[test]
-fn schedules_dropping_at_any_moment_tells_those_who_wait() {
+fn schedules_a_drop_at_any_moment_wakes_the_waiters() {
     explore(|hub| {
-        let stream = connect(hub);
-        let handle = stream.handle();
+        let outbound = connect(hub);
+        let handle = outbound.handle();
         let waiting = thread::spawn(move || block_on(handle.closed()));
         let channel = hub.channel("a").unwrap();
         let publisher = thread::spawn(move || channel.publish(&Event::new().data("x")).map(drop));
-        let dropper = thread::spawn(move || drop(stream));
+        let dropper = thread::spawn(move || drop(outbound));
         assert_eq!(waiting.join().unwrap(), CloseReason::Disconnected);
         dropper.join().unwrap();
         publisher.join().unwrap().unwrap();
@@ -115,13 +115,13 @@ fn schedules_a_shut_down_ends_every_stream() {
     explore(|hub| {
         let connecting = hub.clone();
         let reader = thread::spawn(move || {
-            let Ok(mut stream) = connecting.connect(ConnectionConfig::default()) else { return };
-            read_until(&mut stream, "never");
+            let Ok(mut outbound) = connecting.connect(ConnectionConfig::default()) else { return };
+            read_until(&mut outbound, "never");
         });
-        let mut stream = connect(hub);
+        let mut outbound = connect(hub);
         let stopping = hub.clone();
         let stopper = thread::spawn(move || stopping.shut_down());
-        read_until(&mut stream, "never");
+        read_until(&mut outbound, "never");
         reader.join().unwrap();
         stopper.join().unwrap();
         assert_eq!(hub.stats().connections, 0);
@@ -129,22 +129,22 @@ fn schedules_a_shut_down_ends_every_stream() {
 }
 
 #[test]
-fn schedules_a_close_is_told_with_its_reason() {
+fn schedules_a_close_is_reported_with_its_reason() {
     explore(|hub| {
-        let mut stream = connect(hub);
-        let handle = stream.handle();
+        let mut outbound = connect(hub);
+        let handle = outbound.handle();
         let closer = thread::spawn(move || {
             handle.close();
             block_on(handle.closed())
         });
-        let reader = thread::spawn(move || read_until(&mut stream, "never"));
+        let reader = thread::spawn(move || read_until(&mut outbound, "never"));
         assert_eq!(closer.join().unwrap(), CloseReason::Requested);
         assert_eq!(reader.join().unwrap(), "");
     });
 }
 
 #[test]
-fn schedules_an_end_keeps_its_reason_though_the_outbound_is_dropped_and_the_index_used_again() {
+fn schedules_an_end_keeps_its_reason_when_the_outbound_is_dropped_and_the_index_is_reused() {
     explore(|hub| {
         let first = connect(hub);
         let [waits, closes] = [first.handle(), first.handle()];
@@ -160,19 +160,19 @@ fn schedules_an_end_keeps_its_reason_though_the_outbound_is_dropped_and_the_inde
     });
 }
 
-/// A transport that takes everything, and keeps it.
-struct Kept(shuttle::sync::Arc<shuttle::sync::Mutex<Vec<u8>>>);
+/// A transport that takes and records everything.
+struct Recorder(shuttle::sync::Arc<shuttle::sync::Mutex<Vec<u8>>>);
 
-impl Socket for Kept {
+impl Socket for Recorder {
     fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
         Poll::Pending
     }
 
     fn poll_write(&mut self, _: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let mut kept = self.0.lock().unwrap();
-        let before = kept.len();
-        slices.iter().for_each(|slice| kept.extend_from_slice(slice));
-        Poll::Ready(Ok(kept.len() - before))
+        let mut recorded = self.0.lock().unwrap();
+        let before = recorded.len();
+        slices.iter().for_each(|slice| recorded.extend_from_slice(slice));
+        Poll::Ready(Ok(recorded.len() - before))
     }
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -181,11 +181,11 @@ impl Socket for Kept {
 }
 
 #[test]
-fn schedules_one_loop_of_lines_misses_no_wake_up_and_ends() {
+fn schedules_a_socket_set_misses_no_wake_up_and_ends() {
     explore(|hub| {
-        let (mut lines, attach) = SocketSet::new();
+        let (mut set, sockets) = SocketSet::new();
         let serving = thread::spawn(move || {
-            block_on(poll_fn(|cx| match lines.turn(cx, |_, _| Ok(())) {
+            block_on(poll_fn(|cx| match set.turn(cx, |_, _| Ok(())) {
                 Turn::Done => Poll::Ready(()),
                 Turn::Yield => {
                     cx.waker().wake_by_ref();
@@ -194,8 +194,8 @@ fn schedules_one_loop_of_lines_misses_no_wake_up_and_ends() {
                 Turn::Sleep(_) => Poll::Pending,
             }));
         });
-        let kept = shuttle::sync::Arc::new(shuttle::sync::Mutex::new(Vec::new()));
-        attach.attach(Kept(kept.clone()), connect(hub), Framing::UntilClose);
+        let recorded = shuttle::sync::Arc::new(shuttle::sync::Mutex::new(Vec::new()));
+        sockets.attach(Recorder(recorded.clone()), connect(hub), Framing::UntilClose);
         let channel = hub.channel("a").unwrap();
         let publisher = thread::spawn(move || {
             for number in 1..=2 {
@@ -205,20 +205,20 @@ fn schedules_one_loop_of_lines_misses_no_wake_up_and_ends() {
         publisher.join().unwrap();
         let stopping = hub.clone();
         let stopper = thread::spawn(move || stopping.shut_down());
-        drop(attach);
+        drop(sockets);
         stopper.join().unwrap();
         serving.join().unwrap();
-        let kept = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
-        assert_eq!(kept, "id: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\n");
+        let recorded = String::from_utf8(recorded.lock().unwrap().clone()).unwrap();
+        assert_eq!(recorded, "id: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\n");
     });
 }
 
 #[test]
-fn schedules_who_waits_for_room_is_woken() {
+fn schedules_a_sender_that_waits_for_capacity_is_woken() {
     explore(|hub| {
         let config = ConnectionConfig { direct_bytes: 10, announce_position: false, ..Default::default() };
-        let mut stream = hub.connect(config).unwrap();
-        let handle = stream.handle();
+        let mut outbound = hub.connect(config).unwrap();
+        let handle = outbound.handle();
         let sender = thread::spawn(move || {
             block_on(async {
                 for number in 1..=3 {
@@ -226,7 +226,7 @@ fn schedules_who_waits_for_room_is_woken() {
                 }
             });
         });
-        assert_eq!(read_until(&mut stream, "data: 3\n\n"), "data: 1\n\ndata: 2\n\ndata: 3\n\n");
+        assert_eq!(read_until(&mut outbound, "data: 3\n\n"), "data: 1\n\ndata: 2\n\ndata: 3\n\n");
         sender.join().unwrap();
     });
 }

@@ -66,7 +66,7 @@ impl State {
 
     /// Takes the waker of the driver if it is parked for longer than the hub allows.
     pub(crate) fn take_driver_to_wake(&mut self) -> Option<Waker> {
-        let next = self.observer.next_turn(self.hub.poll_timeout())?;
+        let next = self.observer.next_wakeup(self.hub.poll_timeout())?;
         self.driver.take_if(|driver| driver.until.is_none_or(|until| next < until)).map(|driver| driver.waker)
     }
 }

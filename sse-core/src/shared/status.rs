@@ -1,113 +1,122 @@
-//! What handles wait for: that something ended, that a life is over, that there is room to send.
+//! What handles wait for: the end of a connection or channel, the end of a lifetime, and capacity to send.
 
 use std::task::{Context, Poll, Waker};
 use std::vec::Vec;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is known of a connection or a channel by those who hold handles on it; `R` is why it ended.
+/// The status of a connection or a channel, shared with its handles. `R` is the reason of its end.
 pub(crate) struct Status<R> {
-    waiting: Mutex<Waiting<R>>,
+    inner: Mutex<Inner<R>>,
 }
 
-pub(crate) struct Waiting<R> {
+pub(crate) struct Inner<R> {
     pub(crate) closed: Option<R>,
+    /// Whether a maximum lifetime has ended and no future has reported that yet.
     pub(crate) timed_out: bool,
-    /// Who waits for what, each under a number of its own.
-    waiters: Vec<(u64, For, Waker)>,
-    next_waiter: u64,
+    waiters: Vec<WaiterEntry>,
+    next_number: u64,
 }
 
-/// What somebody waits for.
+struct WaiterEntry {
+    number: u64,
+    interest: Interest,
+    waker: Waker,
+}
+
+/// The kind of change that a future waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum For {
-    /// The end, or the end of its time.
-    News,
-    /// Room for what is to be sent.
-    Room,
+pub(crate) enum Interest {
+    /// The end, or the end of a maximum lifetime.
+    Lifecycle,
+    /// Capacity for direct sends.
+    Capacity,
 }
 
-/// One future that waits. When it is dropped, nothing of it stays behind.
+/// One waiting future. Dropping it removes its waker.
 pub(crate) struct Waiter<'a, R> {
     status: &'a Status<R>,
     number: u64,
-    what: For,
+    interest: Interest,
 }
 
 impl<R> Default for Status<R> {
     fn default() -> Status<R> {
-        let waiting = Waiting { closed: None, timed_out: false, waiters: Vec::new(), next_waiter: 0 };
-        Status { waiting: Mutex::new(waiting) }
+        let inner = Inner { closed: None, timed_out: false, waiters: Vec::new(), next_number: 0 };
+        Status { inner: Mutex::new(inner) }
     }
 }
 
 impl<R: Copy> Status<R> {
-    /// That of something which ended before anybody asked.
+    /// Creates the status of a connection or channel that has ended already.
     pub(crate) fn of_closed(reason: R) -> Status<R> {
         let status = Status::default();
         status.lock().closed = Some(reason);
         status
     }
 
-    /// Notes the end; all who wait are added to `wakers`.
+    /// Records the end, and moves the wakers of all waiters to `wakers`.
     pub(crate) fn close(&self, reason: R, wakers: &mut Vec<Waker>) {
-        let mut waiting = self.lock();
-        waiting.closed.get_or_insert(reason);
-        wakers.extend(waiting.waiters.drain(..).map(|(.., waker)| waker));
+        let mut inner = self.lock();
+        inner.closed.get_or_insert(reason);
+        wakers.extend(inner.waiters.drain(..).map(|entry| entry.waker));
     }
 
-    /// Notes that its life is over; those who wait for news are added to `wakers`.
+    /// Records the end of a maximum lifetime, and moves the wakers that wait for it to `wakers`.
     pub(crate) fn time_out(&self, wakers: &mut Vec<Waker>) {
-        let mut waiting = self.lock();
-        waiting.timed_out = true;
-        waiting.wake(For::News, wakers);
+        let mut inner = self.lock();
+        inner.timed_out = true;
+        inner.take_wakers(Interest::Lifecycle, wakers);
     }
 
-    /// Something was taken: those who wait for room are added to `wakers`.
+    /// Moves the wakers that wait for capacity to `wakers`.
     pub(crate) fn notify_capacity(&self, wakers: &mut Vec<Waker>) {
-        self.lock().wake(For::Room, wakers);
+        self.lock().take_wakers(Interest::Capacity, wakers);
     }
 
-    pub(crate) fn waiter(&self, what: For) -> Waiter<'_, R> {
-        let mut waiting = self.lock();
-        let number = waiting.next_waiter;
-        waiting.next_waiter = number.wrapping_add(1);
-        Waiter { status: self, number, what }
+    pub(crate) fn waiter(&self, interest: Interest) -> Waiter<'_, R> {
+        let mut inner = self.lock();
+        let number = inner.next_number;
+        inner.next_number = number.wrapping_add(1);
+        Waiter { status: self, number, interest }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting<R>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner<R>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<R> Waiting<R> {
-    fn wake(&mut self, what: For, wakers: &mut Vec<Waker>) {
-        let woken = self.waiters.extract_if(.., |(_, waits_for, _)| *waits_for == what);
-        wakers.extend(woken.map(|(.., waker)| waker));
+impl<R> Inner<R> {
+    fn take_wakers(&mut self, interest: Interest, wakers: &mut Vec<Waker>) {
+        let taken = self.waiters.extract_if(.., |entry| entry.interest == interest);
+        wakers.extend(taken.map(|entry| entry.waker));
     }
 }
 
 impl<R: Copy> Waiter<'_, R> {
-    /// Asks for an answer, and is woken when there may be one.
+    /// Returns what `check` finds in the status, or registers the waker.
     pub(crate) fn poll<T>(
         &self,
         cx: &mut Context<'_>,
-        ask: impl FnOnce(&mut Waiting<R>) -> Option<T>,
+        check: impl FnOnce(&mut Inner<R>) -> Option<T>,
     ) -> Poll<T> {
-        let mut waiting = self.status.lock();
-        if let Some(answer) = ask(&mut waiting) {
-            return Poll::Ready(answer);
+        let mut inner = self.status.lock();
+        if let Some(found) = check(&mut inner) {
+            return Poll::Ready(found);
         }
-        let known = waiting.waiters.iter_mut().find(|(number, ..)| *number == self.number);
+        let known = inner.waiters.iter_mut().find(|entry| entry.number == self.number);
         match known {
-            Some((.., waker)) if waker.will_wake(cx.waker()) => {}
-            Some((.., waker)) => {
-                let replaced = core::mem::replace(waker, cx.waker().clone());
-                // Dropping a waker may run code of an executor: not under the lock.
-                drop(waiting);
+            Some(entry) if entry.waker.will_wake(cx.waker()) => {}
+            Some(entry) => {
+                let replaced = core::mem::replace(&mut entry.waker, cx.waker().clone());
+                // Dropping a waker may run code of an executor, so the lock is released before.
+                drop(inner);
                 drop(replaced);
             }
-            None => waiting.waiters.push((self.number, self.what, cx.waker().clone())),
+            None => {
+                let (number, interest, waker) = (self.number, self.interest, cx.waker().clone());
+                inner.waiters.push(WaiterEntry { number, interest, waker });
+            }
         }
         Poll::Pending
     }
@@ -115,10 +124,10 @@ impl<R: Copy> Waiter<'_, R> {
 
 impl<R> Drop for Waiter<'_, R> {
     fn drop(&mut self) {
-        let mut waiting = self.status.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = waiting.waiters.iter().position(|(number, ..)| *number == self.number);
-        let gone = index.map(|index| waiting.waiters.swap_remove(index));
-        drop(waiting);
-        drop(gone);
+        let mut inner = self.status.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = inner.waiters.iter().position(|entry| entry.number == self.number);
+        let removed = index.map(|index| inner.waiters.swap_remove(index));
+        drop(inner);
+        drop(removed);
     }
 }

@@ -1,89 +1,91 @@
-//! Who is woken when something is due to a connection, or it ended: a task, or a line of a loop.
+//! Wake-ups: of tasks, and of sockets that share one task.
 
 use std::task::Waker;
 use std::vec::Vec;
 
 use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Who waits for the bytes of a connection, or for its end.
+/// What is woken when a connection has pending bytes or ends.
 pub(crate) enum WakeTarget {
     Task(Waker),
-    /// A line by its index: it needs no waker, which would be an allocation for each.
-    Line(Arc<ReadyQueue>, u32),
+    /// A socket of a set, by its index. Compared with a waker, it saves an allocation for each socket.
+    Socket(Arc<ReadyQueue>, u32),
 }
 
-/// The same, lent.
+/// A borrowed [`WakeTarget`].
 #[derive(Clone, Copy)]
 pub(crate) enum WakeTargetRef<'a> {
     Task(&'a Waker),
-    Line(&'a Arc<ReadyQueue>, u32),
+    Socket(&'a Arc<ReadyQueue>, u32),
 }
 
-/// The lines of a loop that are to be looked at, and the loop's task.
+/// The sockets of one task that other threads have woken.
 #[derive(Default)]
 pub(crate) struct ReadyQueue {
-    listed: Mutex<Listed>,
+    state: Mutex<QueueState>,
 }
 
 #[derive(Default)]
-struct Listed {
-    lines: Vec<u32>,
+struct QueueState {
+    sockets: Vec<u32>,
     task: Option<Waker>,
 }
 
-/// What work under the lock leaves to be done without it: wakers are an executor's code, and so is dropping one.
+/// What is to be woken and dropped after the lock is free: waking, and dropping a waker, runs code of an executor.
+///
+/// Dropping the batch wakes.
 #[derive(Default)]
 pub(crate) struct WakeBatch {
     /// Kept apart from the other wakers, so that waking the driver alone allocates nothing.
     driver: Option<Waker>,
     pub(crate) wakers: Vec<Waker>,
-    lines: Vec<(Arc<ReadyQueue>, u32)>,
-    /// Only to be dropped later.
-    replaced: Vec<WakeTarget>,
+    sockets: Vec<(Arc<ReadyQueue>, u32)>,
+    /// Targets that are not woken.
+    discarded: Vec<WakeTarget>,
 }
 
 impl ReadyQueue {
-    /// Has the task woken by this waker, and takes the lines that are to be looked at.
-    pub(crate) fn take(&self, waker: &Waker, lines: &mut Vec<u32>) {
-        let mut listed = self.lock();
-        lines.append(&mut listed.lines);
-        let replaced = match &mut listed.task {
+    /// Registers the waker of the task, and appends the woken sockets to `sockets`.
+    pub(crate) fn register_and_drain(&self, waker: &Waker, sockets: &mut Vec<u32>) {
+        let mut state = self.lock();
+        sockets.append(&mut state.sockets);
+        let replaced = match &mut state.task {
             Some(known) if known.will_wake(waker) => None,
             known => known.replace(waker.clone()),
         };
-        drop(listed);
+        drop(state);
         drop(replaced);
     }
 
-    /// Has lines looked at.
-    pub(crate) fn wake(&self, lines: impl IntoIterator<Item = u32>) {
-        let mut listed = self.lock();
-        let is_awake = !listed.lines.is_empty();
-        listed.lines.extend(lines);
-        if !is_awake {
-            ring(listed);
+    /// Queues sockets, and wakes the task if none was queued.
+    pub(crate) fn push(&self, sockets: impl IntoIterator<Item = u32>) {
+        let mut state = self.lock();
+        let is_task_woken = !state.sockets.is_empty();
+        state.sockets.extend(sockets);
+        if !is_task_woken {
+            unlock_and_wake(state);
         }
     }
 
-    /// Wakes the task, for something else than a line.
+    /// Wakes the task without queueing a socket.
     pub(crate) fn wake_task(&self) {
-        ring(self.lock());
+        unlock_and_wake(self.lock());
     }
 
-    /// The task is gone.
-    pub(crate) fn forget_task(&self) {
-        let gone = self.lock().task.take();
-        drop(gone);
+    /// Removes the waker of a task that has ended.
+    pub(crate) fn clear_task(&self) {
+        let task = self.lock().task.take();
+        drop(task);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Listed> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn ring(listed: MutexGuard<'_, Listed>) {
-    let task = listed.task.clone();
-    drop(listed);
+fn unlock_and_wake(state: MutexGuard<'_, QueueState>) {
+    let task = state.task.clone();
+    drop(state);
     if let Some(task) = task {
         task.wake();
     }
@@ -93,8 +95,8 @@ impl WakeTargetRef<'_> {
     pub(crate) fn is(self, known: &WakeTarget) -> bool {
         match (self, known) {
             (Self::Task(waker), WakeTarget::Task(known)) => known.will_wake(waker),
-            (Self::Line(list, line), WakeTarget::Line(known, known_line)) => {
-                line == *known_line && Arc::ptr_eq(list, known)
+            (Self::Socket(queue, index), WakeTarget::Socket(known, known_index)) => {
+                index == *known_index && Arc::ptr_eq(queue, known)
             }
             _ => false,
         }
@@ -103,7 +105,7 @@ impl WakeTargetRef<'_> {
     pub(crate) fn to_owned(self) -> WakeTarget {
         match self {
             Self::Task(waker) => WakeTarget::Task(waker.clone()),
-            Self::Line(list, line) => WakeTarget::Line(Arc::clone(list), line),
+            Self::Socket(queue, index) => WakeTarget::Socket(Arc::clone(queue), index),
         }
     }
 }
@@ -112,7 +114,7 @@ impl WakeBatch {
     pub(crate) fn add(&mut self, target: WakeTarget) {
         match target {
             WakeTarget::Task(waker) => self.wakers.push(waker),
-            WakeTarget::Line(list, line) => self.lines.push((list, line)),
+            WakeTarget::Socket(queue, index) => self.sockets.push((queue, index)),
         }
     }
 
@@ -120,22 +122,22 @@ impl WakeBatch {
         self.driver = driver;
     }
 
-    /// Keeps a target that is not to be woken, until it can be dropped without the lock.
+    /// Keeps a target that is not to be woken until it can be dropped without the lock.
     pub(crate) fn discard(&mut self, target: Option<WakeTarget>) {
-        self.replaced.extend(target);
+        self.discarded.extend(target);
     }
 
-    /// Wakes them; the lock must be free.
+    /// Wakes everything and keeps the capacity. The lock must be free.
     pub(crate) fn wake(&mut self) {
         self.driver.take().into_iter().for_each(Waker::wake);
-        for of_one_loop in self.lines.chunk_by(|(list, _), (next, _)| Arc::ptr_eq(list, next)) {
-            if let Some((list, _)) = of_one_loop.first() {
-                list.wake(of_one_loop.iter().map(|(_, line)| *line));
+        for of_one_queue in self.sockets.chunk_by(|(queue, _), (next, _)| Arc::ptr_eq(queue, next)) {
+            if let Some((queue, _)) = of_one_queue.first() {
+                queue.push(of_one_queue.iter().map(|(_, index)| *index));
             }
         }
-        self.lines.clear();
+        self.sockets.clear();
         self.wakers.drain(..).for_each(Waker::wake);
-        self.replaced.clear();
+        self.discarded.clear();
     }
 }
 
@@ -152,47 +154,47 @@ mod tests {
 
     use super::*;
 
-    struct Nobody;
+    struct Inert;
 
-    impl Wake for Nobody {
+    impl Wake for Inert {
         fn wake(self: Arc<Self>) {}
     }
 
-    fn lines_of(list: &ReadyQueue) -> Vec<u32> {
-        let mut lines = Vec::new();
-        list.take(Waker::noop(), &mut lines);
-        lines
+    fn sockets_of(queue: &ReadyQueue) -> Vec<u32> {
+        let mut sockets = Vec::new();
+        queue.register_and_drain(Waker::noop(), &mut sockets);
+        sockets
     }
 
     #[test]
-    fn a_line_is_woken_in_its_loop_once() {
-        let lists = [Arc::default(), Arc::default()];
-        let mut woken = WakeBatch::default();
-        for (list, line) in [(0, 3), (0, 1), (1, 3), (0, 2)] {
-            woken.add(WakeTargetRef::Line(&lists[list], line).to_owned());
+    fn a_batch_queues_each_socket_in_its_own_queue_once() {
+        let queues = [Arc::default(), Arc::default()];
+        let mut batch = WakeBatch::default();
+        for (queue, index) in [(0, 3), (0, 1), (1, 3), (0, 2)] {
+            batch.add(WakeTargetRef::Socket(&queues[queue], index).to_owned());
         }
-        woken.wake();
-        assert_eq!(lists.each_ref().map(|list| lines_of(list)), [vec![3, 1, 2], vec![3]]);
-        woken.wake();
-        assert_eq!(lists.each_ref().map(|list| lines_of(list).len()), [0, 0]);
+        batch.wake();
+        assert_eq!(queues.each_ref().map(|queue| sockets_of(queue)), [vec![3, 1, 2], vec![3]]);
+        batch.wake();
+        assert_eq!(queues.each_ref().map(|queue| sockets_of(queue).len()), [0, 0]);
     }
 
     #[test]
-    fn only_the_same_line_of_the_same_loop_is_known_already() {
-        let [list, other] = [Arc::default(), Arc::default()];
-        let known = WakeTargetRef::Line(&list, 1).to_owned();
-        assert!(WakeTargetRef::Line(&list, 1).is(&known));
-        assert!(!WakeTargetRef::Line(&list, 2).is(&known));
-        assert!(!WakeTargetRef::Line(&other, 1).is(&known));
+    fn a_target_is_known_only_if_both_queue_and_index_are_the_same() {
+        let [queue, other] = [Arc::default(), Arc::default()];
+        let known = WakeTargetRef::Socket(&queue, 1).to_owned();
+        assert!(WakeTargetRef::Socket(&queue, 1).is(&known));
+        assert!(!WakeTargetRef::Socket(&queue, 2).is(&known));
+        assert!(!WakeTargetRef::Socket(&other, 1).is(&known));
         assert!(!WakeTargetRef::Task(Waker::noop()).is(&known));
     }
 
     #[test]
-    fn a_task_that_is_gone_leaves_no_waker_behind() {
-        let (list, task) = (ReadyQueue::default(), Arc::new(Nobody));
-        list.take(&Waker::from(Arc::clone(&task)), &mut Vec::new());
+    fn a_queue_keeps_no_waker_of_a_task_that_has_ended() {
+        let (queue, task) = (ReadyQueue::default(), Arc::new(Inert));
+        queue.register_and_drain(&Waker::from(Arc::clone(&task)), &mut Vec::new());
         assert_eq!(Arc::strong_count(&task), 2);
-        list.forget_task();
+        queue.clear_task();
         assert_eq!(Arc::strong_count(&task), 1);
     }
 }

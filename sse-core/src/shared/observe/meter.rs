@@ -1,4 +1,4 @@
-//! The counters of a hub, for the `metrics` facade.
+//! Metrics of a hub, for the `metrics` facade.
 
 use core::time::Duration;
 use std::boxed::Box;
@@ -13,16 +13,15 @@ use crate::shared::SharedHub;
 use crate::shared::state::State;
 use crate::{CloseReason, Hub, Instant, Position, Stats};
 
-/// How many channels one report asks for their slowest readers.
+/// The number of channels that one report scans for their slowest readers.
 const CHANNELS_PER_REPORT: u32 = 4096;
 
-/// How a hub reports what it counts: [`SharedHub::record_metrics`].
+/// Configures the metrics of a hub: [`SharedHub::record_metrics`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsConfig {
-    /// The value of a label `hub`. `None`, which is the default, gives none: for a program with one hub. Several hubs
-    /// have to differ in it.
+    /// The value of the label `hub`, which tells the hubs of one program apart. `None` (default) adds no label.
     pub hub: Option<String>,
-    /// How long a change may wait until it is reported: one second. What a report costs does not depend on it.
+    /// The longest time until a change is reported: one second by default. The cost of a report does not depend on it.
     pub every: Duration,
 }
 
@@ -33,52 +32,52 @@ impl Default for MetricsConfig {
 }
 
 impl SharedHub {
-    /// Has the driver report what the hub counts to the recorder that is installed now: call it once, after that.
+    /// Makes the driver report metrics to the recorder that is installed now. Call it once, after installing the recorder.
     ///
     /// | name | kind | what |
     /// | --- | --- | --- |
-    /// | `sse_connections` | gauge | connections that are open |
-    /// | `sse_channels` | gauge | channels that are open |
+    /// | `sse_connections` | gauge | open connections |
+    /// | `sse_channels` | gauge | open channels |
     /// | `sse_history_bytes` | gauge, bytes | history of all channels |
-    /// | `sse_slowest_reader_frames` | gauge | most frames of one channel that a reader has still to take |
-    /// | `sse_slowest_reader_seconds` | gauge, seconds | how old the oldest of such frames is |
-    /// | `sse_connections_opened_total` | counter | connections that were opened |
-    /// | `sse_connections_closed_total` | counter | those that ended; label `reason` has [`CloseReason::as_str`] |
-    /// | `sse_refused_total` | counter | label `call`: refused `connect`, `open` and `subscribe` of the handles |
-    /// | `sse_events_published_total` | counter | events that were published |
-    /// | `sse_frames_delivered_total` | counter | frames of which a connection took the last byte |
-    /// | `sse_delivered_bytes_total` | counter, bytes | bytes that connections took |
-    /// | `sse_events_replayed_total` | counter | events that were delivered from history |
-    /// | `sse_gaps_total` | counter | subscriptions whose last event id was too old or unknown |
-    /// | `sse_lagged_total` | counter | readers that fell behind what was kept for them, and lost events |
-    /// | `sse_live_only_lost_total` | counter | live-only events that such readers lost |
-    /// | `sse_pings_total` | counter | pings that were sent |
-    /// | `sse_fan_out_seconds` | histogram, seconds | from a publication until all who wait for it were woken |
+    /// | `sse_slowest_reader_frames` | gauge | pending frames of one channel for its slowest reader, the most of all channels |
+    /// | `sse_slowest_reader_seconds` | gauge, seconds | age of the oldest such frame |
+    /// | `sse_connections_opened_total` | counter | opened connections |
+    /// | `sse_connections_closed_total` | counter | ended connections; label `reason`: [`CloseReason::as_str`] |
+    /// | `sse_refused_total` | counter | refused calls of the handles; label `call`: `connect`, `open` or `subscribe` |
+    /// | `sse_events_published_total` | counter | published events |
+    /// | `sse_frames_delivered_total` | counter | frames whose last byte was taken by a connection |
+    /// | `sse_delivered_bytes_total` | counter, bytes | bytes taken by connections |
+    /// | `sse_events_replayed_total` | counter | events delivered from history |
+    /// | `sse_gaps_total` | counter | subscriptions with a last event id that was too old or unknown |
+    /// | `sse_lagged_total` | counter | readers that fell out of the backlog and lost events |
+    /// | `sse_live_only_lost_total` | counter | live-only events lost by such readers |
+    /// | `sse_pings_total` | counter | sent pings |
+    /// | `sse_fan_out_seconds` | histogram, seconds | from a publication until all its readers were woken |
     ///
-    /// Counters have what [`Stats`] has, from the making of the hub on. The slowest reader is looked for in 4,096
-    /// channels with each report: with more of them a figure takes several. The fan-out of events that are published
-    /// together is measured once, from the first of them.
+    /// Counters count as [`Stats`] does, from the creation of the hub. Each report scans 4,096 channels for the slowest
+    /// reader; with more channels, a new value takes several reports. The fan-out of events that are published together is
+    /// measured once, from the first of them.
     ///
     /// # Cost
     ///
-    /// A delivery costs one comparison more. When something changed, the driver takes a turn of its own after
-    /// [`every`](MetricsConfig::every) at the latest, and reports with the lock free; while nothing changes and nobody
-    /// is behind, it sleeps. An event that is published costs two looks at the clock more, and one sample.
+    /// A delivery costs one comparison more. After a change, the driver takes a turn within
+    /// [`every`](MetricsConfig::every), and reports while the lock is free. It sleeps while nothing changes and no reader is
+    /// behind. A published event costs two readings of the clock and one sample more.
     ///
-    /// Nothing is reported before this is called. The recorder must not forget metrics that are idle, because they are
-    /// looked up here, once.
+    /// Nothing is reported before this call. The recorder must not remove idle metrics, because they are looked up only
+    /// here.
     pub fn record_metrics(&self, config: MetricsConfig) {
         let instruments = Arc::new(Instruments::register(config.hub));
         let mut locked = self.lock();
         let now = locked.now;
         let State { hub, observer, .. } = &mut *locked;
-        let replaced = observer.meter.begin(Arc::clone(&instruments), config.every, hub, now);
+        let replaced = observer.meter.start(Arc::clone(&instruments), config.every, hub, now);
         drop(locked);
         drop(replaced);
     }
 }
 
-/// What the handles refuse.
+/// A call that the handles can refuse.
 #[derive(Clone, Copy)]
 pub(crate) enum Call {
     Connect,
@@ -86,41 +85,41 @@ pub(crate) enum Call {
     Subscribe,
 }
 
-/// Counts what the hub does not, and remembers what was reported.
+/// The metrics that the hub does not count itself, and the last report.
 #[derive(Default)]
 pub(crate) struct Meter {
-    /// `None` until somebody asks for reports.
+    /// `None` until `record_metrics` is called.
     running: Option<Box<Running>>,
 }
 
 struct Running {
     instruments: Arc<Instruments>,
     every: Duration,
-    /// What was reported of the hub.
+    /// The statistics of the last report.
     reported: Stats,
     reported_at: Instant,
-    /// What was refused since.
+    /// Refusals since the last report, in the order of [`Call`].
     refused: [u64; 3],
-    /// When to report next; `None` while there is nothing to say.
+    /// The time of the next report; `None` while nothing has changed.
     next: Option<Instant>,
-    /// The newest event that was seen.
+    /// The newest event at the last observation.
     head: Position,
-    /// The first publication of which not all members were visited yet.
+    /// The time of the first publication whose sweep is not finished.
     unswept_since: Option<Instant>,
-    /// The channel to be asked next for its slowest reader, and who was the slowest of those before.
+    /// The next channel slot to scan for slow readers, and the slowest reader of the slots before it.
     next_slot: u32,
     slowest: Lag,
 }
 
-/// What is to be told when the lock is free.
+/// Metrics that are recorded when the lock is free.
 #[derive(Default)]
 pub(crate) struct Report {
-    changes: Option<Box<Changes>>,
-    /// A fan-out that is over when all wakers were woken.
+    change: Option<Box<StatsChange>>,
+    /// The start of a fan-out that ends when all wakers were called.
     fan_out: Option<(Arc<Instruments>, Instant)>,
 }
 
-struct Changes {
+struct StatsChange {
     instruments: Arc<Instruments>,
     before: Stats,
     now: Stats,
@@ -129,8 +128,8 @@ struct Changes {
 }
 
 impl Meter {
-    /// Begins to report, or goes on with other instruments, which are given back.
-    fn begin(
+    /// Starts the reports. If they run already, replaces the instruments and returns the old ones.
+    fn start(
         &mut self,
         instruments: Arc<Instruments>,
         every: Duration,
@@ -165,42 +164,42 @@ impl Meter {
     }
 
     #[inline]
-    pub(crate) fn worked(&mut self, hub: &Hub, now: Instant) {
+    pub(crate) fn observe_changes(&mut self, hub: &Hub, now: Instant) {
         if let Some(running) = &mut self.running {
-            running.worked(hub, now);
+            running.observe_changes(hub, now);
         }
     }
 
     #[inline]
-    pub(crate) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn next_wakeup(&self, deadline: Option<Instant>) -> Option<Instant> {
         let next = self.running.as_ref().and_then(|running| running.next);
-        due.into_iter().chain(next).min()
+        deadline.into_iter().chain(next).min()
     }
 
     pub(crate) fn report(&mut self, hub: &Hub, now: Instant) -> Report {
         let Some(running) = &mut self.running else { return Report::default() };
-        running.worked(hub, now);
+        running.observe_changes(hub, now);
         let swept = if hub.is_sweeping() { None } else { running.unswept_since.take() };
         let fan_out = swept.map(|since| (Arc::clone(&running.instruments), since));
         let is_due = running.next.is_some_and(|next| next <= now);
-        Report { changes: is_due.then(|| running.changes(hub, now)), fan_out }
+        Report { change: is_due.then(|| running.take_change(hub, now)), fan_out }
     }
 
     pub(crate) fn last_report(&mut self, hub: &Hub) -> Report {
         let Some(running) = self.running.take() else { return Report::default() };
-        let changes = Changes {
+        let change = StatsChange {
             instruments: running.instruments,
             before: running.reported,
             now: Stats { connections: 0, channels: 0, history_bytes: 0, ..hub.stats() },
             refused: running.refused,
             slowest: Some(Lag::default()),
         };
-        Report { changes: Some(Box::new(changes)), fan_out: None }
+        Report { change: Some(Box::new(change)), fan_out: None }
     }
 }
 
 impl Running {
-    fn worked(&mut self, hub: &Hub, now: Instant) {
+    fn observe_changes(&mut self, hub: &Hub, now: Instant) {
         let head = hub.head();
         if self.head != head {
             self.head = head;
@@ -213,14 +212,14 @@ impl Running {
         }
     }
 
-    fn changes(&mut self, hub: &Hub, now: Instant) -> Box<Changes> {
-        let slowest = self.look_for_the_slowest(hub, now);
-        // Without a change, too, somebody falls further behind, or some channels were not asked yet.
+    fn take_change(&mut self, hub: &Hub, now: Instant) -> Box<StatsChange> {
+        let slowest = self.scan_slowest_reader(hub, now);
+        // Without a change, too, a reader falls further behind, or some channels were not scanned yet.
         let goes_on = slowest.is_none_or(|slowest| slowest.frames > 0);
         self.reported_at = now;
         self.next = goes_on.then(|| now.saturating_add(self.every.max(Duration::from_millis(1))));
         let stats = hub.stats();
-        Box::new(Changes {
+        Box::new(StatsChange {
             instruments: Arc::clone(&self.instruments),
             before: core::mem::replace(&mut self.reported, stats),
             now: stats,
@@ -229,8 +228,8 @@ impl Running {
         })
     }
 
-    /// Asks some channels; the slowest reader is known when all were asked.
-    fn look_for_the_slowest(&mut self, hub: &Hub, now: Instant) -> Option<Lag> {
+    /// Scans some channels, and returns the slowest reader when all were scanned.
+    fn scan_slowest_reader(&mut self, hub: &Hub, now: Instant) -> Option<Lag> {
         let slots = hub.channel_slots();
         let end = self.next_slot.saturating_add(CHANNELS_PER_REPORT).min(slots);
         let found = hub.slowest_reader(now, self.next_slot..end);
@@ -246,19 +245,19 @@ impl Running {
 }
 
 impl Report {
-    pub(crate) fn tell(self, clock: impl Fn() -> Instant) {
+    pub(crate) fn record(self, clock: impl Fn() -> Instant) {
         if let Some((instruments, since)) = self.fan_out {
             instruments.fan_out.record(clock().saturating_duration_since(since));
         }
-        if let Some(changes) = self.changes {
-            changes.tell();
+        if let Some(change) = self.change {
+            change.record();
         }
     }
 }
 
-impl Changes {
-    fn tell(&self) {
-        let Changes { instruments, before, now, refused, slowest } = self;
+impl StatsChange {
+    fn record(&self) {
+        let StatsChange { instruments, before, now, refused, slowest } = self;
         let add = |counter: &Counter, before: u64, now: u64| {
             if now > before {
                 counter.increment(now.saturating_sub(before));
@@ -289,7 +288,7 @@ impl Changes {
     }
 }
 
-/// Gauges are floating point numbers; beyond 2^53 one more or less does not matter.
+/// Converts a count to the type of gauges, which is exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 one more or less does not matter")]
 fn exact(count: usize) -> f64 {
     count as f64
@@ -308,7 +307,7 @@ const REASONS: [CloseReason; 7] = [
 /// In the order of [`Call`].
 const CALLS: [&str; 3] = ["connect", "open", "subscribe"];
 
-/// The metrics of one hub, where its recorder has them.
+/// The metrics of one hub, registered with its recorder.
 struct Instruments {
     connections: Gauge,
     channels: Gauge,
@@ -347,7 +346,7 @@ impl Instruments {
             metrics::gauge!(name, labels.clone())
         };
         let (closed, refused) = ("sse_connections_closed_total", "sse_refused_total");
-        metrics::describe_counter!(closed, Unit::Count, "Connections that ended, by reason.");
+        metrics::describe_counter!(closed, Unit::Count, "Ended connections, by reason.");
         metrics::describe_counter!(refused, Unit::Count, "Connections, channels and subscriptions refused.");
         let fan_out = "sse_fan_out_seconds";
         metrics::describe_histogram!(
@@ -356,34 +355,38 @@ impl Instruments {
             "From a publication until all readers were woken."
         );
         Instruments {
-            connections: gauge("sse_connections", Unit::Count, "Connections that are open."),
-            channels: gauge("sse_channels", Unit::Count, "Channels that are open."),
+            connections: gauge("sse_connections", Unit::Count, "Open connections."),
+            channels: gauge("sse_channels", Unit::Count, "Open channels."),
             history_bytes: gauge("sse_history_bytes", Unit::Bytes, "History of all channels."),
             slowest_frames: gauge(
                 "sse_slowest_reader_frames",
                 Unit::Count,
-                "Most frames of one channel that a reader has still to take.",
+                "Pending frames of one channel for its slowest reader, the most of all channels.",
             ),
             slowest_seconds: gauge(
                 "sse_slowest_reader_seconds",
                 Unit::Seconds,
-                "How old the oldest frame is that a reader has still to take.",
+                "Age of the oldest frame that is pending for a reader.",
             ),
-            opened: counter("sse_connections_opened_total", Unit::Count, "Connections that were opened."),
+            opened: counter("sse_connections_opened_total", Unit::Count, "Opened connections."),
             closed: REASONS.map(|reason| metrics::counter!(closed, with("reason", reason.as_str()))),
             refused: CALLS.map(|call| metrics::counter!(refused, with("call", call))),
-            published: counter("sse_events_published_total", Unit::Count, "Events that were published."),
-            delivered: counter("sse_frames_delivered_total", Unit::Count, "Frames that connections took."),
-            bytes: counter("sse_delivered_bytes_total", Unit::Bytes, "Bytes that connections took."),
+            published: counter("sse_events_published_total", Unit::Count, "Published events."),
+            delivered: counter("sse_frames_delivered_total", Unit::Count, "Frames taken by connections."),
+            bytes: counter("sse_delivered_bytes_total", Unit::Bytes, "Bytes taken by connections."),
             replayed: counter("sse_events_replayed_total", Unit::Count, "Events delivered from history."),
             gaps: counter("sse_gaps_total", Unit::Count, "Last event ids that were too old or unknown."),
-            lagged: counter("sse_lagged_total", Unit::Count, "Readers that fell behind and lost events."),
+            lagged: counter(
+                "sse_lagged_total",
+                Unit::Count,
+                "Readers that fell out of the backlog and lost events.",
+            ),
             live_only_lost: counter(
                 "sse_live_only_lost_total",
                 Unit::Count,
-                "Live-only events that readers lost because they fell behind.",
+                "Live-only events lost by readers that fell out of the backlog.",
             ),
-            pings: counter("sse_pings_total", Unit::Count, "Pings that were sent."),
+            pings: counter("sse_pings_total", Unit::Count, "Sent pings."),
             fan_out: metrics::histogram!(fan_out, labels.clone()),
         }
     }

@@ -1,10 +1,10 @@
-//! What operators see of a shared hub: counters for the `metrics` facade, spans and events for `tracing`.
+//! Observability of a shared hub: counters for the `metrics` facade, spans and events for `tracing`.
 //!
-//! Each is a feature. Without it a file of empty stand-ins takes its place, so that the rest of the code asks for no
-//! feature, and nothing is left of it in the program.
+//! Each is a feature. Without the feature, a file of empty stand-ins takes its place. The rest of the code therefore tests no
+//! feature, and the program contains nothing of it.
 //!
-//! Subscribers and recorders are the application's code: they are called when the hub's lock is free. One that
-//! publishes what it is told to a channel of the same hub is no deadlock.
+//! Subscribers and recorders are code of the application, and are called when the lock of the hub is free. A subscriber that
+//! publishes events to a channel of the same hub does not deadlock.
 
 #[cfg_attr(not(feature = "metrics"), path = "no_meter.rs")]
 mod meter;
@@ -16,12 +16,12 @@ use crate::{Action, ChannelId, ConnectError, ConnectionId, Hub, Instant, OpenErr
 #[cfg(feature = "metrics")]
 pub use meter::MetricsConfig;
 pub(crate) use meter::Report;
-pub(crate) use trace::{Note, Notes, Opening, draining, shutting_down};
+pub(crate) use trace::{ConnectionSpan, DeferredEvent, DeferredEvents, draining, shutting_down};
 
 use meter::{Call, Meter};
 use trace::Spans;
 
-/// What is observed of one hub, under its lock. What is to be told of it is told when the lock is free.
+/// The observer of one hub. It collects under the lock, and returns what is to be emitted when the lock is free.
 #[derive(Default)]
 pub(crate) struct Observer {
     spans: Spans,
@@ -29,78 +29,86 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// A connection was opened, or refused.
+    /// Observes that a connection was opened or refused.
     #[inline]
-    pub(crate) fn connected(&mut self, opening: &Opening, connected: &Result<ConnectionId, ConnectError>) {
+    pub(crate) fn connected(
+        &mut self,
+        span: &ConnectionSpan,
+        connected: &Result<ConnectionId, ConnectError>,
+    ) {
         match connected {
-            Ok(connection) => self.spans.insert(*connection, opening),
+            Ok(connection) => self.spans.insert(*connection, span),
             Err(_) => self.meter.refused(Call::Connect),
         }
     }
 
-    /// A channel was opened, or refused.
+    /// Observes that a channel was opened or refused.
     #[inline]
-    pub(crate) fn opened<T>(&mut self, opened: &Result<T, OpenError>) {
+    pub(crate) fn channel_opened<T>(&mut self, opened: &Result<T, OpenError>) {
         if opened.is_err() {
             self.meter.refused(Call::Open);
         }
     }
 
-    /// A connection was to follow a channel.
+    /// Observes that a subscription was made or refused.
     #[inline]
-    pub(crate) fn followed(
+    pub(crate) fn subscribed(
         &mut self,
         hub: &Hub,
         channel: ChannelId,
         connection: ConnectionId,
         resumed: &Result<Resume, SubscribeError>,
-    ) -> Note {
+    ) -> DeferredEvent {
         if resumed.is_err() {
             self.meter.refused(Call::Subscribe);
         }
-        self.spans.followed(hub, channel, connection, resumed)
+        self.spans.subscribed(hub, channel, connection, resumed)
     }
 
-    /// The transport of a connection went. Where the hub had ended it, the driver is told why.
+    /// Observes that an outbound was dropped. If the hub had ended the connection before, the driver reports the end.
     #[inline]
-    pub(crate) fn left(&mut self, connection: ConnectionId, is_disconnected: bool) -> Note {
-        if is_disconnected { self.spans.disconnected(connection) } else { Note::default() }
+    pub(crate) fn outbound_dropped(
+        &mut self,
+        connection: ConnectionId,
+        is_disconnected: bool,
+    ) -> DeferredEvent {
+        if is_disconnected { self.spans.disconnected(connection) } else { DeferredEvent::default() }
     }
 
-    /// The driver was given an action, which is none that says that there are bytes.
+    /// Observes an action of the driver, other than `Action::Transmit`.
     #[inline]
-    pub(crate) fn acted(&mut self, hub: &Hub, action: Action) -> Note {
-        self.spans.acted(hub, action)
+    pub(crate) fn action_polled(&mut self, hub: &Hub, action: Action) -> DeferredEvent {
+        self.spans.action_polled(hub, action)
     }
 
-    /// Something was done to the hub.
+    /// Compares the hub with the last report, after each use of the hub.
     #[inline]
-    pub(crate) fn worked(&mut self, hub: &Hub, now: Instant) {
-        self.meter.worked(hub, now);
+    pub(crate) fn observe_changes(&mut self, hub: &Hub, now: Instant) {
+        self.meter.observe_changes(hub, now);
     }
 
-    /// When the driver has to take a turn, if the hub has it take one at `due`.
+    /// Returns when the driver has to take its next turn, given the deadline of the hub.
     #[inline]
-    pub(crate) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
-        self.meter.next_turn(due)
+    pub(crate) fn next_wakeup(&self, deadline: Option<Instant>) -> Option<Instant> {
+        self.meter.next_wakeup(deadline)
     }
 
-    /// What there is to be counted after a turn of the driver.
+    /// Returns the metrics to record after a turn of the driver.
     #[inline]
     pub(crate) fn report(&mut self, hub: &Hub, now: Instant) -> Report {
         self.meter.report(hub, now)
     }
 
-    /// What there is to be counted when the last handle on the hub is gone.
+    /// Returns the metrics to record when the last handle on the hub was dropped.
     #[inline]
     pub(crate) fn last_report(&mut self, hub: &Hub) -> Report {
         self.meter.last_report(hub)
     }
 }
 
-/// A channel was opened, or refused.
+/// Emits an event if a channel was refused.
 #[inline]
-pub(crate) fn opened<T>(name: &str, opened: &Result<T, OpenError>) {
+pub(crate) fn channel_opened<T>(name: &str, opened: &Result<T, OpenError>) {
     if let Err(error) = opened {
         trace::open_refused(name, error);
     }
@@ -113,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_off_has_no_bytes() {
-        assert_eq!(size_of::<(Observer, Opening, Note, Notes, Report)>(), 0);
+    fn disabled_features_have_no_state() {
+        assert_eq!(size_of::<(Observer, ConnectionSpan, DeferredEvent, DeferredEvents, Report)>(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Nothing is counted beside [`Hub::stats`]: the feature `metrics` is off.
+//! Stand-ins while the feature `metrics` is off.
 
 use crate::{Hub, Instant};
 
@@ -18,11 +18,11 @@ impl Meter {
     pub(crate) fn refused(&mut self, _: Call) {}
 
     #[inline]
-    pub(crate) fn worked(&mut self, _: &Hub, _: Instant) {}
+    pub(crate) fn observe_changes(&mut self, _: &Hub, _: Instant) {}
 
     #[inline]
-    pub(crate) fn next_turn(&self, due: Option<Instant>) -> Option<Instant> {
-        due
+    pub(crate) fn next_wakeup(&self, deadline: Option<Instant>) -> Option<Instant> {
+        deadline
     }
 
     #[inline]
@@ -38,5 +38,5 @@ impl Meter {
 
 impl Report {
     #[inline]
-    pub(crate) fn tell(self, _: impl Fn() -> Instant) {}
+    pub(crate) fn record(self, _: impl Fn() -> Instant) {}
 }

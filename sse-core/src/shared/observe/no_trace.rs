@@ -1,4 +1,4 @@
-//! Nothing is traced: the feature `tracing` is off.
+//! Stand-ins while the feature `tracing` is off.
 
 use crate::{
     Action, ChannelId, ConnectError, ConnectionConfig, ConnectionId, DrainConfig, Hub, OpenError, Resume,
@@ -8,61 +8,61 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Spans;
 
-pub(crate) struct Opening;
+pub(crate) struct ConnectionSpan;
 
 #[derive(Default)]
-pub(crate) struct Note(());
+pub(crate) struct DeferredEvent(());
 
 #[derive(Debug, Default)]
-pub(crate) struct Notes(());
+pub(crate) struct DeferredEvents(());
 
 impl Spans {
     #[inline]
-    pub(crate) fn insert(&mut self, _: ConnectionId, _: &Opening) {}
+    pub(crate) fn insert(&mut self, _: ConnectionId, _: &ConnectionSpan) {}
 
     #[inline]
-    pub(crate) fn followed(
+    pub(crate) fn subscribed(
         &self,
         _: &Hub,
         _: ChannelId,
         _: ConnectionId,
         _: &Result<Resume, SubscribeError>,
-    ) -> Note {
-        Note(())
+    ) -> DeferredEvent {
+        DeferredEvent(())
     }
 
     #[inline]
-    pub(crate) fn disconnected(&mut self, _: ConnectionId) -> Note {
-        Note(())
+    pub(crate) fn disconnected(&mut self, _: ConnectionId) -> DeferredEvent {
+        DeferredEvent(())
     }
 
     #[inline]
-    pub(crate) fn acted(&mut self, _: &Hub, _: Action) -> Note {
-        Note(())
+    pub(crate) fn action_polled(&mut self, _: &Hub, _: Action) -> DeferredEvent {
+        DeferredEvent(())
     }
 }
 
-impl Opening {
+impl ConnectionSpan {
     #[inline]
-    pub(crate) fn new(_: &ConnectionConfig) -> Opening {
-        Opening
+    pub(crate) fn new(_: &ConnectionConfig) -> ConnectionSpan {
+        ConnectionSpan
     }
 
     #[inline]
-    pub(crate) fn tell(self, _: &Result<ConnectionId, ConnectError>) {}
+    pub(crate) fn emit(self, _: &Result<ConnectionId, ConnectError>) {}
 }
 
-impl Note {
+impl DeferredEvent {
     #[inline]
-    pub(crate) fn tell(self) {}
+    pub(crate) fn emit(self) {}
 }
 
-impl Notes {
+impl DeferredEvents {
     #[inline]
-    pub(crate) fn add(&mut self, _: Note) {}
+    pub(crate) fn add(&mut self, _: DeferredEvent) {}
 
     #[inline]
-    pub(crate) fn tell(&mut self) {}
+    pub(crate) fn emit(&mut self) {}
 }
 
 #[inline]

@@ -1,4 +1,4 @@
-//! What happens to connections, for `tracing`. The page of [`shared`](crate::shared) lists it.
+//! Spans and events of connections, for `tracing`. The page of [`shared`](crate::shared) lists them.
 
 use std::string::String;
 use std::sync::Arc;
@@ -14,119 +14,120 @@ use crate::{
     DrainConfig, Hub, LastEventId, OpenError, Position, Resume, SubscribeError,
 };
 
-/// What filters know it by.
+/// The target by which filters select the spans and events.
 const TARGET: &str = "sse_core";
 
-/// The spans of the connections, as far as anybody wants them.
+/// The spans of the open connections that a subscriber enabled.
 ///
-/// They are shared: to clone or drop a [`Span`] is the subscriber's work, which is not done under the hub's lock.
+/// They are shared, because cloning or dropping a [`Span`] calls the subscriber, which must not happen under the lock.
 #[derive(Default)]
 pub(crate) struct Spans {
     open: HashMap<ConnectionId, Arc<Span>>,
 }
 
-/// The span of a connection that is being opened; `None` if nobody wants it.
-pub(crate) struct Opening {
+/// The span of a connection that is being opened; `None` if no subscriber enabled it.
+pub(crate) struct ConnectionSpan {
     span: Option<Arc<Span>>,
 }
 
-/// What is to be told when the lock is free.
+/// An event that is emitted when the lock is free.
 #[derive(Default)]
-pub(crate) struct Note(Option<(Subject, What)>);
+pub(crate) struct DeferredEvent(Option<(EventScope, EventKind)>);
 
-/// Several of them.
+/// The events of one turn of the driver.
 #[derive(Default)]
-pub(crate) struct Notes(Vec<Note>);
+pub(crate) struct DeferredEvents(Vec<DeferredEvent>);
 
-/// Which connection it is about.
-struct Subject {
+/// The connection and span of an event.
+struct EventScope {
     connection: Option<ConnectionId>,
     span: Option<Arc<Span>>,
 }
 
-enum What {
-    Followed { channel: String, resume: Resume },
-    NotFollowed { channel: ChannelId, error: SubscribeError },
-    Ended(CloseReason),
+enum EventKind {
+    Subscribed { channel: String, resume: Resume },
+    SubscribeRefused { channel: ChannelId, error: SubscribeError },
+    Closed(CloseReason),
     TimedOut,
     Lagged { channel: String, lost_through: Position },
     ChannelClosed { channel: ChannelId, reason: ChannelCloseReason },
 }
 
 impl Spans {
-    pub(crate) fn insert(&mut self, connection: ConnectionId, opening: &Opening) {
-        if let Some(span) = &opening.span {
+    pub(crate) fn insert(&mut self, connection: ConnectionId, span: &ConnectionSpan) {
+        if let Some(span) = &span.span {
             self.open.insert(connection, Arc::clone(span));
         }
     }
 
-    pub(crate) fn followed(
+    pub(crate) fn subscribed(
         &self,
         hub: &Hub,
         channel: ChannelId,
         connection: ConnectionId,
         resumed: &Result<Resume, SubscribeError>,
-    ) -> Note {
-        if is_off() {
-            return Note::default();
+    ) -> DeferredEvent {
+        if is_disabled() {
+            return DeferredEvent::default();
         }
-        let what = match *resumed {
-            Ok(resume) => What::Followed { channel: name(hub, channel), resume },
-            Err(error) => What::NotFollowed { channel, error },
+        let kind = match *resumed {
+            Ok(resume) => EventKind::Subscribed { channel: channel_name(hub, channel), resume },
+            Err(error) => EventKind::SubscribeRefused { channel, error },
         };
-        Note(Some((self.subject(connection), what)))
+        DeferredEvent(Some((self.scope(connection), kind)))
     }
 
-    pub(crate) fn disconnected(&mut self, connection: ConnectionId) -> Note {
-        self.ended(connection, CloseReason::Disconnected)
+    pub(crate) fn disconnected(&mut self, connection: ConnectionId) -> DeferredEvent {
+        self.closed(connection, CloseReason::Disconnected)
     }
 
-    pub(crate) fn acted(&mut self, hub: &Hub, action: Action) -> Note {
-        if is_off() && self.open.is_empty() {
-            return Note::default();
+    pub(crate) fn action_polled(&mut self, hub: &Hub, action: Action) -> DeferredEvent {
+        if is_disabled() && self.open.is_empty() {
+            return DeferredEvent::default();
         }
-        let note = match action {
-            Action::Transmit(_) => return Note::default(),
-            Action::Close { connection, reason } => return self.ended(connection, reason),
-            Action::TimedOut(connection) => (self.subject(connection), What::TimedOut),
-            Action::Lagged { connection, channel, lost_through } => {
-                (self.subject(connection), What::Lagged { channel: name(hub, channel), lost_through })
-            }
+        let event = match action {
+            Action::Transmit(_) => return DeferredEvent::default(),
+            Action::Close { connection, reason } => return self.closed(connection, reason),
+            Action::TimedOut(connection) => (self.scope(connection), EventKind::TimedOut),
+            Action::Lagged { connection, channel, lost_through } => (
+                self.scope(connection),
+                EventKind::Lagged { channel: channel_name(hub, channel), lost_through },
+            ),
             Action::ChannelClosed { channel, reason } => {
-                (Subject { connection: None, span: None }, What::ChannelClosed { channel, reason })
+                (EventScope { connection: None, span: None }, EventKind::ChannelClosed { channel, reason })
             }
         };
-        Note(Some(note))
+        DeferredEvent(Some(event))
     }
 
-    fn ended(&mut self, connection: ConnectionId, reason: CloseReason) -> Note {
+    fn closed(&mut self, connection: ConnectionId, reason: CloseReason) -> DeferredEvent {
         let span = self.open.remove(&connection);
         if self.open.is_empty() && self.open.capacity() > 0 {
             self.open = HashMap::new();
         }
-        Note(Some((Subject { connection: Some(connection), span }, What::Ended(reason))))
+        DeferredEvent(Some((EventScope { connection: Some(connection), span }, EventKind::Closed(reason))))
     }
 
-    fn subject(&self, connection: ConnectionId) -> Subject {
-        Subject { connection: Some(connection), span: self.open.get(&connection).map(Arc::clone) }
+    fn scope(&self, connection: ConnectionId) -> EventScope {
+        EventScope { connection: Some(connection), span: self.open.get(&connection).map(Arc::clone) }
     }
 }
 
-impl Opening {
-    pub(crate) fn new(config: &ConnectionConfig) -> Opening {
+impl ConnectionSpan {
+    pub(crate) fn new(config: &ConnectionConfig) -> ConnectionSpan {
         let span = info_span!(
             target: TARGET,
             "connection",
             connection = Empty,
-            last_event_id = config.last_event_id.as_ref().map(usable),
+            last_event_id = config.last_event_id.as_ref().map(displayable),
             channel = Empty,
             reason = Empty,
         );
-        Opening { span: (!span.is_disabled()).then(|| Arc::new(span)) }
+        ConnectionSpan { span: (!span.is_disabled()).then(|| Arc::new(span)) }
     }
 
-    pub(crate) fn tell(self, connected: &Result<ConnectionId, ConnectError>) {
-        let span = self.span.as_deref().unwrap_or(&NOBODYS);
+    pub(crate) fn emit(self, connected: &Result<ConnectionId, ConnectError>) {
+        let span = self.span.as_deref().unwrap_or(&NO_SPAN);
         match connected {
             Ok(connection) => {
                 span.record("connection", display(connection));
@@ -140,13 +141,13 @@ impl Opening {
     }
 }
 
-impl Note {
-    pub(crate) fn tell(self) {
-        let Some((Subject { connection, span }, what)) = self.0 else { return };
-        let span = span.as_deref().unwrap_or(&NOBODYS);
+impl DeferredEvent {
+    pub(crate) fn emit(self) {
+        let Some((EventScope { connection, span }, kind)) = self.0 else { return };
+        let span = span.as_deref().unwrap_or(&NO_SPAN);
         let connection = connection.map(display);
-        match what {
-            What::Followed { channel, resume } => {
+        match kind {
+            EventKind::Subscribed { channel, resume } => {
                 span.record("channel", channel.as_str());
                 let channel = channel.as_str();
                 match resume {
@@ -164,7 +165,7 @@ impl Note {
                     }
                 }
             }
-            What::NotFollowed { channel, error } => match error {
+            EventKind::SubscribeRefused { channel, error } => match error {
                 SubscribeError::TooManySubscriptions { .. } | SubscribeError::TooManyMembers { .. } => {
                     warn!(target: TARGET, parent: span, connection, %channel, call = "subscribe", %error, "refused");
                 }
@@ -174,7 +175,7 @@ impl Note {
                     debug!(target: TARGET, parent: span, connection, %channel, call = "subscribe", %error, "refused");
                 }
             },
-            What::Ended(reason) => {
+            EventKind::Closed(reason) => {
                 span.record("reason", reason.as_str());
                 let reason = reason.as_str();
                 match reason {
@@ -182,38 +183,38 @@ impl Note {
                     _ => debug!(target: TARGET, parent: span, connection, reason, "closed"),
                 }
             }
-            What::TimedOut => debug!(target: TARGET, parent: span, connection, "timed out"),
-            What::Lagged { channel, lost_through } => {
+            EventKind::TimedOut => debug!(target: TARGET, parent: span, connection, "timed out"),
+            EventKind::Lagged { channel, lost_through } => {
                 let channel = channel.as_str();
                 info!(target: TARGET, parent: span, connection, channel, %lost_through, "lagged");
             }
-            What::ChannelClosed { channel, reason } => {
+            EventKind::ChannelClosed { channel, reason } => {
                 debug!(target: TARGET, parent: span, %channel, ?reason, "channel closed");
             }
         }
     }
 }
 
-impl Notes {
-    pub(crate) fn add(&mut self, note: Note) {
-        self.0.push(note);
+impl DeferredEvents {
+    pub(crate) fn add(&mut self, event: DeferredEvent) {
+        self.0.push(event);
     }
 
-    pub(crate) fn tell(&mut self) {
-        self.0.drain(..).for_each(Note::tell);
+    pub(crate) fn emit(&mut self) {
+        self.0.drain(..).for_each(DeferredEvent::emit);
     }
 }
 
-impl core::fmt::Debug for Notes {
+impl core::fmt::Debug for DeferredEvents {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Notes").field(&self.0.len()).finish()
+        f.debug_tuple("DeferredEvents").field(&self.0.len()).finish()
     }
 }
 
 pub(crate) fn open_refused(channel: &str, error: &OpenError) {
     let bytes = channel.len();
     match error {
-        // It is as long as the one who asks wants it.
+        // The caller decides how long the name is.
         OpenError::NameTooLong { .. } => {
             warn!(target: TARGET, parent: None, call = "open", bytes, %error, "refused");
         }
@@ -229,19 +230,19 @@ pub(crate) fn shutting_down() {
     info!(target: TARGET, "shutting down");
 }
 
-/// Where nobody wants spans, events have none.
-static NOBODYS: Span = Span::none();
+/// The parent of events without a span.
+static NO_SPAN: Span = Span::none();
 
-/// Whether nobody listens at all.
-fn is_off() -> bool {
+/// Returns whether no subscriber is interested in anything.
+fn is_disabled() -> bool {
     LevelFilter::current() == LevelFilter::OFF
 }
 
-fn name(hub: &Hub, channel: ChannelId) -> String {
+fn channel_name(hub: &Hub, channel: ChannelId) -> String {
     hub.channel_name(channel).map(String::from).unwrap_or_default()
 }
 
-/// What the client gave, if it can be shown.
-fn usable(id: &LastEventId) -> &str {
+/// Returns the last event id for the span, if it is text.
+fn displayable(id: &LastEventId) -> &str {
     id.as_str().unwrap_or("(unusable)")
 }
