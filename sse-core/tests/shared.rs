@@ -13,7 +13,7 @@ use clocked::{Count, World};
 use sse_core::adapter::{SourceConnection, Turn};
 use sse_core::shared::{Connection, ConnectionSendError, Outbound};
 use sse_core::{
-    ChannelCloseReason, ChannelConfig, CloseReason, ConnectionConfig, EncodeError, EncodeField, Event,
+    ChannelCloseReason, ChannelConfig, Claim, CloseReason, ConnectionConfig, EncodeError, EncodeField, Event,
     OnMaxLifetime, SendError,
 };
 
@@ -306,47 +306,47 @@ fn a_connection_is_fed_by_a_source_as_fast_as_it_is_read() {
     assert_eq!(fed.poll_bytes(cx, &mut broken), Poll::Ready(None));
 }
 
-/// A connection that is to say "1" and "2", what it begins with, and its handle.
-fn beginning(w: &World) -> (Outbound, Connection) {
+/// A connection with the pending events "1" and "2", which are claimed, and its handle.
+fn claimed(w: &World) -> (Outbound, Claim, Connection) {
     let mut stream = w.connect();
     let handle = stream.handle();
     for data in ["1", "2"] {
         handle.try_send(&Event::new().data(data)).unwrap();
     }
-    assert_eq!(stream.first_bytes().unwrap(), "data: 1\n\ndata: 2\n\n");
-    (stream, handle)
+    let (bytes, claim) = stream.claim_first().unwrap();
+    assert_eq!(bytes, "data: 1\n\ndata: 2\n\n");
+    (stream, claim, handle)
 }
 
 #[test]
-fn t3_first_bytes_are_due_until_they_are_taken() {
-    for are_taken in [false, true] {
+fn t3_first_bytes_are_pending_until_they_are_confirmed() {
+    for is_confirmed in [false, true] {
         let mut w = World::new();
-        let (mut stream, handle) = beginning(&w);
-        if are_taken {
-            stream.first_bytes_taken();
+        let (mut stream, claim, handle) = claimed(&w);
+        assert!(poll(&mut stream, Waker::noop()).is_pending(), "D9");
+        if is_confirmed {
+            assert!(stream.confirm(claim));
             assert!(poll(&mut stream, Waker::noop()).is_pending());
             assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (2, 18), "A3");
         }
         w.millis.store(30_000, Ordering::Relaxed);
         w.drive();
-        assert_eq!(handle.is_open(), are_taken);
-        assert_eq!(w.hub.stats().closed.stalled, u64::from(!are_taken));
-        assert_eq!(stream.first_bytes(), None);
+        assert_eq!(handle.is_open(), is_confirmed);
+        assert_eq!(w.hub.stats().closed.stalled, u64::from(!is_confirmed));
+        assert_eq!(stream.claim_first(), None);
     }
 }
 
 #[test]
-fn d8_a_connection_is_closed_when_its_first_bytes_were_taken_and_not_before() {
+fn d8_a_closing_connection_ends_when_its_first_bytes_are_confirmed() {
     let mut w = World::new();
-    let (mut stream, handle) = beginning(&w);
+    let (mut stream, claim, handle) = claimed(&w);
     handle.close();
     w.drive();
     assert_eq!(w.hub.stats().connections, 1);
-    stream.first_bytes_taken();
+    assert!(stream.confirm(claim));
     assert_eq!(w.hub.stats().connections, 0);
     assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(None));
-    // It is over: there is nothing to take.
-    stream.first_bytes_taken();
 }
 
 #[test]
@@ -363,7 +363,7 @@ fn s2_first_bytes_make_room() {
     let cx = &mut Context::from_waker(&waker);
     let mut second = pin!(handle.send(&event));
     assert!(second.as_mut().poll(cx).is_pending());
-    assert_eq!(stream.first_bytes().unwrap().len(), 28);
+    assert_eq!(stream.claim_first().unwrap().0.len(), 28);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert_eq!(second.as_mut().poll(cx), Poll::Ready(Ok(())));
 }
@@ -376,8 +376,9 @@ fn x9_first_bytes_are_no_more_than_one_write() {
         let mut stream = w.connect();
         stream.subscribe(&channel).unwrap();
         let frames = sizes.map(|size| channel.publish(&Event::new().data("x".repeat(size))).unwrap().frame);
-        let first = stream.first_bytes();
-        let is_first = first.as_ref().is_some_and(|first| first.as_ptr() == frames[0].as_bytes().as_ptr());
+        let first = stream.claim_first();
+        let is_first =
+            first.as_ref().is_some_and(|(first, _)| first.as_ptr() == frames[0].as_bytes().as_ptr());
         assert_eq!(is_first, sizes[0] < 16_384, "without a copy, and not at all where it is larger");
     }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
+use sse_core::Claim;
 use sse_core::adapter::Framing;
 use sse_core::shared::Outbound;
 
@@ -23,8 +24,8 @@ pub(crate) struct HandOver(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     subscription: Option<(Outbound, Framing)>,
-    /// Whether first bytes go out with the head.
-    has_first_bytes: bool,
+    /// The claim of the first bytes, which go out with the head.
+    first_claim: Option<Claim>,
     head: HeadState,
 }
 
@@ -55,11 +56,11 @@ impl HandOver {
     pub(crate) fn first_bytes(&self) -> Option<Bytes> {
         let mut state = self.lock();
         if state.head == HeadState::Unwritten
-            && !state.has_first_bytes
+            && state.first_claim.is_none()
             && let Some((outbound, _)) = &mut state.subscription
-            && let Some(bytes) = outbound.first_bytes()
+            && let Some((bytes, claim)) = outbound.claim_first()
         {
-            state.has_first_bytes = true;
+            state.first_claim = Some(claim);
             return Some(bytes);
         }
         if state.head == HeadState::Unwritten {
@@ -68,8 +69,9 @@ impl HandOver {
         None
     }
 
-    pub(crate) fn has_first_bytes(&self) -> bool {
-        self.lock().has_first_bytes
+    /// Takes the claim of the first bytes, to confirm it when they are flushed.
+    pub(crate) fn take_first_claim(&self) -> Option<Claim> {
+        self.lock().first_claim.take()
     }
 
     pub(crate) fn is_flushed(&self) -> bool {

@@ -153,8 +153,8 @@ where
             return None;
         }
         let PendingHead { mut outbound, framing, .. } = self.pending.take()?;
-        if self.hand_over.has_first_bytes() {
-            outbound.first_bytes_taken();
+        if let Some(claim) = self.hand_over.take_first_claim() {
+            outbound.confirm(claim);
         }
         let parts = self.connection.take()?.into_parts();
         Some(Detached { io: parts.io.io, outbound, framing, unread: parts.read_buf.len() })

@@ -6,100 +6,140 @@ use bytes::Bytes;
 
 use super::Framing;
 
-/// The last chunk, which has no bytes (RFC 9112, section 7.1).
-pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+/// The end of a chunk, and behind it the last chunk, which ends the stream.
+pub(super) const TRAILER: &[u8] = b"\r\n0\r\n\r\n";
 
-/// Of a chunk's size.
+/// The bytes of [`TRAILER`] that end a chunk.
+pub(super) const CHUNK_END: usize = 2;
+
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// The framing around some bytes of a connection (RFC 9112, section 7.1).
+/// The framing around the payload of one write: a head and a trailer, both empty without chunks.
 pub(super) struct Chunk {
-    /// The size in hexadecimal digits and a line break; nothing until the transport's end says where the body ends.
+    /// The size in hexadecimal digits, and a line break.
     head: [u8; Chunk::LONGEST_HEAD],
     head_len: usize,
-    len: usize,
-    framing: Framing,
+    payload_len: usize,
+    trailer_len: usize,
 }
 
 impl Chunk {
     /// The digits of 2^64 - 1, and the line break.
     const LONGEST_HEAD: usize = 18;
 
-    pub(super) fn new(framing: Framing, len: usize) -> Chunk {
-        let mut head = [0; Chunk::LONGEST_HEAD];
-        let mut head_len = 0;
+    /// Frames a payload; the last one of a stream together with the end of the stream.
+    pub(super) fn new(framing: Framing, payload_len: usize, is_last: bool) -> Chunk {
+        let mut chunk = Chunk { head: [0; Chunk::LONGEST_HEAD], head_len: 0, payload_len, trailer_len: 0 };
         if framing == Framing::Chunked {
-            // By hand: the formatter would be a hundredth of a delivery.
-            let digits = (usize::BITS.saturating_sub(len.leading_zeros())).div_ceil(4).max(1) as usize;
-            let mut rest = len;
-            for place in head.iter_mut().take(digits).rev() {
-                *place = DIGITS.get(rest & 0xf).copied().unwrap_or_default();
-                rest >>= 4;
-            }
-            for (place, byte) in head.iter_mut().skip(digits).zip(b"\r\n") {
-                *place = *byte;
-            }
-            head_len = digits.saturating_add(2);
+            chunk.set_head();
+            chunk.trailer_len = if is_last { TRAILER.len() } else { CHUNK_END };
         }
-        Chunk { head, head_len, len, framing }
+        chunk
+    }
+
+    fn set_head(&mut self) {
+        // The formatter of the standard library would be a hundredth of a delivery.
+        let bits = usize::BITS.saturating_sub(self.payload_len.leading_zeros());
+        let digits = bits.div_ceil(4).max(1) as usize;
+        let mut rest = self.payload_len;
+        for byte in self.head.iter_mut().take(digits).rev() {
+            *byte = DIGITS.get(rest & 0xf).copied().unwrap_or_default();
+            rest >>= 4;
+        }
+        for (byte, value) in self.head.iter_mut().skip(digits).zip(b"\r\n") {
+            *byte = *value;
+        }
+        self.head_len = digits.saturating_add(2);
     }
 
     pub(super) fn head(&self) -> &[u8] {
         self.head.get(..self.head_len).unwrap_or_default()
     }
 
-    pub(super) fn tail(&self) -> &'static [u8] {
-        if self.framing == Framing::Chunked { b"\r\n" } else { b"" }
+    pub(super) fn trailer(&self) -> &'static [u8] {
+        TRAILER.get(..self.trailer_len).unwrap_or_default()
     }
 
-    /// How many bytes it has with its framing.
+    pub(super) fn payload_len(&self) -> usize {
+        self.payload_len
+    }
+
+    /// Returns the number of bytes up to the end of the payload.
+    pub(super) fn payload_end(&self) -> usize {
+        self.head_len.saturating_add(self.payload_len)
+    }
+
+    /// Returns the number of bytes with the whole framing.
     pub(super) fn total(&self) -> usize {
-        self.head_len.saturating_add(self.len).saturating_add(self.tail().len())
+        self.payload_end().saturating_add(self.trailer_len)
     }
 
-    /// Its framed bytes from `sent` on, when `rest` is what the hub has of it.
+    /// Passes the bytes from `sent` on to `use_slices`, without empty slices. `rest` is the tail of the payload.
     pub(super) fn slices<T>(
         &self,
-        rest: &Bytes,
+        rest: &[u8],
         sent: usize,
         use_slices: impl FnOnce(&[IoSlice<'_>]) -> T,
     ) -> T {
-        let end = self.head_len.saturating_add(self.len);
         let head = self.head().get(sent..).unwrap_or_default();
-        // Where the last byte was sent and the tail was not, the hub has it still.
-        let begins = end.saturating_sub(rest.len());
-        let body = rest.get(sent.saturating_sub(begins)..).unwrap_or_default();
-        let tail = self.tail().get(sent.saturating_sub(end)..).unwrap_or_default();
-        let all = [IoSlice::new(head), IoSlice::new(body), IoSlice::new(tail)];
+        let payload = rest.get(self.skipped(rest.len(), sent)..).unwrap_or_default();
+        let trailer = self.trailer().get(sent.saturating_sub(self.payload_end())..).unwrap_or_default();
+        let all = [IoSlice::new(head), IoSlice::new(payload), IoSlice::new(trailer)];
         let empty = all.iter().take_while(|slice| slice.is_empty()).count();
         let filled = all.len().saturating_sub(all.iter().rev().take_while(|slice| slice.is_empty()).count());
         use_slices(all.get(empty..filled).unwrap_or_default())
     }
 
-    /// What of its bytes is not sent, and at least the last.
-    pub(super) fn unsent_of(&self, rest: Bytes, sent: usize) -> Bytes {
-        let begins = self.head_len.saturating_add(self.len).saturating_sub(rest.len());
-        let skip = sent.saturating_sub(begins).min(rest.len().saturating_sub(1));
-        rest.slice(skip..)
+    /// Returns the unsent part of `rest`, the tail of the payload.
+    pub(super) fn unsent(&self, rest: &Bytes, sent: usize) -> Bytes {
+        rest.slice(self.skipped(rest.len(), sent)..)
     }
 
-    /// The same where the whole chunk with its framing is in one buffer.
+    /// Returns the unsent part of the payload of a chunk that is in one buffer with its framing.
     pub(super) fn unsent_in<'a>(&self, framed: &'a [u8], sent: usize) -> &'a [u8] {
-        let end = self.head_len.saturating_add(self.len);
-        let begin = sent.clamp(self.head_len, end.saturating_sub(1).max(self.head_len));
-        framed.get(begin..end).unwrap_or_default()
+        framed.get(sent.max(self.head_len)..self.payload_end()).unwrap_or_default()
+    }
+
+    /// Returns how many bytes of the last `rest_len` bytes of the payload were sent.
+    fn skipped(&self, rest_len: usize, sent: usize) -> usize {
+        let begin = self.payload_end().saturating_sub(rest_len);
+        sent.saturating_sub(begin).min(rest_len)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     #[test]
     fn a_chunk_begins_with_its_size() {
         for len in [0, 1, 9, 10, 15, 16, 255, 256, 4095, 65_536, usize::MAX] {
-            let chunk = Chunk::new(Framing::Chunked, len);
+            let chunk = Chunk::new(Framing::Chunked, len, false);
             assert_eq!(chunk.head(), std::format!("{len:x}\r\n").as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_slices_from_any_byte_on_are_the_rest_of_the_chunk() {
+        let payload = Bytes::from_static(b"data: 1\n\n");
+        let framings = [(Framing::Chunked, false), (Framing::Chunked, true), (Framing::UntilClose, true)];
+        for (framing, is_last) in framings {
+            let chunk = Chunk::new(framing, payload.len(), is_last);
+            let framed = [chunk.head(), &payload, chunk.trailer()].concat();
+            assert_eq!(framed.len(), chunk.total());
+            for sent in 0..framed.len() {
+                let unsent = chunk.unsent(&payload, sent);
+                assert_eq!(unsent, chunk.unsent_in(&framed, sent));
+                for rest in [&payload, &unsent] {
+                    let written: Vec<u8> = chunk.slices(rest, sent, |slices| {
+                        assert!(!slices.is_empty() && slices.iter().all(|slice| !slice.is_empty()));
+                        slices.iter().flat_map(|slice| slice.iter().copied()).collect()
+                    });
+                    assert_eq!(written, framed[sent..]);
+                }
+            }
         }
     }
 }

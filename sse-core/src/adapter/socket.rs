@@ -150,7 +150,7 @@ impl<S: Socket> SocketConnection<S> {
         Some(match written {
             Poll::Ready(Ok(true)) => return None,
             Poll::Ready(Ok(false)) => {
-                self.end(cx);
+                self.shut_down(cx);
                 Step::Closed
             }
             Poll::Ready(Err(error)) => Step::Failed(error),
@@ -197,13 +197,9 @@ impl<S: Socket> SocketConnection<S> {
         Ok(Some(true))
     }
 
-    /// Writes the end of the stream, if the transport has room for it, and shuts the transport down.
-    fn end(&mut self, cx: &mut Context<'_>) {
-        let mark = self.writer.end_mark();
-        if !mark.is_empty() {
-            let _ = self.socket.poll_write(cx, &[IoSlice::new(mark)]);
-            let _ = self.socket.poll_flush(cx);
-        }
+    /// Shuts the transport down, with the bytes that it buffers.
+    fn shut_down(&mut self, cx: &mut Context<'_>) {
+        let _ = self.socket.poll_flush(cx);
         let _ = self.socket.poll_shut_down(cx);
     }
 }

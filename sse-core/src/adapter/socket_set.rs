@@ -5,14 +5,14 @@ use std::io;
 use std::task::{Context, Wake, Waker};
 use std::vec::Vec;
 
-use crate::shared::Outbound;
 use crate::shared::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::shared::wakers::{ReadyQueue, WakeTargetRef};
+use crate::shared::{Outbound, SharedHub};
 
 use super::driver::Turn;
 use super::http::Framing;
 use super::socket::{Socket, SocketConnection, Step, WRITES_PER_PASS};
-use super::writer::{ConnectionWriter, NextWrite};
+use super::writer::NextWrite;
 
 /// The most passes in one turn. Then the task yields.
 const PASSES_PER_TURN: usize = 256;
@@ -240,21 +240,24 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
     /// Takes the pending bytes of each pass while there is room in the scratch buffer, with one lock for consecutive passes
     /// of one hub.
     fn prepare_writes(&mut self, passes: &mut [Pass]) {
-        let (slots, scratch, woken) = (&self.slots, &mut self.scratch, &self.mailbox.woken);
-        let writer = |pass: &Pass| Some(&slots.get(pass.index as usize)?.as_ref()?.connection.writer);
         let mut passes = passes.iter_mut().peekable();
-        while let Some(hub) = passes.peek().and_then(|pass| writer(pass)).map(ConnectionWriter::hub)
-            && scratch.len() < SCRATCH_BYTES
+        while self.scratch.len() < SCRATCH_BYTES
+            && let Some(hub) = passes.peek().and_then(|pass| self.hub(pass.index)).cloned()
         {
             let mut state = hub.lock();
-            while scratch.len() < SCRATCH_BYTES
+            while self.scratch.len() < SCRATCH_BYTES
                 && let Some(pass) =
-                    passes.next_if(|pass| writer(pass).is_some_and(|writer| writer.hub().is(hub)))
+                    passes.next_if(|pass| self.hub(pass.index).is_some_and(|other| other.is(&hub)))
             {
-                let target = WakeTargetRef::Socket(woken, pass.index);
-                pass.next = writer(pass).map(|writer| writer.next_write(&mut state, target, scratch));
+                let Some(Some(slot)) = self.slots.get_mut(pass.index as usize) else { continue };
+                let target = WakeTargetRef::Socket(&self.mailbox.woken, pass.index);
+                pass.next = Some(slot.connection.writer.next_write(&mut state, target, &mut self.scratch));
             }
         }
+    }
+
+    fn hub(&self, index: u32) -> Option<&SharedHub> {
+        Some(self.slots.get(index as usize)?.as_ref()?.connection.writer.hub())
     }
 
     /// Writes what a pass has to write next; returns false when the pass is over.

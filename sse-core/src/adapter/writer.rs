@@ -1,4 +1,4 @@
-//! One connection on a transport that says how much of a write it took.
+//! The writer of one connection: it frames pending bytes, handles short writes, and ends the stream.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -6,20 +6,20 @@ use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
-use crate::CloseReason;
-use crate::hub::Transmit;
-
 use crate::shared::lock::Locked;
 use crate::shared::wakers::WakeTargetRef;
-use crate::shared::{LARGE_FRAME, Outbound, SharedHub, WRITE_BYTES, copy, share};
+use crate::shared::{LARGE_FRAME, Outbound, SharedHub, WRITE_BYTES};
+use crate::{Claim, CloseReason};
 
 use super::Framing;
-use super::chunk::{Chunk, LAST_CHUNK};
+use super::chunk::{CHUNK_END, Chunk, TRAILER};
 
-/// A connection on a transport of its own: what is due is framed and written together (X9), and the hub hears how much
-/// of it the transport took. So the stall time counts what the peer takes, not what was buffered for it (T3).
+/// A connection on a transport that reports how many bytes of a write it took.
 ///
-/// Adapters drive it on whatever they write to; it knows nothing of sockets.
+/// Pending frames are framed and written together (X9). Their bytes are [claimed](crate::Claim) until the transport has taken
+/// them, so the stall timeout measures the peer and not a buffer (T3).
+///
+/// It knows no sockets: the caller supplies the write.
 ///
 /// ```
 /// use std::io::Write;
@@ -30,11 +30,11 @@ use super::chunk::{Chunk, LAST_CHUNK};
 /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
 /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
 ///
-/// let mut line = ConnectionWriter::new(hub.connect(ConnectionConfig::default())?, Framing::Chunked);
+/// let mut writer = ConnectionWriter::new(hub.connect(ConnectionConfig::default())?, Framing::Chunked);
 /// let (mut wire, mut scratch) = (Vec::new(), Vec::new());
 /// let mut cx = Context::from_waker(Waker::noop());
-/// let written = line.poll_write(&mut cx, &mut scratch, |_, slices| Poll::Ready(wire.write_vectored(slices)));
-/// assert!(matches!(written, Poll::Ready(Ok(true))), "all of it");
+/// let written = writer.poll_write(&mut cx, &mut scratch, |_, slices| Poll::Ready(wire.write_vectored(slices)));
+/// assert!(matches!(written, Poll::Ready(Ok(true))), "everything was written");
 /// assert_eq!(wire, b"24\r\nid: 1k9f2-0\nevent: position\ndata: \n\n\r\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -43,25 +43,273 @@ pub struct ConnectionWriter {
     outbound: Outbound,
     framing: Framing,
     state: WriteState,
+    /// The bytes of the last write, until the hub is told that the transport took them.
+    claim: Option<Claim>,
 }
 
-/// What became of the bytes that were written last. The numbers are short: an idle connection has them, too.
+/// What the transport took of the last chunk. The numbers are short, because idle connections have them too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WriteState {
+    /// The whole chunk.
     Idle,
-    /// The transport took all of them. The hub still counts the last one as due.
-    Unconfirmed,
-    /// The transport took the first `sent` of the bytes of a chunk, its framing among them. What is left of the chunk's
-    /// `len` bytes is the frame in progress.
-    Partial {
-        len: u32,
-        sent: u32,
-    },
-    /// The transport took everything, and the first `sent` bytes of the mark that says so. The hub still counts a byte as
-    /// due: so the mark has the time that the peer has for everything else.
-    Terminating {
-        sent: u8,
-    },
+    /// The first `sent` bytes of a chunk with `len` bytes of payload, with the framing. The hub has the rest of the payload.
+    Partial { len: u32, sent: u32 },
+    /// The whole payload and the first `sent` bytes of [`TRAILER`].
+    Terminating { sent: u8 },
+    /// The end of the stream, or a part of a chunk behind which no end can follow.
+    Finished,
+}
+
+/// What is written next.
+pub(crate) enum NextWrite {
+    /// Nothing: nothing is pending, and a wake-up is registered.
+    Idle,
+    /// The end of the stream, as far as the transport takes it at once: the connection has ended.
+    Closed,
+    /// The chunk that is in the scratch buffer from `at` on.
+    Copied { at: usize, len: usize, is_last: bool },
+    /// A chunk of which `sent` bytes were written, and whose unsent payload is `rest`.
+    Frame { rest: Bytes, len: usize, sent: usize, is_last: bool },
+    /// The bytes of [`TRAILER`] from `sent` up to `end`.
+    Trailer { sent: usize, end: usize },
+}
+
+/// A function that writes to the transport, as [`Socket::poll_write`](super::Socket::poll_write).
+pub(crate) trait PollWrite:
+    FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>
+{
+}
+
+impl<F: FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>> PollWrite for F {}
+
+impl ConnectionWriter {
+    /// Creates the writer of a connection.
+    pub fn new(outbound: Outbound, framing: Framing) -> ConnectionWriter {
+        ConnectionWriter { outbound, framing, state: WriteState::Idle, claim: None }
+    }
+
+    /// Writes pending bytes by `write`, which is called with contiguous bytes where possible.
+    ///
+    /// - `Ready(Ok(true))`: everything was written. Call again.
+    /// - `Ready(Ok(false))`: the connection has ended, and the end of the stream was written if it can be. Close the
+    ///   transport.
+    /// - `Pending`: nothing is pending, or the transport is full. The waker is woken when that changes.
+    ///
+    /// `scratch` is a buffer for one write. Writers of one thread can share it: nothing is kept in it between calls.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`, and [`WriteZero`](io::ErrorKind::WriteZero) when `write` takes no bytes.
+    ///
+    /// # Cost
+    ///
+    /// One lock of the hub, which also confirms the bytes of the call before; a second one after a short write. Up to 16 KiB
+    /// are copied into one chunk. A frame of 8 KiB or more is not copied. After a short write, the rest of a copied chunk is
+    /// copied once more.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Vec<u8>,
+        write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<bool>> {
+        scratch.clear();
+        let target = WakeTargetRef::Task(cx.waker());
+        let hub = self.hub().clone();
+        let next = self.next_write(&mut hub.lock(), target, scratch);
+        self.write_next(cx, target, next, scratch, write)
+    }
+
+    /// Waits for the end of the connection, as [`Outbound::poll_ended`].
+    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.outbound.poll_ended(cx)
+    }
+
+    /// Waits for the end of the connection, and registers any wake target.
+    pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
+        self.outbound.poll_ended_for(target)
+    }
+
+    pub(crate) fn hub(&self) -> &SharedHub {
+        self.outbound.hub()
+    }
+
+    /// The first half of [`poll_write`](ConnectionWriter::poll_write), under the lock: confirms the bytes of the last write,
+    /// and claims pending bytes. A copy of them is appended to `scratch`.
+    pub(crate) fn next_write(
+        &mut self,
+        state: &mut Locked<'_>,
+        target: WakeTargetRef<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> NextWrite {
+        if let Some(next) = self.confirm_or_terminate(state) {
+            return next;
+        }
+        let next = match self.state {
+            WriteState::Terminating { sent } if state.hub.is_connection_open(self.outbound.id()) => {
+                return NextWrite::Trailer { sent: sent.into(), end: CHUNK_END };
+            }
+            WriteState::Partial { len, sent } => self.claim_frame(state, Some((len as usize, sent as usize))),
+            WriteState::Idle | WriteState::Terminating { .. } | WriteState::Finished => {
+                self.claim_pending(state, scratch)
+            }
+        };
+        let registration = self.outbound.registration();
+        if let Some(next) = next {
+            state.notify_capacity(registration);
+            return next;
+        }
+        let is_open = state.hub.is_connection_open(self.outbound.id());
+        if is_open && state.register(registration, target) { NextWrite::Idle } else { NextWrite::Closed }
+    }
+
+    /// Confirms the claim of the last write. If that completes the stream, the end of the stream is written before, while the
+    /// claim is still out: so the peer has the stall timeout for it (T3).
+    fn confirm_or_terminate(&mut self, state: &mut Locked<'_>) -> Option<NextWrite> {
+        let (now, claim) = (state.now, self.claim.take()?);
+        let sent = self.trailer_sent().filter(|_| state.hub.completes(&claim));
+        if let Some(sent) = sent {
+            self.claim = Some(claim);
+            return Some(NextWrite::Trailer { sent, end: TRAILER.len() });
+        }
+        state.hub.confirm(now, claim);
+        None
+    }
+
+    /// Claims the pending bytes of one write.
+    fn claim_pending(&mut self, state: &mut Locked<'_>, scratch: &mut Vec<u8>) -> Option<NextWrite> {
+        let (now, at) = (state.now, scratch.len());
+        let window = state.hub.transmit(now, self.outbound.id());
+        if window.chunk().len() >= LARGE_FRAME {
+            drop(window);
+            return self.claim_frame(state, None);
+        }
+        let len = window.bytes_within(WRITE_BYTES);
+        if len == 0 {
+            return None;
+        }
+        scratch.extend_from_slice(Chunk::new(self.framing, len, false).head());
+        let claim = window.claim_into(WRITE_BYTES, scratch)?;
+        let is_last = state.hub.completes(&claim);
+        scratch.extend_from_slice(Chunk::new(self.framing, len, is_last).trailer());
+        self.claim = Some(claim);
+        Some(NextWrite::Copied { at, len, is_last })
+    }
+
+    /// Claims a frame that is not copied: the first one of a chunk, or the rest of the chunk of which `partial` has the
+    /// length and the bytes written.
+    fn claim_frame(&mut self, state: &mut Locked<'_>, partial: Option<(usize, usize)>) -> Option<NextWrite> {
+        let now = state.now;
+        let (rest, claim) = state.hub.transmit(now, self.outbound.id()).claim_frame()?;
+        let is_last = state.hub.completes(&claim);
+        self.claim = Some(claim);
+        let (len, sent) = partial.unwrap_or((rest.len(), 0));
+        Some(NextWrite::Frame { rest, len, sent, is_last })
+    }
+
+    /// The second half of [`poll_write`](ConnectionWriter::poll_write), without the lock: writes what
+    /// [`next_write`](ConnectionWriter::next_write) returned.
+    pub(crate) fn write_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: WakeTargetRef<'_>,
+        next: NextWrite,
+        scratch: &[u8],
+        mut write: impl PollWrite,
+    ) -> Poll<io::Result<bool>> {
+        match next {
+            NextWrite::Idle => Poll::Pending,
+            NextWrite::Closed => {
+                self.write_end(cx, write);
+                Poll::Ready(Ok(false))
+            }
+            NextWrite::Copied { at, len, is_last } => {
+                let chunk = Chunk::new(self.framing, len, is_last);
+                let framed = scratch.get(at..).unwrap_or_default().get(..chunk.total()).unwrap_or_default();
+                let sent = write_from(0, chunk.total(), |sent| {
+                    write(cx, &[IoSlice::new(framed.get(sent..).unwrap_or_default())])
+                })?;
+                self.after_write(target, &chunk, sent, || {
+                    Bytes::copy_from_slice(chunk.unsent_in(framed, sent))
+                })
+            }
+            NextWrite::Frame { rest, len, sent, is_last } => {
+                let chunk = Chunk::new(self.framing, len, is_last);
+                let sent = write_from(sent, chunk.total(), |sent| {
+                    chunk.slices(&rest, sent, |slices| write(cx, slices))
+                })?;
+                self.after_write(target, &chunk, sent, || chunk.unsent(&rest, sent))
+            }
+            NextWrite::Trailer { sent, end } => {
+                let sent = write_trailer(cx, sent, end, write)?;
+                self.after_trailer(target, sent, end)
+            }
+        }
+    }
+
+    /// Records how many bytes of a chunk the transport took. After a short write, the hub gets the unsent payload back, and
+    /// the end of the connection wakes the writer: the transport alone might never do so.
+    fn after_write(
+        &mut self,
+        target: WakeTargetRef<'_>,
+        chunk: &Chunk,
+        sent: usize,
+        rest: impl FnOnce() -> Bytes,
+    ) -> Poll<io::Result<bool>> {
+        if sent >= chunk.payload_end() {
+            let trailer_sent = sent.saturating_sub(chunk.payload_end());
+            return self.after_trailer(target, trailer_sent, chunk.trailer().len());
+        }
+        self.state = WriteState::partial(chunk.payload_len(), sent)?;
+        let rest = rest();
+        let mut state = self.outbound.hub().lock();
+        let now = state.now;
+        if let Some(claim) = self.claim.take() {
+            // If the connection has ended meanwhile, the next call finds that.
+            state.hub.put_back(now, claim, rest);
+        }
+        state.register_for_end(self.outbound.registration(), target);
+        Poll::Pending
+    }
+
+    /// Records how many bytes of the trailer the transport took.
+    fn after_trailer(
+        &mut self,
+        target: WakeTargetRef<'_>,
+        sent: usize,
+        end: usize,
+    ) -> Poll<io::Result<bool>> {
+        if sent >= end {
+            self.state = if end > CHUNK_END { WriteState::Finished } else { WriteState::Idle };
+            return Poll::Ready(Ok(true));
+        }
+        self.state = WriteState::Terminating { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
+        let mut state = self.outbound.hub().lock();
+        let now = state.now;
+        if let Some(claim) = self.claim.take_if(|_| end == CHUNK_END) {
+            // The transport took the whole payload. That the end of the chunk is missing is no concern of the hub.
+            state.hub.confirm(now, claim);
+        }
+        state.register_for_end(self.outbound.registration(), target);
+        Poll::Pending
+    }
+
+    /// Writes the end of the stream after the connection has ended, as far as the transport takes it at once: the hub has no
+    /// timeout for it any more.
+    fn write_end(&mut self, cx: &mut Context<'_>, write: impl PollWrite) {
+        if let Some(sent) = self.trailer_sent() {
+            let _ = write_trailer(cx, sent, TRAILER.len(), write);
+        }
+        self.state = WriteState::Finished;
+    }
+
+    /// Returns how many bytes of [`TRAILER`] were written; `None` if the end of the stream cannot be written.
+    fn trailer_sent(&self) -> Option<usize> {
+        match (self.framing, self.state) {
+            (Framing::Chunked, WriteState::Idle) => Some(CHUNK_END),
+            (Framing::Chunked, WriteState::Terminating { sent }) => Some(sent.into()),
+            _ => None,
+        }
+    }
 }
 
 impl WriteState {
@@ -74,209 +322,29 @@ impl WriteState {
     }
 }
 
-/// What is written next.
-pub(crate) enum NextWrite {
-    /// Nothing is due. The waker is kept.
-    Idle,
-    /// The connection ended.
-    Closed,
-    /// Only the mark of the end, of which so many bytes are written.
-    EndMark { sent: usize },
-    /// A chunk, framed, is in the scratch buffer from `at` on.
-    Chunk { len: usize, at: usize },
-    /// A frame, or the rest of a chunk, that is not copied.
-    Frame { len: usize, sent: usize, rest: Bytes },
+/// Writes the bytes of [`TRAILER`] from `sent` up to `end`, and returns how many of its bytes are written then.
+fn write_trailer(
+    cx: &mut Context<'_>,
+    sent: usize,
+    end: usize,
+    mut write: impl PollWrite,
+) -> io::Result<usize> {
+    write_from(sent, end, |sent| write(cx, &[IoSlice::new(TRAILER.get(sent..end).unwrap_or_default())]))
 }
 
-impl ConnectionWriter {
-    /// Lays a connection on a transport.
-    pub fn new(outbound: Outbound, framing: Framing) -> ConnectionWriter {
-        ConnectionWriter { outbound, framing, state: WriteState::Idle }
-    }
-
-    /// Writes what is due together, by `write`, which is given contiguous bytes where that can be. True when all of it was
-    /// written: ask again. False when the connection ended: write what [`end_mark`](ConnectionWriter::end_mark) says and close the
-    /// transport. Pending when nothing is due or the transport is full, and the waker is woken when that changes.
-    ///
-    /// `scratch` is room for one write, which the lines of one driver share: nothing is kept in it.
-    ///
-    /// # Errors
-    ///
-    /// Those of `write`, and [`WriteZero`](io::ErrorKind::WriteZero) when it takes nothing.
-    ///
-    /// # Cost
-    ///
-    /// One turn of the lock to find out what is due, and none to say that it was taken: that is done with the next. A
-    /// chunk of up to 16 KiB is copied; a frame of 8 KiB and more is not. What is refused of a chunk that was copied is
-    /// copied once more.
-    pub fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        scratch: &mut Vec<u8>,
-        write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<bool>> {
-        scratch.clear();
-        let target = WakeTargetRef::Task(cx.waker());
-        let next = self.next_write(&mut self.hub().lock(), target, scratch);
-        self.write_next(cx, target, next, scratch, write)
-    }
-
-    /// Writes what was loaded: the second half of [`poll_write`](ConnectionWriter::poll_write), without the lock.
-    pub(crate) fn write_next(
-        &mut self,
-        cx: &mut Context<'_>,
-        target: WakeTargetRef<'_>,
-        next: NextWrite,
-        scratch: &[u8],
-        mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<bool>> {
-        if self.state == WriteState::Unconfirmed {
-            // The hub heard of it when this was loaded.
-            self.state = WriteState::Idle;
-        }
-        let (len, rest, mut sent, copied) = match next {
-            NextWrite::Idle => return Poll::Pending,
-            NextWrite::Closed => return Poll::Ready(Ok(false)),
-            NextWrite::EndMark { sent } => return self.poll_end_mark(cx, target, sent, write),
-            NextWrite::Chunk { len, at } => (len, None, 0, scratch.get(at..).unwrap_or_default()),
-            NextWrite::Frame { len, sent, rest } => (len, Some(rest), sent, Default::default()),
-        };
-        let frame = Chunk::new(self.framing, len);
-        let copied = copied.get(..frame.total()).unwrap_or_default();
-        while sent < frame.total() {
-            let written = match &rest {
-                None => write(cx, &[IoSlice::new(copied.get(sent..).unwrap_or_default())]),
-                Some(rest) => frame.slices(rest, sent, |slices| write(cx, slices)),
-            };
-            match written {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => sent = sent.saturating_add(count),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    let rest = match rest {
-                        Some(rest) => frame.unsent_of(rest, sent),
-                        None => Bytes::copy_from_slice(frame.unsent_in(copied, sent)),
-                    };
-                    self.state = WriteState::partial(len, sent)?;
-                    self.put_back(target, rest);
-                    return Poll::Pending;
-                }
-            }
-        }
-        self.state = WriteState::Unconfirmed;
-        Poll::Ready(Ok(true))
-    }
-
-    /// The hub of the connection.
-    pub(crate) fn hub(&self) -> &SharedHub {
-        self.outbound.hub()
-    }
-
-    /// Waits for the end of the connection, as [`Outbound::poll_ended`].
-    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.outbound.poll_ended(cx)
-    }
-
-    /// The same, for whoever is to be woken.
-    pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
-        self.outbound.poll_ended_for(target)
-    }
-
-    /// What is still to be written when the connection ended, to say that the stream is complete. Nothing where that was
-    /// written, where the end of the transport says it, or where a chunk was cut short.
-    pub fn end_mark(&self) -> &'static [u8] {
-        match (self.framing, self.state) {
-            (Framing::Chunked, WriteState::Idle | WriteState::Unconfirmed) => LAST_CHUNK,
-            _ => b"",
+/// Calls `write` with the number of bytes sent until it is pending or `total` bytes are sent; returns how many are.
+fn write_from(
+    mut sent: usize,
+    total: usize,
+    mut write: impl FnMut(usize) -> Poll<io::Result<usize>>,
+) -> io::Result<usize> {
+    while sent < total {
+        match write(sent) {
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(count)) => sent = sent.saturating_add(count),
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => break,
         }
     }
-
-    /// Writes the mark of the end. When it is out, the hub hears that the last byte was taken.
-    fn poll_end_mark(
-        &mut self,
-        cx: &mut Context<'_>,
-        target: WakeTargetRef<'_>,
-        mut sent: usize,
-        mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<bool>> {
-        while sent < LAST_CHUNK.len() {
-            match write(cx, &[IoSlice::new(LAST_CHUNK.get(sent..).unwrap_or_default())]) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => sent = sent.saturating_add(count),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => break,
-            }
-        }
-        self.state = WriteState::Terminating { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
-        if sent < LAST_CHUNK.len() {
-            let registration = self.outbound.registration();
-            self.hub().lock().register_for_end(registration, target);
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(true))
-    }
-
-    /// Notes what was taken of the last write, and finds what is due: the first half of
-    /// [`poll_write`](ConnectionWriter::poll_write), under the lock of the hub. What is copied goes behind what is in `scratch`.
-    pub(crate) fn next_write(
-        &self,
-        state: &mut Locked<'_>,
-        target: WakeTargetRef<'_>,
-        scratch: &mut Vec<u8>,
-    ) -> NextWrite {
-        let (id, registration, now) = (self.outbound.id(), self.outbound.registration(), state.now);
-        let may_be_marked = self.framing == Framing::Chunked && self.state == WriteState::Unconfirmed;
-        let is_ending = may_be_marked && state.hub.is_ending(id);
-        let mut window = state.hub.transmit(now, id);
-        match self.state {
-            WriteState::Unconfirmed if is_ending && window.remaining() == 1 => {
-                return NextWrite::EndMark { sent: 0 };
-            }
-            WriteState::Terminating { sent }
-                if usize::from(sent) < LAST_CHUNK.len() && window.has_remaining() =>
-            {
-                return NextWrite::EndMark { sent: sent.into() };
-            }
-            WriteState::Unconfirmed | WriteState::Terminating { .. } => window.advance(1),
-            WriteState::Idle | WriteState::Partial { .. } => {}
-        }
-        if !window.has_remaining() {
-            drop(window);
-            state.notify_capacity(registration);
-            let waits = state.hub.is_connection_open(id) && state.register(registration, target);
-            return if waits { NextWrite::Idle } else { NextWrite::Closed };
-        }
-        let next = match self.state {
-            WriteState::Partial { len, sent } => {
-                NextWrite::Frame { len: len as usize, sent: sent as usize, rest: share(&mut window) }
-            }
-            _ if window.chunk().len() >= LARGE_FRAME => {
-                let rest = share(&mut window);
-                NextWrite::Frame { len: rest.len(), sent: 0, rest }
-            }
-            _ => copy_framed(&mut window, self.framing, scratch),
-        };
-        drop(window);
-        state.notify_capacity(registration);
-        next
-    }
-
-    /// Gives back to the hub what the transport did not take, and waits for the end of the connection meanwhile.
-    fn put_back(&mut self, target: WakeTargetRef<'_>, rest: Bytes) {
-        let mut state = self.hub().lock();
-        let now = state.now;
-        // Where the connection ended meanwhile, the next look at it says so.
-        state.hub.put_back_tail(now, self.outbound.id(), rest);
-        state.register_for_end(self.outbound.registration(), target);
-    }
-}
-
-/// Copies what goes into one write, framed, behind what is in `scratch`, and takes it out but for its last byte.
-fn copy_framed(window: &mut Transmit<'_>, framing: Framing, scratch: &mut Vec<u8>) -> NextWrite {
-    let (len, at) = (window.together(WRITE_BYTES), scratch.len());
-    let frame = Chunk::new(framing, len);
-    scratch.extend_from_slice(frame.head());
-    copy(window, len, scratch);
-    scratch.extend_from_slice(frame.tail());
-    NextWrite::Chunk { len, at }
+    Ok(sent)
 }

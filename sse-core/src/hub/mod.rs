@@ -28,7 +28,6 @@ mod pending;
 mod ping;
 mod publish;
 #[cfg(feature = "std")]
-mod refusal;
 mod resume_point;
 mod snapshot;
 mod subscription;

@@ -92,4 +92,4 @@ pub use hub_mut::HubMut;
 #[cfg(feature = "metrics")]
 pub use observe::MetricsConfig;
 pub use outbound::Outbound;
-pub(crate) use outbound::{LARGE_FRAME, WRITE_BYTES, copy, share};
+pub(crate) use outbound::{LARGE_FRAME, WRITE_BYTES};

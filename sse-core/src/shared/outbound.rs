@@ -5,8 +5,7 @@ use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
-use crate::hub::Transmit;
-use crate::{CloseReason, ConnectionId, Resume, SubscribeError};
+use crate::{Claim, CloseReason, ConnectionId, Resume, SubscribeError};
 
 use super::registry::RegistrationId;
 use super::sync::Arc;
@@ -96,38 +95,35 @@ impl Outbound {
         }
     }
 
-    /// The bytes that are due together, up to 16 KiB, for a transport that writes them behind the response head, in one go.
-    /// `None` when nothing is due, or a larger frame is first.
+    /// Claims the pending bytes that a transport can write behind the response head in one write: up to 16 KiB. Returns `None`
+    /// when nothing is pending, or when the first frame is larger.
     ///
-    /// The hub counts the last of them as due until [`first_bytes_taken`](Outbound::first_bytes_taken): so a peer that does not
-    /// take the head has the stall time (T3). Nothing else may be asked for bytes before.
-    pub fn first_bytes(&mut self) -> Option<Bytes> {
+    /// The connection counts as pending until [`confirm`](Outbound::confirm) is called, so a peer that does not take the head
+    /// has the stall timeout (T3). Until then [`poll_bytes`](Outbound::poll_bytes) is pending.
+    pub fn claim_first(&mut self) -> Option<(Bytes, Claim)> {
         let mut state = self.hub.lock();
         let now = state.now;
-        let mut window = state.hub.transmit(now, self.id);
-        let count = window.together(WRITE_BYTES);
+        let window = state.hub.transmit(now, self.id);
+        let count = window.bytes_within(WRITE_BYTES);
         if !(1..=WRITE_BYTES).contains(&count) {
             return None;
         }
-        let bytes = if window.chunk().len() == count {
-            share(&mut window)
+        let claimed = if window.chunk().len() == count {
+            window.claim_frame()
         } else {
             let mut bytes = Vec::with_capacity(count);
-            copy(&mut window, count, &mut bytes);
-            bytes.into()
+            window.claim_into(WRITE_BYTES, &mut bytes).map(|claim| (bytes.into(), claim))
         };
-        drop(window);
         state.notify_capacity(self.registration);
-        Some(bytes)
+        claimed
     }
 
-    /// The transport took what [`first_bytes`](Outbound::first_bytes) gave it: to be called once for that, and not where it
-    /// gave nothing.
-    pub fn first_bytes_taken(&mut self) {
+    /// Confirms that the transport took all bytes of a claim of this connection. Returns false when the claim is not current:
+    /// the connection has ended, or the claim is of another one.
+    pub fn confirm(&mut self, claim: Claim) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
-        state.hub.transmit(now, self.id).advance(1);
-        state.notify_capacity(self.registration);
+        claim.connection() == self.id && state.hub.confirm(now, claim)
     }
 
     /// Waits for the end of the connection, whatever is due to it, and says why: for a transport that is busy with
@@ -147,27 +143,6 @@ impl Outbound {
         state.register(self.registration, target);
         Poll::Pending
     }
-}
-
-/// Takes the first frame of a window out, but for its last byte, without a copy.
-pub(crate) fn share(window: &mut Transmit<'_>) -> Bytes {
-    let frame = window.first_frame().unwrap_or_default();
-    window.advance(frame.len().saturating_sub(1));
-    frame
-}
-
-/// Copies the first bytes of a window behind what is in `into`, and takes them out but for the last.
-pub(crate) fn copy(window: &mut Transmit<'_>, count: usize, into: &mut Vec<u8>) {
-    let mut left = count.saturating_sub(1);
-    while left > 0 {
-        let chunk = window.chunk();
-        let part = chunk.get(..left).unwrap_or(chunk);
-        let count = part.len();
-        into.extend_from_slice(part);
-        window.advance(count);
-        left = left.saturating_sub(count);
-    }
-    into.extend_from_slice(window.chunk().get(..1).unwrap_or_default());
 }
 
 impl Drop for Outbound {
