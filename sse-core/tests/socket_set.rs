@@ -143,6 +143,64 @@ fn d8_a_closing_connection_ends_when_the_transport_has_taken_the_last_byte() {
 }
 
 #[test]
+fn x9_the_end_of_the_stream_is_written_together_with_the_last_frames() {
+    let w = World::new();
+    let (outbound, _handle) = closing(&w);
+    let mut wire = Wire::taking([1000; 5]);
+    assert_eq!(write(&mut ConnectionWriter::new(outbound, Framing::Chunked), &mut wire), Poll::Ready(false));
+    assert_eq!((wire.text().as_str(), wire.writes()), ("b\r\ndata: bye\n\n\r\n0\r\n\r\n", 1));
+}
+
+#[test]
+fn d9_a_connection_that_closes_before_its_claim_is_confirmed_waits_for_the_end_of_the_stream() {
+    for (takes, is_closed_in_time) in [(vec![5], true), (vec![3], false)] {
+        let mut w = World::new();
+        let outbound = w.connect();
+        let handle = outbound.handle();
+        handle.try_send(&Event::new().data("bye")).unwrap();
+        let mut writer = ConnectionWriter::new(outbound, Framing::Chunked);
+        let mut wire = Wire::taking([1000]);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let written = writer.poll_write(cx, &mut Vec::new(), |cx, slices| wire.poll_write(cx, slices));
+        assert!(matches!(written, Poll::Ready(Ok(true))));
+        handle.close();
+        w.drive();
+        assert!(handle.is_open(), "the bytes are claimed");
+        wire.takes(takes);
+        assert_eq!(write(&mut writer, &mut wire).is_ready(), is_closed_in_time);
+        assert_eq!(handle.is_open(), !is_closed_in_time);
+        w.millis.store(30_000, Ordering::Relaxed);
+        w.drive();
+        assert_eq!(w.hub.stats().closed.stalled, u64::from(!is_closed_in_time), "T3");
+        wire.takes([1000]);
+        assert_eq!(write(&mut writer, &mut wire), Poll::Ready(false));
+        assert_eq!(wire.text(), "b\r\ndata: bye\n\n\r\n0\r\n\r\n");
+    }
+}
+
+/// The peer has the whole event, so it is not stalled.
+#[test]
+fn t3_the_missing_end_of_a_chunk_is_not_pending() {
+    let mut w = World::new();
+    let outbound = w.connect();
+    let handle = outbound.handle();
+    handle.set_ping(None);
+    handle.try_send(&Event::new().data("1")).unwrap();
+    let mut writer = ConnectionWriter::new(outbound, Framing::Chunked);
+    let mut wire = Wire::taking([13]);
+    assert_eq!(write(&mut writer, &mut wire), Poll::Pending);
+    assert_eq!(wire.text(), "9\r\ndata: 1\n\n\r");
+    assert_eq!(w.hub.stats().delivered, 1);
+    w.millis.store(40_000, Ordering::Relaxed);
+    w.drive();
+    assert!(handle.is_open());
+    handle.try_send(&Event::new().data("2")).unwrap();
+    wire.takes([1000; 3]);
+    assert_eq!(write(&mut writer, &mut wire), Poll::Pending);
+    assert_eq!(wire.text(), "9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n");
+}
+
+#[test]
 fn an_idle_connection_ends_with_the_last_chunk() {
     let w = World::new();
     let outbound = w.connect();

@@ -363,3 +363,13 @@ impl Wake for SocketWaker {
         }
     }
 }
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// Each byte here is a megabyte for a million clients. The socket has 8 of them.
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Option<Slot<[u32; 2]>>>() <= 96, "{}", size_of::<Option<Slot<[u32; 2]>>>());
+    }
+}

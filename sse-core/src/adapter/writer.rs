@@ -67,9 +67,9 @@ pub(crate) enum NextWrite {
     /// The end of the stream, as far as the transport takes it at once: the connection has ended.
     Closed,
     /// The chunk that is in the scratch buffer from `at` on.
-    Copied { at: usize, len: usize, is_last: bool },
+    Copied { at: usize, chunk: Chunk },
     /// A chunk of which `sent` bytes were written, and whose unsent payload is `rest`.
-    Frame { rest: Bytes, len: usize, sent: usize, is_last: bool },
+    Frame { rest: Bytes, sent: usize, chunk: Chunk },
     /// The bytes of [`TRAILER`] from `sent` up to `end`.
     Trailer { sent: usize, end: usize },
 }
@@ -179,20 +179,23 @@ impl ConnectionWriter {
     fn claim_pending(&mut self, state: &mut Locked<'_>, scratch: &mut Vec<u8>) -> Option<NextWrite> {
         let (now, at) = (state.now, scratch.len());
         let window = state.hub.transmit(now, self.outbound.id());
-        if window.chunk().len() >= LARGE_FRAME {
-            drop(window);
-            return self.claim_frame(state, None);
-        }
         let len = window.bytes_within(WRITE_BYTES);
         if len == 0 {
             return None;
         }
-        scratch.extend_from_slice(Chunk::new(self.framing, len, false).head());
+        if len >= LARGE_FRAME && window.chunk().len() >= LARGE_FRAME {
+            drop(window);
+            return self.claim_frame(state, None);
+        }
+        let mut chunk = Chunk::new(self.framing, len);
+        scratch.extend_from_slice(chunk.head());
         let claim = window.claim_into(WRITE_BYTES, scratch)?;
-        let is_last = state.hub.completes(&claim);
-        scratch.extend_from_slice(Chunk::new(self.framing, len, is_last).trailer());
+        if state.hub.completes(&claim) {
+            chunk.make_last();
+        }
+        scratch.extend_from_slice(chunk.trailer());
         self.claim = Some(claim);
-        Some(NextWrite::Copied { at, len, is_last })
+        Some(NextWrite::Copied { at, chunk })
     }
 
     /// Claims a frame that is not copied: the first one of a chunk, or the rest of the chunk of which `partial` has the
@@ -200,10 +203,13 @@ impl ConnectionWriter {
     fn claim_frame(&mut self, state: &mut Locked<'_>, partial: Option<(usize, usize)>) -> Option<NextWrite> {
         let now = state.now;
         let (rest, claim) = state.hub.transmit(now, self.outbound.id()).claim_frame()?;
-        let is_last = state.hub.completes(&claim);
-        self.claim = Some(claim);
         let (len, sent) = partial.unwrap_or((rest.len(), 0));
-        Some(NextWrite::Frame { rest, len, sent, is_last })
+        let mut chunk = Chunk::new(self.framing, len);
+        if state.hub.completes(&claim) {
+            chunk.make_last();
+        }
+        self.claim = Some(claim);
+        Some(NextWrite::Frame { rest, sent, chunk })
     }
 
     /// The second half of [`poll_write`](ConnectionWriter::poll_write), without the lock: writes what
@@ -222,8 +228,7 @@ impl ConnectionWriter {
                 self.write_end(cx, write);
                 Poll::Ready(Ok(false))
             }
-            NextWrite::Copied { at, len, is_last } => {
-                let chunk = Chunk::new(self.framing, len, is_last);
+            NextWrite::Copied { at, chunk } => {
                 let framed = scratch.get(at..).unwrap_or_default().get(..chunk.total()).unwrap_or_default();
                 let sent = write_from(0, chunk.total(), |sent| {
                     write(cx, &[IoSlice::new(framed.get(sent..).unwrap_or_default())])
@@ -232,8 +237,7 @@ impl ConnectionWriter {
                     Bytes::copy_from_slice(chunk.unsent_in(framed, sent))
                 })
             }
-            NextWrite::Frame { rest, len, sent, is_last } => {
-                let chunk = Chunk::new(self.framing, len, is_last);
+            NextWrite::Frame { rest, sent, chunk } => {
                 let sent = write_from(sent, chunk.total(), |sent| {
                     chunk.slices(&rest, sent, |slices| write(cx, slices))
                 })?;
