@@ -1,4 +1,4 @@
-//! The shared hub and its handles, under a clock of the test's own.
+//! The shared hub and its handles, with a clock that the tests set.
 #![cfg(feature = "std")]
 
 mod clocked;
@@ -17,51 +17,51 @@ use sse_core::{
     OnMaxLifetime, SendError,
 };
 
-fn poll(stream: &mut Outbound, waker: &Waker) -> Poll<Option<String>> {
-    let bytes = stream.poll_bytes(&mut Context::from_waker(waker));
+fn poll(outbound: &mut Outbound, waker: &Waker) -> Poll<Option<String>> {
+    let bytes = outbound.poll_bytes(&mut Context::from_waker(waker));
     bytes.map(|bytes| bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()))
 }
 
 #[test]
-fn a_reader_is_woken_once_for_what_is_due_together() {
+fn a_reader_is_woken_once_for_events_that_are_pending_together() {
     let mut w = World::new();
     let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
-    let mut stream = w.connect();
-    stream.subscribe(&channel).unwrap();
+    let mut outbound = w.connect();
+    outbound.subscribe(&channel).unwrap();
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
-    assert_eq!(poll(&mut stream, &waker), Poll::Pending);
+    assert_eq!(poll(&mut outbound, &waker), Poll::Pending);
     channel.publish(&Event::new().data("1")).unwrap();
     channel.publish(&Event::new().data("2")).unwrap();
     w.drive();
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     let both = "id: e-1\ndata: 1\n\nid: e-2\ndata: 2\n\n";
-    assert_eq!(poll(&mut stream, &waker), Poll::Ready(Some(both.into())));
-    assert_eq!(poll(&mut stream, &waker), Poll::Pending);
+    assert_eq!(poll(&mut outbound, &waker), Poll::Ready(Some(both.into())));
+    assert_eq!(poll(&mut outbound, &waker), Poll::Pending);
 }
 
 #[test]
-fn x9_a_large_frame_goes_out_by_itself_and_without_a_copy() {
+fn x9_a_large_frame_is_returned_by_itself_and_without_a_copy() {
     let w = World::new();
     let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
-    let mut stream = w.connect();
-    stream.subscribe(&channel).unwrap();
+    let mut outbound = w.connect();
+    outbound.subscribe(&channel).unwrap();
     let large = channel.publish(&Event::new().data("x".repeat(100_000))).unwrap().frame;
     channel.publish(&Event::new().data("small")).unwrap();
-    let Poll::Ready(Some(bytes)) = stream.poll_bytes(&mut Context::from_waker(Waker::noop())) else {
+    let Poll::Ready(Some(bytes)) = outbound.poll_bytes(&mut Context::from_waker(Waker::noop())) else {
         panic!()
     };
     assert_eq!(bytes.as_ptr(), large.as_bytes().as_ptr());
     assert_eq!(bytes.len(), large.len());
-    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(Some("id: e-2\ndata: small\n\n".into())));
+    assert_eq!(poll(&mut outbound, Waker::noop()), Poll::Ready(Some("id: e-2\ndata: small\n\n".into())));
 }
 
 #[test]
-fn the_driver_is_woken_only_when_something_is_due_earlier() {
+fn the_driver_is_woken_only_for_work_before_its_deadline() {
     let mut w = World::new();
     let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
-    let stream = w.connect();
-    stream.subscribe(&channel).unwrap();
+    let outbound = w.connect();
+    outbound.subscribe(&channel).unwrap();
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
     while w.driver.turn(&waker) == Turn::Yield {}
@@ -70,43 +70,43 @@ fn the_driver_is_woken_only_when_something_is_due_earlier() {
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
     channel.publish(&Event::new().data("1")).unwrap();
     channel.publish(&Event::new().data("2")).unwrap();
-    assert_eq!(count.0.load(Ordering::Relaxed), 1, "it is awake already for the second");
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "for the second it is awake already");
 }
 
 #[test]
-fn x5_the_driver_goes_by_the_clock() {
+fn x5_the_clock_decides_and_not_the_wake_up() {
     let mut w = World::new();
-    let mut stream = w.connect();
+    let mut outbound = w.connect();
     let until = w.drive().unwrap();
     assert_eq!(w.drive(), Some(until), "woken too early, it does nothing");
-    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Pending);
+    assert_eq!(poll(&mut outbound, Waker::noop()), Poll::Pending);
     w.millis.store(50_000, Ordering::Relaxed);
     w.drive();
-    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(Some(":\n".into())));
+    assert_eq!(poll(&mut outbound, Waker::noop()), Poll::Ready(Some(":\n".into())));
 }
 
 #[test]
-fn x4_dropping_the_stream_disconnects_and_handles_say_why() {
+fn x4_dropping_the_outbound_disconnects_and_handles_return_the_reason() {
     let w = World::new();
-    let stream = w.connect();
-    let handle = stream.handle();
+    let outbound = w.connect();
+    let handle = outbound.handle();
     let mut closed = pin!(handle.closed());
     let mut cx = Context::from_waker(Waker::noop());
     assert_eq!(closed.as_mut().poll(&mut cx), Poll::Pending);
-    drop(stream);
+    drop(outbound);
     assert_eq!(closed.as_mut().poll(&mut cx), Poll::Ready(CloseReason::Disconnected));
     assert!(!handle.is_open() && !handle.close() && !handle.set_ping(None));
     assert_eq!(w.hub.stats().connections, 0);
 }
 
 #[test]
-fn a3_a_stream_that_is_dropped_after_its_end_keeps_the_reason_of_the_end() {
+fn a3_an_outbound_that_is_dropped_after_the_end_keeps_the_reason() {
     let mut w = World::new();
-    let mut stream = w.connect();
-    let handle = stream.handle();
+    let mut outbound = w.connect();
+    let handle = outbound.handle();
     handle.close();
-    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(None));
-    drop(stream);
+    assert_eq!(poll(&mut outbound, Waker::noop()), Poll::Ready(None));
+    drop(outbound);
     w.drive();
     let mut closed = pin!(handle.closed());
     let mut cx = Context::from_waker(Waker::noop());
@@ -114,12 +114,12 @@ fn a3_a_stream_that_is_dropped_after_its_end_keeps_the_reason_of_the_end() {
 }
 
 #[test]
-fn t2_who_waits_is_told_once_that_the_life_is_over() {
+fn t2_the_end_of_a_lifetime_is_reported_once() {
     let mut w = World::new();
     let config = ConnectionConfig { on_max_lifetime: OnMaxLifetime::Report, ..ConnectionConfig::default() };
-    let mut stream = w.hub.connect(config).unwrap();
-    let _ = poll(&mut stream, Waker::noop());
-    let handle = stream.handle();
+    let mut outbound = w.hub.connect(config).unwrap();
+    let _ = poll(&mut outbound, Waker::noop());
+    let handle = outbound.handle();
     assert!(handle.set_max_lifetime(Some(Duration::from_secs(20))));
     let mut cx = Context::from_waker(Waker::noop());
     w.drive();
@@ -132,7 +132,7 @@ fn t2_who_waits_is_told_once_that_the_life_is_over() {
 }
 
 #[test]
-fn s2_what_cannot_be_sent_is_an_error_that_says_so() {
+fn s2_an_event_that_cannot_be_sent_is_an_error_with_the_reason() {
     let w = World::new();
     let config = ConnectionConfig { direct_bytes: 40, ..ConnectionConfig::default() };
     let handle = w.hub.connect(config).unwrap();
@@ -147,29 +147,29 @@ fn s2_what_cannot_be_sent_is_an_error_that_says_so() {
     let full = sender.try_send(&Event::new().data("12345678901234567890"));
     assert_eq!(full, Err(ConnectionSendError::Send(SendError::Full { queued: 28, limit: 40 })));
     drop(handle);
-    let gone = handle_after.try_send(&Event::new().data("x"));
-    assert!(matches!(gone, Err(ConnectionSendError::Send(SendError::UnknownConnection(_)))), "{gone:?}");
+    let ended = handle_after.try_send(&Event::new().data("x"));
+    assert!(matches!(ended, Err(ConnectionSendError::Send(SendError::UnknownConnection(_)))), "{ended:?}");
 }
 
 #[test]
 fn the_driver_ends_with_the_last_handle() {
     let World { hub, mut driver, .. } = World::new();
-    let stream = hub.connect(ConnectionConfig::default()).unwrap();
+    let outbound = hub.connect(ConnectionConfig::default()).unwrap();
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
     while driver.turn(&waker) == Turn::Yield {}
     drop(hub);
-    assert_eq!(count.0.load(Ordering::Relaxed), 0, "the stream still holds it");
-    drop(stream);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0, "the outbound still holds it");
+    drop(outbound);
     assert_eq!(driver.turn(&waker), Turn::Done);
-    assert!(count.0.load(Ordering::Relaxed) > 0, "it was told");
+    assert!(count.0.load(Ordering::Relaxed) > 0, "it was woken");
 }
 
 #[test]
 fn a_dropped_future_leaves_no_waker_behind() {
     let w = World::new();
-    let stream = w.connect();
-    let handle = stream.handle();
+    let outbound = w.connect();
+    let handle = outbound.handle();
     let count = Arc::new(Count::default());
     for _ in 0..1000 {
         let waker = Waker::from(Arc::clone(&count));
@@ -180,12 +180,12 @@ fn a_dropped_future_leaves_no_waker_behind() {
 }
 
 #[test]
-fn s2_who_waits_for_room_sends_when_something_was_taken() {
+fn s2_a_send_that_waits_completes_when_bytes_were_taken() {
     let mut w = World::new();
     let config =
         ConnectionConfig { direct_bytes: 40, announce_position: false, ..ConnectionConfig::default() };
-    let mut stream = w.hub.connect(config).unwrap();
-    let handle = stream.handle();
+    let mut outbound = w.hub.connect(config).unwrap();
+    let handle = outbound.handle();
     let event = Event::new().data("12345678901234567890");
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
@@ -193,8 +193,8 @@ fn s2_who_waits_for_room_sends_when_something_was_taken() {
     assert_eq!(pin!(handle.send(&event)).poll(cx), Poll::Ready(Ok(())));
     let mut second = pin!(handle.send(&event));
     assert!(second.as_mut().poll(cx).is_pending(), "28 of 40 bytes wait");
-    assert!(poll(&mut stream, Waker::noop()).is_ready());
-    assert_eq!(count.0.load(Ordering::Relaxed), 1, "there is room");
+    assert!(poll(&mut outbound, Waker::noop()).is_ready());
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "there is capacity");
     assert_eq!(second.as_mut().poll(cx), Poll::Ready(Ok(())));
 
     let mut third = pin!(handle.send(&event));
@@ -211,10 +211,10 @@ fn s2_who_waits_for_room_sends_when_something_was_taken() {
 }
 
 #[test]
-fn k3_who_waits_for_the_end_of_a_channel_is_told_why() {
+fn k3_waiting_for_the_end_of_a_channel_returns_the_reason() {
     let mut w = World::new();
     let config = ChannelConfig { empty_timeout: Some(Duration::from_secs(5)), ..ChannelConfig::default() };
-    let [asked, closed] = ["a", "b"].map(|name| w.hub.open_channel(name, config.clone()).unwrap());
+    let [empty, closed] = ["a", "b"].map(|name| w.hub.open_channel(name, config.clone()).unwrap());
     let again = w.hub.channel("a").unwrap();
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
@@ -228,12 +228,16 @@ fn k3_who_waits_for_the_end_of_a_channel_is_told_why() {
     w.drive();
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert_eq!(waiting.as_mut().poll(cx), Poll::Ready(ChannelCloseReason::Empty));
-    assert_eq!(pin!(asked.closed()).poll(cx), Poll::Ready(ChannelCloseReason::Empty), "also who asks later");
+    assert_eq!(
+        pin!(empty.closed()).poll(cx),
+        Poll::Ready(ChannelCloseReason::Empty),
+        "also for a later future"
+    );
 }
 
-/// A slot of the hub has a new connection before the driver polled that the old one was closed.
+/// A hub slot can have a new connection before the driver polls the end of the old one.
 #[test]
-fn d6_who_waits_for_an_end_is_told_though_the_place_is_taken_again() {
+fn d6_an_end_is_reported_though_the_index_is_used_again() {
     let mut w = World::new();
     let mut first = w.connect();
     let first_handle = first.handle();
@@ -254,7 +258,7 @@ fn d6_who_waits_for_an_end_is_told_though_the_place_is_taken_again() {
     assert!(second.handle().is_open());
 }
 
-/// The same, for a connection whose outbound is dropped before the driver polls the end.
+/// The outbounds are dropped before the driver polls the ends.
 #[test]
 fn a3_a_dropped_outbound_leaves_the_reason_for_its_handles_though_the_index_is_used_again() {
     let mut w = World::new();
@@ -280,82 +284,82 @@ fn a3_a_dropped_outbound_leaves_the_reason_for_its_handles_though_the_index_is_u
 }
 
 #[test]
-fn a_connection_is_fed_by_a_source_as_fast_as_it_is_read() {
+fn a_source_is_polled_as_fast_as_its_connection_is_read() {
     let mut w = World::new();
     let mut given = 0;
-    let mut fed = SourceConnection::new(w.connect(), ());
+    let mut source = SourceConnection::new(w.connect(), ());
     let cx = &mut Context::from_waker(Waker::noop());
     let mut next = |_: &mut (), _: &mut Context<'_>| {
         given += 1;
         Poll::Ready((given <= 2).then(|| Event::new().data(given.to_string())))
     };
-    assert_eq!(fed.poll_bytes(cx, &mut next), Poll::Ready(Some(Ok("data: 1\n\n".into()))));
+    assert_eq!(source.poll_bytes(cx, &mut next), Poll::Ready(Some(Ok("data: 1\n\n".into()))));
     w.drive();
-    assert_eq!(fed.poll_bytes(cx, &mut next), Poll::Ready(Some(Ok("data: 2\n\n".into()))));
-    assert_eq!(fed.poll_bytes(cx, &mut next), Poll::Ready(None));
+    assert_eq!(source.poll_bytes(cx, &mut next), Poll::Ready(Some(Ok("data: 2\n\n".into()))));
+    assert_eq!(source.poll_bytes(cx, &mut next), Poll::Ready(None));
     assert_eq!(given, 3);
     w.drive();
     assert_eq!(w.hub.stats().closed.requested, 1);
 
-    let mut fed = SourceConnection::new(w.connect(), ());
+    let mut source = SourceConnection::new(w.connect(), ());
     let mut broken = |_: &mut (), _: &mut Context<'_>| Poll::Ready(Some(Event::new().event("a\nb")));
     assert!(matches!(
-        fed.poll_bytes(cx, &mut broken),
+        source.poll_bytes(cx, &mut broken),
         Poll::Ready(Some(Err(ConnectionSendError::Encode(_))))
     ));
-    assert_eq!(fed.poll_bytes(cx, &mut broken), Poll::Ready(None));
+    assert_eq!(source.poll_bytes(cx, &mut broken), Poll::Ready(None));
 }
 
 /// A connection with the pending events "1" and "2", which are claimed, and its handle.
 fn claimed(w: &World) -> (Outbound, Claim, Connection) {
-    let mut stream = w.connect();
-    let handle = stream.handle();
+    let mut outbound = w.connect();
+    let handle = outbound.handle();
     for data in ["1", "2"] {
         handle.try_send(&Event::new().data(data)).unwrap();
     }
-    let (bytes, claim) = stream.claim_first().unwrap();
+    let (bytes, claim) = outbound.claim_first().unwrap();
     assert_eq!(bytes, "data: 1\n\ndata: 2\n\n");
-    (stream, claim, handle)
+    (outbound, claim, handle)
 }
 
 #[test]
 fn t3_first_bytes_are_pending_until_they_are_confirmed() {
     for is_confirmed in [false, true] {
         let mut w = World::new();
-        let (mut stream, claim, handle) = claimed(&w);
-        assert!(poll(&mut stream, Waker::noop()).is_pending(), "D9");
+        let (mut outbound, claim, handle) = claimed(&w);
+        assert!(poll(&mut outbound, Waker::noop()).is_pending(), "D9");
         if is_confirmed {
-            assert!(stream.confirm(claim));
-            assert!(poll(&mut stream, Waker::noop()).is_pending());
+            assert!(outbound.confirm(claim));
+            assert!(poll(&mut outbound, Waker::noop()).is_pending());
             assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (2, 18), "A3");
         }
         w.millis.store(30_000, Ordering::Relaxed);
         w.drive();
         assert_eq!(handle.is_open(), is_confirmed);
         assert_eq!(w.hub.stats().closed.stalled, u64::from(!is_confirmed));
-        assert_eq!(stream.claim_first(), None);
+        assert_eq!(outbound.claim_first(), None);
     }
 }
 
 #[test]
 fn d8_a_closing_connection_ends_when_its_first_bytes_are_confirmed() {
     let mut w = World::new();
-    let (mut stream, claim, handle) = claimed(&w);
+    let (mut outbound, claim, handle) = claimed(&w);
     handle.close();
     w.drive();
     assert_eq!(w.hub.stats().connections, 1);
-    assert!(stream.confirm(claim));
+    assert!(outbound.confirm(claim));
     assert_eq!(w.hub.stats().connections, 0);
-    assert_eq!(poll(&mut stream, Waker::noop()), Poll::Ready(None));
+    assert_eq!(poll(&mut outbound, Waker::noop()), Poll::Ready(None));
 }
 
 #[test]
-fn s2_first_bytes_make_room() {
+fn s2_claimed_first_bytes_release_capacity() {
     let w = World::new();
     let config =
         ConnectionConfig { direct_bytes: 40, announce_position: false, ..ConnectionConfig::default() };
-    let mut stream = w.hub.connect(config).unwrap();
-    let handle = stream.handle();
+    let mut outbound = w.hub.connect(config).unwrap();
+    let handle = outbound.handle();
     let event = Event::new().data("12345678901234567890");
     handle.try_send(&event).unwrap();
     let count = Arc::new(Count::default());
@@ -363,22 +367,22 @@ fn s2_first_bytes_make_room() {
     let cx = &mut Context::from_waker(&waker);
     let mut second = pin!(handle.send(&event));
     assert!(second.as_mut().poll(cx).is_pending());
-    assert_eq!(stream.claim_first().unwrap().0.len(), 28);
+    assert_eq!(outbound.claim_first().unwrap().0.len(), 28);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     assert_eq!(second.as_mut().poll(cx), Poll::Ready(Ok(())));
 }
 
 #[test]
-fn x9_first_bytes_are_no_more_than_one_write() {
+fn x9_first_bytes_are_at_most_one_write() {
     let w = World::new();
     let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     for sizes in [[9_000, 9_000], [20_000, 10]] {
-        let mut stream = w.connect();
-        stream.subscribe(&channel).unwrap();
+        let mut outbound = w.connect();
+        outbound.subscribe(&channel).unwrap();
         let frames = sizes.map(|size| channel.publish(&Event::new().data("x".repeat(size))).unwrap().frame);
-        let first = stream.claim_first();
+        let first = outbound.claim_first();
         let is_first =
             first.as_ref().is_some_and(|(first, _)| first.as_ptr() == frames[0].as_bytes().as_ptr());
-        assert_eq!(is_first, sizes[0] < 16_384, "without a copy, and not at all where it is larger");
+        assert_eq!(is_first, sizes[0] < 16_384, "without a copy, or not at all if the frame is larger");
     }
 }

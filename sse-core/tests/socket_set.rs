@@ -273,7 +273,7 @@ fn one_task_writes_to_many_sockets_and_ends_with_the_last_connection() {
         assert_eq!((wire.text().as_str(), wire.writes()), ("id: e-1\ndata: 1\n\n", 1));
     }
     for (number, wire) in wires.iter().enumerate().take(300) {
-        wire.0.lock().unwrap().peer_is_gone = true;
+        wire.0.lock().unwrap().peer_is_closed = true;
         task.set.wake(number);
     }
     task.turn();
@@ -392,7 +392,7 @@ fn a_socket_at_the_index_of_a_removed_one_receives_its_bytes_once() {
         sockets.attach(wire.clone(), w.connect(), Framing::UntilClose);
     }
     task.turn();
-    leaves.0.lock().unwrap().peer_is_gone = true;
+    leaves.0.lock().unwrap().peer_is_closed = true;
     task.set.wake(1);
     task.turn();
     let outbound = w.connect();

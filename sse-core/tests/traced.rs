@@ -1,7 +1,7 @@
-//! What the feature `tracing` tells, to a subscriber of the test's own.
+//! The spans and events of the feature `tracing`, with a subscriber of the tests.
 #![cfg(feature = "tracing")]
 
-#[allow(dead_code, reason = "what counts wakers is for other tests")]
+#[allow(dead_code, reason = "other tests count wake-ups")]
 mod clocked;
 
 use std::fmt::{Debug, Write};
@@ -20,18 +20,18 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 
-/// Writes down all that it is told, a line for each.
+/// A subscriber that records a line for each span, record and event.
 #[derive(Clone, Default)]
 struct Log {
     lines: Arc<Mutex<Vec<String>>>,
-    /// How many handles there are on each span, in the order in which they were made.
+    /// The number of handles on each span, in the order of creation.
     spans: Arc<Mutex<Vec<usize>>>,
-    /// Where all that is told is published, too.
+    /// A channel to which each line is published, too.
     echo: Arc<Mutex<Option<Channel>>>,
 }
 
 impl Log {
-    fn note(&self, line: String) {
+    fn record_line(&self, line: String) {
         if let Some(channel) = &*self.echo.lock().unwrap() {
             channel.publish(&Event::new().data(line.as_str())).unwrap();
         }
@@ -74,21 +74,21 @@ impl Subscriber for Log {
         drop(spans);
         let mut fields = Fields(format!("{} span{number}", span.metadata().level()));
         span.record(&mut fields);
-        self.note(fields.0);
+        self.record_line(fields.0);
         Id::from_u64(number as u64)
     }
 
     fn record(&self, span: &Id, values: &Record<'_>) {
         let mut fields = Fields(format!("span{}", span.into_u64()));
         values.record(&mut fields);
-        self.note(fields.0);
+        self.record_line(fields.0);
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
         let parent = event.parent().map_or(String::new(), |id| format!(" span{}", id.into_u64()));
         let mut fields = Fields(format!("{}{parent}", event.metadata().level()));
         event.record(&mut fields);
-        self.note(fields.0);
+        self.record_line(fields.0);
     }
 
     fn clone_span(&self, id: &Id) -> Id {
@@ -112,21 +112,21 @@ fn logged(test: impl FnOnce(&Log)) {
     tracing::subscriber::with_default(log.clone(), || test(&log));
 }
 
-fn back_after(id: &str) -> ConnectionConfig {
+fn reconnecting_after(id: &str) -> ConnectionConfig {
     ConnectionConfig { last_event_id: Some(id.into()), ..ConnectionConfig::default() }
 }
 
 #[test]
-fn a3_a_connection_has_a_span_with_all_that_it_is() {
+fn a3_a_connection_has_a_span_with_its_channels_and_its_end() {
     logged(|log| {
         let mut w = World::new();
         let [news, sport] =
             ["news", "sport"].map(|name| w.hub.open_channel(name, ChannelConfig::default()).unwrap());
         news.publish(&Event::new().data("1")).unwrap();
-        let stream = w.hub.connect(back_after("e-0")).unwrap();
-        stream.subscribe(&news).unwrap();
-        stream.handle().subscribe(&sport).unwrap();
-        let id = stream.id();
+        let outbound = w.hub.connect(reconnecting_after("e-0")).unwrap();
+        outbound.subscribe(&news).unwrap();
+        outbound.handle().subscribe(&sport).unwrap();
+        let id = outbound.id();
         assert_eq!(
             log.take(),
             [
@@ -140,7 +140,7 @@ fn a3_a_connection_has_a_span_with_all_that_it_is() {
             ]
         );
         assert_eq!(log.open_spans(), 1);
-        drop(stream);
+        drop(outbound);
         let closed = format!("DEBUG span1 closed connection={id} reason=disconnected");
         assert_eq!(log.take(), ["span1 reason=disconnected".to_owned(), closed]);
         assert_eq!(log.open_spans(), 0);
@@ -150,14 +150,14 @@ fn a3_a_connection_has_a_span_with_all_that_it_is() {
 }
 
 #[test]
-fn a3_the_driver_tells_why_connections_end() {
+fn a3_the_driver_reports_the_reason_of_an_end() {
     logged(|log| {
         let mut w = World::new();
         let on_max_lifetime = OnMaxLifetime::Report;
         let stalls =
             w.hub.connect(ConnectionConfig { on_max_lifetime, ..ConnectionConfig::default() }).unwrap();
         stalls.handle().set_max_lifetime(Some(std::time::Duration::from_secs(1)));
-        let mut abandoned = w.hub.connect(back_after(" ")).unwrap();
+        let mut abandoned = w.hub.connect(reconnecting_after(" ")).unwrap();
         let _ = abandoned.poll_bytes(&mut Context::from_waker(Waker::noop()));
         w.drive();
         let ids = [stalls.id(), abandoned.id()];
@@ -167,7 +167,7 @@ fn a3_the_driver_tells_why_connections_end() {
         assert_eq!(log.take(), [format!("DEBUG span1 timed out connection={}", ids[0])]);
         assert!(w.hub.with(|hub, now| hub.close_connection(now, ids[1])));
         drop(abandoned);
-        assert_eq!(log.take(), [""; 0], "it was not the peer who went");
+        assert_eq!(log.take(), [""; 0], "the peer did not disconnect");
         w.drive();
         let closed = format!("DEBUG span2 closed connection={} reason=requested", ids[1]);
         assert_eq!(log.take(), ["span2 reason=requested".to_owned(), closed]);
@@ -175,14 +175,14 @@ fn a3_the_driver_tells_why_connections_end() {
         w.drive();
         let closed = format!("INFO span1 closed connection={} reason=stalled", ids[0]);
         assert_eq!(log.take(), ["span1 reason=stalled".to_owned(), closed]);
-        assert_eq!(log.open_spans(), 0, "also while the transport's end is held");
+        assert_eq!(log.open_spans(), 0, "also while the outbound exists");
         drop(stalls);
         assert_eq!(log.take(), [""; 0]);
     });
 }
 
 #[test]
-fn h6_gaps_and_lags_are_told() {
+fn h6_gaps_and_lags_are_events() {
     logged(|log| {
         let mut w = World::new();
         let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..BacklogConfig::default() };
@@ -192,8 +192,8 @@ fn h6_gaps_and_lags_are_told() {
         for data in ["1", "2", "3"] {
             news.publish(&Event::new().data(data)).unwrap();
         }
-        let mut gap = w.hub.connect(back_after("e-1")).unwrap();
-        let unknown = w.hub.connect(back_after("before-7")).unwrap();
+        let mut gap = w.hub.connect(reconnecting_after("e-1")).unwrap();
+        let unknown = w.hub.connect(reconnecting_after("before-7")).unwrap();
         log.take();
         gap.subscribe(&news).unwrap();
         unknown.subscribe(&news).unwrap();
@@ -227,13 +227,13 @@ fn a1_refusals_are_warnings() {
         let config = HubConfig { limits, ..HubConfig::default() };
         let (hub, _driver) = SharedHub::new("e", config, || Instant::ORIGIN).unwrap();
         let channel = hub.open_channel("a", ChannelConfig::default()).unwrap();
-        let stream = hub.connect(ConnectionConfig::default()).unwrap();
+        let outbound = hub.connect(ConnectionConfig::default()).unwrap();
         log.take();
         assert!(hub.open_channel("b", ChannelConfig::default()).is_err());
         assert!(hub.open_channel(&"b".repeat(2_000), ChannelConfig::default()).is_err());
         assert!(hub.connect(ConnectionConfig::default()).is_err());
-        assert!(stream.subscribe(&channel).is_err());
-        let (id, channel) = (stream.id(), channel.id());
+        assert!(outbound.subscribe(&channel).is_err());
+        let (id, channel) = (outbound.id(), channel.id());
         assert_eq!(
             log.take(),
             [
@@ -255,23 +255,23 @@ fn a1_refusals_are_warnings() {
         assert!(lines[0].starts_with("INFO draining over=10s within=30s"), "{lines:?}");
         assert_eq!(lines[2], "DEBUG span3 refused call=connect error=the hub is shutting down");
         assert_eq!(lines[3], "INFO shutting down");
-        assert_eq!(log.open_spans(), 1, "who was refused has none");
+        assert_eq!(log.open_spans(), 1, "a refused connection has none");
     });
 }
 
-/// Logs that are streamed to browsers through the same hub.
+/// For logs that are streamed to browsers through the same hub.
 #[test]
-fn a_subscriber_may_use_the_hub_that_it_is_told_of() {
+fn a_subscriber_can_use_the_hub_that_emits_to_it() {
     logged(|log| {
         let mut w = World::new();
         let logs = w.hub.open_channel("logs", ChannelConfig::default()).unwrap();
         *log.echo.lock().unwrap() = Some(logs.clone());
-        let stream = w.connect();
-        stream.subscribe(&logs).unwrap();
+        let outbound = w.connect();
+        outbound.subscribe(&logs).unwrap();
         let closing = w.connect();
         closing.handle().close();
         w.drive();
-        drop((stream, closing));
+        drop((outbound, closing));
         w.hub.shut_down();
         w.drive();
         assert_eq!(logs.stats().unwrap().history_events, log.take().len());

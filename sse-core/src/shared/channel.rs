@@ -1,4 +1,4 @@
-//! The application's handle on a channel.
+//! The handle of an application on a channel.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
@@ -9,8 +9,8 @@ use super::SharedHub;
 use super::status::{Interest, Status};
 use super::sync::Arc;
 
-/// A handle on one channel: cheap to clone, and without a hold on it. Once the channel closed, publishing is an error,
-/// also when another one has taken its name.
+/// A handle on one channel. It is cheap to clone, and does not keep the channel open. After the channel was closed, publishing is
+/// an error, even if another channel has its name.
 ///
 /// ```
 /// # use sse_core::shared::SharedHub;
@@ -36,17 +36,17 @@ impl Channel {
         Channel { hub, id, status }
     }
 
-    /// What the hub calls it.
+    /// Returns the id of the channel.
     pub fn id(&self) -> ChannelId {
         self.id
     }
 
-    /// The hub it belongs to.
+    /// Returns the hub of the channel.
     pub fn hub(&self) -> &SharedHub {
         &self.hub
     }
 
-    /// Publishes an event to all that follow it.
+    /// Publishes an event to all members of the channel.
     ///
     /// # Errors
     ///
@@ -54,19 +54,19 @@ impl Channel {
     ///
     /// # Cost
     ///
-    /// O(1), however many follow it; the driver wakes them.
+    /// O(1), however many members the channel has. The driver wakes them.
     pub fn publish(&self, event: &Event<'_>) -> Result<Published, PublishError> {
         let mut state = self.hub.lock();
         let now = state.now;
         state.hub.publish(now, self.id, event)
     }
 
-    /// Publishes what a source gives until it ends. The source is polled as a stream is; after some events in a row that
-    /// it had ready, others get the thread.
+    /// Publishes the events of a source until the source ends. `next` polls the source, as a stream is polled. After 256 events
+    /// that were ready in a row, the future yields to other tasks.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]: an event cannot be encoded, is too large, or the channel was closed.
+    /// [`PublishError`] when an event cannot be encoded or is too large, or when the channel was closed.
     ///
     /// ```
     /// use std::future::Future;
@@ -103,19 +103,19 @@ impl Channel {
         .await
     }
 
-    /// Closes it (K3). False when it was closed already.
+    /// Closes the channel (K3). Returns false when it was closed already.
     pub fn close(&self) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
         state.hub.close_channel(now, self.id)
     }
 
-    /// Waits until it closed, and says why.
+    /// Waits until the channel is closed, and returns the reason.
     ///
     /// ```
     /// # async fn watch(channel: sse_core::shared::Channel) {
     /// let reason = channel.closed().await;
-    /// println!("nobody needs it any more: {reason:?}");
+    /// println!("channel closed: {reason:?}");
     /// # }
     /// ```
     pub async fn closed(&self) -> ChannelCloseReason {
@@ -123,7 +123,7 @@ impl Channel {
         poll_fn(|cx| waiter.poll(cx, |status| status.closed)).await
     }
 
-    /// What it holds now; `None` when it was closed.
+    /// Returns the current statistics of the channel; `None` when it was closed.
     pub fn stats(&self) -> Option<ChannelStats> {
         self.hub.lock().hub.channel_stats(self.id)
     }

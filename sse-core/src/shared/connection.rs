@@ -1,4 +1,4 @@
-//! The application's handle on a connection.
+//! The handle of an application on a connection.
 
 use core::future::poll_fn;
 use core::time::Duration;
@@ -12,7 +12,7 @@ use super::status::{Interest, Status};
 use super::sync::Arc;
 use super::{Channel, SharedHub};
 
-/// A handle on one connection: cheap to clone, and without a hold on it. The connection lives as long as its
+/// A handle on one connection. It is cheap to clone, and does not keep the connection open: the connection lives as long as its
 /// [`Outbound`](super::Outbound).
 ///
 /// ```
@@ -26,7 +26,7 @@ use super::{Channel, SharedHub};
 /// connection.try_send(&Event::new().event("hello").data("only you"))?;
 /// connection.set_ping(Some(Duration::from_secs(15)));
 /// connection.set_max_lifetime(Some(Duration::from_secs(3600)));
-/// connection.close(); // once it took the event
+/// connection.close(); // after the event was taken
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -41,17 +41,17 @@ impl Connection {
         Connection { hub, id, status }
     }
 
-    /// What the hub calls it.
+    /// Returns the id of the connection.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// The hub it belongs to.
+    /// Returns the hub of the connection.
     pub fn hub(&self) -> &SharedHub {
         &self.hub
     }
 
-    /// Has it follow a channel.
+    /// Subscribes the connection to a channel.
     ///
     /// # Errors
     ///
@@ -73,24 +73,24 @@ impl Connection {
         self.hub.subscribe(channel.id(), self.id)
     }
 
-    /// Has it follow a channel no longer. False when it did not.
+    /// Ends the subscription to a channel. Returns false when there is none.
     pub fn unsubscribe(&self, channel: &Channel) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
         state.hub.unsubscribe(now, channel.id(), self.id)
     }
 
-    /// Sends an event to this connection alone, if there is room for it (S2).
+    /// Sends an event to this connection only, if there is capacity for it (S2).
     ///
     /// # Errors
     ///
-    /// [`ConnectionSendError`]: it cannot be encoded, or the hub does not take it. Nothing was sent then.
+    /// [`ConnectionSendError`] when the event cannot be encoded or the hub refuses it. Nothing is sent then.
     pub fn try_send(&self, event: &Event<'_>) -> Result<(), ConnectionSendError> {
         let frame = event.encode().map_err(ConnectionSendError::Encode)?;
         self.try_send_frame(&frame).map_err(ConnectionSendError::Send)
     }
 
-    /// Sends a frame to this connection alone, if there is room for it (S2).
+    /// Sends a frame to this connection only, if there is capacity for it (S2).
     ///
     /// # Errors
     ///
@@ -101,21 +101,20 @@ impl Connection {
         state.hub.send(now, self.id, frame)
     }
 
-    /// Sends an event to this connection alone, and waits until there is room for it (S2): for a source that makes
+    /// Waits until there is capacity for an event, and sends it to this connection only (S2). It suits a source that produces
     /// events faster than the peer reads them.
     ///
-    /// Those who wait at the same time are served in no particular order. An event that was not sent when the future is
-    /// dropped is not sent.
+    /// Concurrent calls complete in no particular order. If the future is dropped before it completes, nothing is sent.
     ///
     /// # Errors
     ///
-    /// [`ConnectionSendError`]: it cannot be encoded, is larger than ever fits, or the connection ended.
+    /// [`ConnectionSendError`] when the event cannot be encoded or exceeds the limits, or when the connection has ended.
     ///
     /// ```
     /// # use sse_core::Event;
     /// # async fn answer(connection: sse_core::shared::Connection) -> Result<(), Box<dyn std::error::Error>> {
     /// for token in ["one", "two", "three"] {
-    ///     // No further ahead of its reader than `ConnectionConfig::direct_bytes`.
+    ///     // At most `ConnectionConfig::direct_bytes` ahead of the reader.
     ///     connection.send(&Event::new().data(token)).await?;
     /// }
     /// connection.close();
@@ -126,66 +125,66 @@ impl Connection {
         self.send_frame(&frame).await.map_err(ConnectionSendError::Send)
     }
 
-    /// Sends a frame to this connection alone, and waits until there is room for it (S2).
+    /// Waits until there is capacity for a frame, and sends it to this connection only (S2).
     ///
     /// # Errors
     ///
-    /// [`SendError`]: it is larger than ever fits, or the connection ended.
+    /// [`SendError`] when the frame exceeds the limits, or when the connection has ended.
     pub async fn send_frame(&self, frame: &Frame) -> Result<(), SendError> {
         let waiter = self.status.waiter(Interest::Capacity);
         poll_fn(|cx| {
-            let sent = self.send_if_room(frame);
+            let sent = self.send_if_capacity(frame);
             if sent.is_some() {
                 return sent.map_or(Poll::Pending, Poll::Ready);
             }
             let _ = waiter.poll(cx, |_| None::<()>);
-            // Room that was made before it was known that somebody waits.
-            self.send_if_room(frame).map_or(Poll::Pending, Poll::Ready)
+            // Capacity may have been released before the waker was registered.
+            self.send_if_capacity(frame).map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
 
-    /// `None` when there is no room now, but may be later.
-    fn send_if_room(&self, frame: &Frame) -> Option<Result<(), SendError>> {
+    /// Returns `None` when there is no capacity now, but may be later.
+    fn send_if_capacity(&self, frame: &Frame) -> Option<Result<(), SendError>> {
         match self.try_send_frame(frame) {
             Err(SendError::Full { .. } | SendError::TooManyFrames { .. }) => None,
             sent => Some(sent),
         }
     }
 
-    /// Changes after how much silence a comment is sent (T1). False when the connection ended.
+    /// Changes the ping interval; `None` turns pings off (T1). Returns false when the connection has ended.
     pub fn set_ping(&self, interval: Option<Duration>) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
         state.hub.set_ping(now, self.id, interval)
     }
 
-    /// Gives it so long to live from now on, or for ever (T2). False when it ended.
-    pub fn set_max_lifetime(&self, life: Option<Duration>) -> bool {
+    /// Sets the maximum lifetime, counted from now; `None` removes it (T2). Returns false when the connection has ended.
+    pub fn set_max_lifetime(&self, lifetime: Option<Duration>) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
-        state.hub.set_max_lifetime(now, self.id, life)
+        state.hub.set_max_lifetime(now, self.id, lifetime)
     }
 
-    /// Ends it, once it took what was published until now. False when it ended already.
+    /// Closes the connection once it has taken its pending bytes (T3). Returns false when it has ended already.
     pub fn close(&self) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
         state.hub.close_connection(now, self.id)
     }
 
-    /// How things stand with it; `None` when it ended.
+    /// Returns the current statistics of the connection; `None` when it has ended.
     pub fn stats(&self) -> Option<ConnectionStats> {
         let state = self.hub.lock();
         state.hub.connection_stats(state.now, self.id)
     }
 
-    /// Whether it has not ended.
+    /// Returns whether the connection has not ended.
     pub fn is_open(&self) -> bool {
         self.hub.lock().hub.is_connection_open(self.id)
     }
 
-    /// Waits until it ended, and says why.
+    /// Waits until the connection has ended, and returns the reason.
     ///
     /// ```
     /// # async fn watch(connection: sse_core::shared::Connection) {
@@ -198,15 +197,15 @@ impl Connection {
         poll_fn(|cx| waiter.poll(cx, |status| status.closed)).await
     }
 
-    /// Waits until its life is over (T2), if it is configured to only say so. Each time is told once. Waits for ever
-    /// when the connection ends before.
+    /// Waits until the maximum lifetime has ended, if the connection is configured to only report that (T2). Each end is
+    /// reported once. The future never completes if the connection ends before.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// use sse_core::shared::Connection;
     ///
-    /// /// Of a connection that is configured with `OnMaxLifetime::Report`.
+    /// /// Checks a connection that is configured with `OnMaxLifetime::Report`.
     /// async fn check(connection: Connection, may_stay: impl Fn() -> bool) {
     ///     while connection.is_open() {
     ///         connection.timed_out().await;
@@ -224,13 +223,13 @@ impl Connection {
     }
 }
 
-/// Why [`Connection::try_send`] or [`Connection::send`] sent nothing.
+/// The error of [`Connection::try_send`] and [`Connection::send`]. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionSendError {
     /// The event cannot be encoded.
     Encode(EncodeError),
-    /// The hub does not take it.
+    /// The hub refused the event.
     Send(SendError),
 }
 
@@ -243,6 +242,7 @@ impl core::fmt::Display for ConnectionSendError {
     }
 }
 
+// The text is that of the wrapped error. As a source, the text would be printed twice in an error report.
 impl core::error::Error for ConnectionSendError {}
 
 impl core::fmt::Debug for Connection {

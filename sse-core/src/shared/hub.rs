@@ -1,4 +1,4 @@
-//! The hub that many tasks share.
+//! The handle on a shared hub.
 
 use std::string::String;
 
@@ -14,18 +14,18 @@ use crate::{
     SubscribeError,
 };
 
-/// A hub that many tasks and threads use. Cloning gives another handle on the same hub.
+/// A hub that tasks and threads share. Cloning returns another handle on the same hub.
 #[derive(Clone)]
 pub struct SharedHub {
     pub(crate) shared: Arc<Shared>,
 }
 
 impl SharedHub {
-    /// A hub, and the driver that has to be run for it.
+    /// Creates a hub, and the driver that has to run for it.
     ///
-    /// The `epoch` is what this run of the server is called in event ids. It has no default, because ids from before
-    /// a restart must not be taken for ids of today (H2): the start time is a good one. `clock` says what time it is,
-    /// counted from any origin, and never goes back.
+    /// The `epoch` names this run of the server in event ids (H2). It has no default: ids from before a restart must not be
+    /// taken for ids of this run. The start time is a good epoch ([`epoch_of`](crate::adapter::epoch_of)). `clock` returns
+    /// the time since any origin, and never goes back.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl SharedHub {
         Ok((SharedHub { shared }, driver))
     }
 
-    /// The channel of a name: it is opened if there is none (K1). One that is open keeps its configuration.
+    /// Returns the channel with a name, and opens it if there is none (K1). An open channel keeps its configuration.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl SharedHub {
     /// # use sse_core::{ChannelConfig, HubConfig, Instant};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
     /// let weather = hub.open_channel("weather", ChannelConfig::default())?;
-    /// assert_eq!(hub.open_channel("weather", ChannelConfig::default())?.id(), weather.id(), "there is one of a name");
+    /// assert_eq!(hub.open_channel("weather", ChannelConfig::default())?.id(), weather.id(), "a name has one channel");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open_channel(&self, name: &str, config: ChannelConfig) -> Result<Channel, OpenError> {
@@ -69,7 +69,7 @@ impl SharedHub {
         Ok(self.channel_of(&mut state, opened?))
     }
 
-    /// The open channel of a name (K1).
+    /// Returns the open channel with a name (K1).
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -89,7 +89,7 @@ impl SharedHub {
         Channel::new(self.clone(), id, Arc::clone(status))
     }
 
-    /// Opens a connection. What is returned is the transport's end of it: dropping it disconnects (X4).
+    /// Opens a connection, and returns the half of it that belongs to the transport. Dropping the [`Outbound`] disconnects (X4).
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl SharedHub {
     /// # use sse_core::{ConnectionConfig, HubConfig, Instant};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
     /// let config = ConnectionConfig { last_event_id: Some("1k9f2-7".into()), ..ConnectionConfig::default() };
-    /// let outbound = hub.connect(config)?; // for whoever writes to the client
+    /// let outbound = hub.connect(config)?; // for the transport
     /// let connection = outbound.handle(); // for the application
     /// drop(outbound);
     /// assert!(!connection.is_open());
@@ -119,7 +119,7 @@ impl SharedHub {
         Ok(Outbound::new(self.clone(), id, registration))
     }
 
-    /// Has a connection follow a channel.
+    /// Subscribes a connection to a channel.
     pub(crate) fn subscribe(
         &self,
         channel: ChannelId,
@@ -135,7 +135,8 @@ impl SharedHub {
         resumed
     }
 
-    /// Publishes one event to several channels of this hub: who follows more than one of them gets it once (O2).
+    /// Publishes one event to several channels of this hub. A connection that follows more than one of them receives it once
+    /// (O2).
     ///
     /// # Errors
     ///
@@ -151,7 +152,7 @@ impl SharedHub {
     /// outbound.subscribe(&red)?;
     /// outbound.subscribe(&blue)?;
     /// let published = hub.publish_to(&[&red, &blue], &Event::new().data("hello"), PublishOptions::default())?;
-    /// assert_eq!(published.subscriptions, 2, "of one connection, which gets it once");
+    /// assert_eq!(published.subscriptions, 2, "of one connection, which receives it once");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn publish_to(
@@ -166,8 +167,8 @@ impl SharedHub {
         state.hub.publish_to(now, &ids, event, options)
     }
 
-    /// Ends every connection before a deadline, each at a moment of its own, and takes no new ones (A2): what a server
-    /// does before it is replaced.
+    /// Closes all connections before a deadline, each at a moment of its own, and opens no new ones (A2). Call it before a
+    /// server is replaced.
     ///
     /// ```
     /// use std::time::Duration;
@@ -189,8 +190,8 @@ impl SharedHub {
         observe::draining(&drain);
     }
 
-    /// Ends every connection once it took what was published until now, within the stall time, and takes no new ones:
-    /// what a server does before it stops, so that its own graceful shutdown returns (X6).
+    /// Closes each connection once it has taken its pending bytes, within the stall timeout, and opens no new ones. Call it
+    /// before a server stops, so that the graceful shutdown of the server returns (X6).
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -208,7 +209,7 @@ impl SharedHub {
         observe::shutting_down();
     }
 
-    /// What was counted since the hub was made, and what it holds now (A3).
+    /// Returns the counters since the creation of the hub, and its current sizes (A3).
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -259,7 +260,7 @@ impl SharedHub {
         work(&mut HubMut::new(&mut state.hub), now)
     }
 
-    /// Whether this is a handle on the same hub.
+    /// Returns whether both are handles on the same hub.
     pub(crate) fn is(&self, other: &SharedHub) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }

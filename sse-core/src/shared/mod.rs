@@ -1,17 +1,17 @@
-//! The hub behind a mutex, who is woken for each connection, and the handles that applications hold.
+//! The hub behind a lock, and the handles that applications hold.
 //!
-//! It knows wakers and no runtime: the clock is given to it, and an adapter runs its [`Driver`]. Any number of adapters
-//! share one hub this way.
+//! It knows wakers and no runtime: an adapter crate supplies a clock, and runs the [`Driver`](crate::adapter::Driver) of the
+//! hub on a task. Several adapters can share one hub. The module [`adapter`](crate::adapter) has what adapter crates are made
+//! of.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use std::task::{Context, Poll, Wake, Waker};
+//! use std::task::{Context, Poll, Waker};
 //!
 //! use sse_core::adapter::Turn;
 //! use sse_core::shared::SharedHub;
 //! use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant};
 //!
-//! // An adapter does this with its runtime's clock, and runs the driver on a task of its own.
+//! // An adapter does this with the clock of its runtime, and runs the driver on a task.
 //! let (hub, mut driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
 //!
 //! let weather = hub.open_channel("weather", ChannelConfig::default())?;
@@ -26,49 +26,49 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What operators see
+//! # Ownership
 //!
-//! [`SharedHub::stats`], [`Channel::stats`] and [`Connection::stats`] say how things stand. With the feature `metrics`
-//! the driver reports them to whatever recorder the program has, once `SharedHub::record_metrics` was called, which
-//! lists their names. With the feature `tracing` there is a span for each connection and an event for what is out of the
-//! ordinary, all with the target `sse_core`:
+//! | type | held by | effect of dropping it |
+//! | --- | --- | --- |
+//! | [`SharedHub`] | the application | none; the driver ends with the last handle of any kind |
+//! | [`Channel`] | the application | none: the channel stays open |
+//! | [`Connection`] | the application | none: the connection stays open |
+//! | [`Outbound`] | the transport of one client | the connection is disconnected |
+//!
+//! # Observability
+//!
+//! [`SharedHub::stats`], [`Channel::stats`] and [`Connection::stats`] return the current state. With the feature `metrics`, the
+//! driver reports to the recorder of the program after `SharedHub::record_metrics` was called; its page lists the metrics.
+//! With the feature `tracing`, each connection has a span, and exceptional changes are events. All have the target `sse_core`:
 //!
 //! | level | message | fields |
 //! | --- | --- | --- |
 //! | `WARN` | `refused`: a limit was reached | `call` (`connect`, `open` or `subscribe`), `error` |
-//! | `INFO` | span `connection`, a child of the span in which it was opened | `connection`, `last_event_id`, `channel` (recorded again for each that it follows), `reason` (when it ended) |
-//! | `INFO` | `gap`: it came back after more than history has | `connection`, `channel`, `lost_through`, `events` (how many it still gets) |
+//! | `INFO` | span `connection`, a child of the span in which the connection was opened | `connection`, `last_event_id`, `channel` (recorded again for each subscription), `reason` (recorded at the end) |
+//! | `INFO` | `gap`: the client missed more than history holds | `connection`, `channel`, `lost_through`, `events` (kept events that follow) |
 //! | `INFO` | `unknown last event id` | `connection`, `channel` |
-//! | `INFO` | `lagged`: it fell behind, lost events and goes on | `connection`, `channel`, `lost_through` |
-//! | `INFO` | `closed`, because it stalled or lagged | `connection`, `reason` |
+//! | `INFO` | `lagged`: the reader lost events and continues behind them | `connection`, `channel`, `lost_through` |
+//! | `INFO` | `closed`, if the connection stalled or lagged | `connection`, `reason` |
 //! | `INFO` | `draining`, `shutting down` | `over`, `within`, `retry` |
-//! | `DEBUG` | `connected`, `followed`, `timed out`, `closed` for any other reason, `refused` when it ends anyway | `connection`, `channel`, `events`, `reason` |
-//! | `DEBUG` | `channel closed` | `channel` (what the hub calls it), `reason` |
+//! | `DEBUG` | `connected`, `followed`, `timed out`, `closed` for any other reason, `refused` while the hub shuts down | `connection`, `channel`, `events`, `reason` |
+//! | `DEBUG` | `channel closed` | `channel` (the id), `reason` |
 //!
-//! `reason` is a [`CloseReason::as_str`](crate::CloseReason::as_str). What is done by [`SharedHub::with`] makes no event,
-//! but for what the driver hears of it. Spans cost what the subscriber makes of them, and a place in a table for each
-//! connection; a delivery makes neither span nor event. Subscribers and recorders are called with the hub's lock free.
+//! `reason` is a [`CloseReason::as_str`](crate::CloseReason::as_str). Calls by [`SharedHub::with`] make no events of their own.
+//! A span costs what the subscriber makes of it, and a table entry for each connection. Deliveries make neither spans nor
+//! events. Subscribers and recorders are called while the lock is free.
 //!
-//! # Who holds what
+//! # Cost
 //!
-//! | who | holds | what dropping it does |
-//! | --- | --- | --- |
-//! | the application | [`SharedHub`], [`Channel`], [`Connection`]: cheap to clone | nothing, but for the last `SharedHub`: its driver ends |
-//! | who writes to a client | [`Outbound`], or [`SourceConnection`] around it | disconnects |
-//! | an adapter with transports of its own | [`ConnectionWriter`], [`SocketSet`], [`ServeConnection`], and a [`Socket`] for them | disconnects |
-//! | an adapter, once for each hub | [`Driver`], and a [`Timer`] for it | nobody hears of events any more |
-//!
-//! # What it costs
-//!
-//! A call takes the hub's lock once; it is never held while bytes are written, a waker is called, or something waits.
-//! Publishing wakes the driver, if it sleeps, and the driver the connections, a bounded number in one turn. Beside what
-//! it costs in the hub, a connection costs 40 bytes and the waker of its task; a line of [`SocketSet`] has no task, and a
-//! waker only where its socket [wakes](Socket::registers_waker). A status is made for those alone that a [`Connection`] was asked of.
+//! Each call takes the lock of the hub once. The lock is never held during a write, a call of a waker, or a wait (X4). A
+//! publication wakes the driver if the driver sleeps, and the driver wakes the connections, a bounded number in each turn.
+//! Beside its memory in the hub, a connection costs 44 bytes and the waker of its task. Connections of a
+//! [`SocketSet`](crate::adapter::SocketSet) have no task. The status that handles wait for is allocated with the first handle
+//! of a connection.
 //!
 //! # Panics
 //!
-//! None of its own. A panic in a clock or a waker that was handed in goes through, and leaves the hub whole: the lock is
-//! not poisoned by it.
+//! Nothing in this module panics. A panic in a clock, a waker, or the closure of [`SharedHub::with`] passes through. It does
+//! not poison the lock, and the hub stays usable.
 
 mod channel;
 mod connection;

@@ -1,4 +1,4 @@
-//! The transport's end of a connection.
+//! The half of a connection that belongs to its transport.
 
 use std::task::{Context, Poll};
 use std::vec::Vec;
@@ -12,15 +12,15 @@ use super::sync::Arc;
 use super::wakers::WakeTargetRef;
 use super::{Channel, Connection, SharedHub};
 
-/// A frame at least this long goes out by itself, without a copy; shorter ones are put together (X9).
+/// A frame of at least this length is written by itself and without a copy. Shorter frames are written together (X9).
 pub(crate) const LARGE_FRAME: usize = 8 * 1024;
 
-/// How many bytes are put together for one write, unless a single frame has more.
+/// The most bytes that are combined into one write.
 pub(crate) const WRITE_BYTES: usize = 16 * 1024;
 
-/// The bytes of one connection, for whoever writes them to its transport. Dropping it disconnects (X4).
+/// The source of the bytes of one connection, owned by its transport. Dropping it disconnects (X4).
 ///
-/// The [module's page](crate::shared) has an example. [`handle`](Outbound::handle) gives the application its end.
+/// The page of the [module](crate::shared) has an example. [`handle`](Outbound::handle) returns the handle of the application.
 pub struct Outbound {
     hub: SharedHub,
     id: ConnectionId,
@@ -32,7 +32,7 @@ impl Outbound {
         Outbound { hub, id, registration }
     }
 
-    /// What the hub calls the connection.
+    /// Returns the id of the connection.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
@@ -41,12 +41,12 @@ impl Outbound {
         self.registration
     }
 
-    /// The hub it belongs to.
+    /// Returns the hub of the connection.
     pub fn hub(&self) -> &SharedHub {
         &self.hub
     }
 
-    /// A handle on the connection for the application: to send to it, and to change or end it.
+    /// Returns a handle on the connection, by which the application sends to it, configures it and closes it.
     pub fn handle(&self) -> Connection {
         let mut state = self.hub.lock();
         let registration = state.registry.get_mut(self.registration);
@@ -55,7 +55,8 @@ impl Outbound {
         Connection::new(self.hub.clone(), self.id, status)
     }
 
-    /// Has the connection follow a channel: before its first bytes are taken it resumes from its last event id.
+    /// Subscribes the connection to a channel. Before its first bytes are taken, the connection resumes from its last event id
+    /// (O3).
     ///
     /// # Errors
     ///
@@ -64,15 +65,14 @@ impl Outbound {
         self.hub.subscribe(channel.id(), self.id)
     }
 
-    /// The next bytes: what is due together, up to 64 KiB, or a single larger frame. `None` when the connection
-    /// ended.
+    /// Returns the pending bytes: up to 64 KiB, or a single larger frame. Returns `None` when the connection has ended.
     ///
-    /// What is returned counts as taken: it has to be written, or the connection dropped. A transport that tells how
-    /// much of a write it took is better served by a [`ConnectionWriter`](super::Line).
+    /// The bytes count as taken. The caller has to write them, or to drop the outbound. For a transport that reports how many
+    /// bytes it took, use a [`ConnectionWriter`](crate::adapter::ConnectionWriter).
     ///
     /// # Cost
     ///
-    /// One turn of the lock. One frame, or one of 8 KiB and more, is handed out without a copy; several small ones
+    /// One lock of the hub. A single frame, and a frame of 8 KiB or more, is returned without a copy. Several smaller frames
     /// are copied into one buffer.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.hub.lock();
@@ -126,13 +126,13 @@ impl Outbound {
         claim.connection() == self.id && state.hub.confirm(now, claim)
     }
 
-    /// Waits for the end of the connection, whatever is due to it, and says why: for a transport that is busy with
-    /// something else than its bytes. It is woken for bytes, too.
+    /// Waits until the connection has ended, and returns the reason. Pending bytes are not taken. The waker is also woken when
+    /// bytes become pending.
     pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.poll_ended_for(WakeTargetRef::Task(cx.waker()))
     }
 
-    /// The same, for whoever is to be woken.
+    /// Waits for the end of the connection, and registers any wake target.
     pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
         let mut state = self.hub.lock();
         let registration = state.registry.get_mut(self.registration);

@@ -1,5 +1,5 @@
-//! The locks of this module: those of the standard library, or under `--cfg shuttle` those of a scheduler that tries
-//! many orders of the threads.
+//! The locks of the shared hub: those of the standard library, or, under `--cfg shuttle`, those of a scheduler that explores
+//! schedules of threads.
 
 pub(crate) use std::sync::PoisonError;
 #[cfg(not(all(test, shuttle)))]

@@ -1,4 +1,4 @@
-//! A shared hub under a clock of the test's own.
+//! A shared hub with a clock that the test sets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use sse_core::adapter::{Driver, Turn};
 use sse_core::shared::{Outbound, SharedHub};
 use sse_core::{ConnectionConfig, HubConfig, Instant};
 
-/// A hub, its driver, and what time it is.
+/// A hub, its driver, and its time.
 pub(crate) struct World {
     pub(crate) hub: SharedHub,
     pub(crate) driver: Driver,
@@ -24,7 +24,7 @@ impl World {
         World { hub, driver, millis }
     }
 
-    /// Turns until the driver sleeps; says until when.
+    /// Takes turns until the driver sleeps, and returns its deadline.
     pub(crate) fn drive(&mut self) -> Option<Instant> {
         loop {
             match self.driver.turn(Waker::noop()) {

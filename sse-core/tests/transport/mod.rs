@@ -1,4 +1,4 @@
-//! A transport of a test's own, which takes as much as it is told to.
+//! A transport in memory that takes as many bytes as a test allows.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use sse_core::adapter::Socket;
 
-/// A transport that takes so many bytes in each write, and then none until it is given more of these numbers.
+/// A transport that takes a given number of bytes in each write, and none when no number is left.
 #[derive(Clone, Default)]
 pub(crate) struct Wire(pub(crate) Arc<Mutex<State>>);
 
@@ -16,14 +16,14 @@ pub(crate) struct State {
     pub(crate) takes: VecDeque<usize>,
     pub(crate) is_buffering: bool,
     pub(crate) peer_sends: VecDeque<usize>,
-    pub(crate) peer_is_gone: bool,
+    pub(crate) peer_is_closed: bool,
     pub(crate) wire: Vec<u8>,
     pub(crate) writes: usize,
     pub(crate) is_shut_down: bool,
     pub(crate) reads: usize,
-    /// Whom it was polled by when it took nothing.
+    /// The waker of the last write that was refused.
     pub(crate) refused: Option<Waker>,
-    /// Whether its adapter says when it is ready.
+    /// Whether the adapter has a reactor that reports readiness.
     pub(crate) has_reactor: bool,
 }
 
@@ -55,7 +55,7 @@ impl Socket for Wire {
     fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock().unwrap();
         state.reads += 1;
-        if state.peer_is_gone {
+        if state.peer_is_closed {
             return Poll::Ready(Ok(0));
         }
         state.peer_sends.pop_front().map_or(Poll::Pending, |count| Poll::Ready(Ok(count.min(buffer.len()))))
