@@ -1,4 +1,4 @@
-//! A hub whose connections are attached to sockets in memory: a delivery is everything but the system call.
+//! A hub with sockets in memory: a delivery contains everything but the system call.
 
 use std::hint::black_box;
 use std::io::{self, IoSlice};
@@ -13,11 +13,11 @@ pub struct AttachedHub {
     channel: Channel,
     driver: Driver,
     sockets: SocketSet<Sink>,
-    _attach: SocketSetHandle<Sink>,
+    _handle: SocketSetHandle<Sink>,
 }
 
 impl AttachedHub {
-    /// Makes a hub with this many members, each of which has taken its first bytes.
+    /// Creates a hub with members that have taken their first bytes.
     ///
     /// # Panics
     ///
@@ -26,13 +26,13 @@ impl AttachedHub {
         let (hub, driver) =
             SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN).expect("the epoch is allowed");
         let channel = hub.open_channel("a", ChannelConfig::default()).expect("there is room");
-        let (sockets, attach) = SocketSet::new();
+        let (sockets, handle) = SocketSet::new();
         for _ in 0..members {
             let outbound = hub.connect(ConnectionConfig::default()).expect("there is room");
             outbound.subscribe(&channel).expect("there is room");
-            attach.attach(Sink, outbound, Framing::Chunked);
+            handle.attach(Sink, outbound, Framing::Chunked);
         }
-        let mut hub = AttachedHub { channel, driver, sockets, _attach: attach };
+        let mut hub = AttachedHub { channel, driver, sockets, _handle: handle };
         hub.run();
         hub
     }

@@ -17,7 +17,7 @@ use super::writer::NextWrite;
 /// The most passes in one turn. Then the task yields.
 const PASSES_PER_TURN: usize = 256;
 
-/// The most connections whose passes are made together.
+/// The most passes that are made together.
 const BATCH: usize = 64;
 
 /// When so many bytes were copied for the connections of a batch, they are written before more is copied.
@@ -300,7 +300,7 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
 }
 
 impl<S> SocketSetHandle<S> {
-    /// Adds a socket whose response head was written, and its connection. If the set is gone, both are dropped, which
+    /// Adds a socket and its connection, after the response head was written. If the set was dropped, both are dropped, which
     /// disconnects.
     pub fn attach(&self, socket: S, outbound: Outbound, framing: Framing) {
         let mut inbox = self.mailbox.lock();

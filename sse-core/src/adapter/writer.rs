@@ -43,7 +43,7 @@ pub struct ConnectionWriter {
     outbound: Outbound,
     framing: Framing,
     state: WriteState,
-    /// The bytes of the last write, until the hub is told that the transport took them.
+    /// The claim of the last write, until it is confirmed.
     claim: Option<Claim>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum NextWrite {
     Closed,
     /// The chunk that is in the scratch buffer from `at` on.
     Copied { at: usize, chunk: Chunk },
-    /// A chunk of which `sent` bytes were written, and whose unsent payload is `rest`.
+    /// A chunk with `sent` bytes written. Its unsent payload is `rest`.
     Frame { rest: Bytes, sent: usize, chunk: Chunk },
     /// The bytes of [`TRAILER`] from `sent` up to `end`.
     Trailer { sent: usize, end: usize },
@@ -198,8 +198,8 @@ impl ConnectionWriter {
         Some(NextWrite::Copied { at, chunk })
     }
 
-    /// Claims a frame that is not copied: the first one of a chunk, or the rest of the chunk of which `partial` has the
-    /// length and the bytes written.
+    /// Claims a frame without a copy: the first pending frame, or the unsent payload of a chunk. `partial` has the payload
+    /// length of that chunk, and the bytes written of it.
     fn claim_frame(&mut self, state: &mut Locked<'_>, partial: Option<(usize, usize)>) -> Option<NextWrite> {
         let now = state.now;
         let (rest, claim) = state.hub.transmit(now, self.outbound.id()).claim_frame()?;

@@ -166,7 +166,7 @@ impl Connection {
         state.hub.set_max_lifetime(now, self.id, lifetime)
     }
 
-    /// Closes the connection once it has taken its pending bytes (T3). Returns false when it has ended already.
+    /// Closes the connection once it has taken its pending bytes. Returns false when it has ended already.
     pub fn close(&self) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;

@@ -52,8 +52,8 @@ impl Locked<'_> {
         state.registry.get_mut(registration).is_some_and(|registration| registration.register(target, batch))
     }
 
-    /// Registers what is woken when a connection ends whose transport is full. The target is woken at once when the driver
-    /// has reported the end already: the transport alone might never wake it.
+    /// Registers what is woken when a connection with a full transport ends. If the driver has reported the end already, the
+    /// target is woken at once: the transport alone might never wake it.
     pub(crate) fn register_for_end(&mut self, registration: RegistrationId, target: WakeTargetRef<'_>) {
         if !self.register(registration, target) {
             self.batch.add(target.to_owned());

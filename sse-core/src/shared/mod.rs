@@ -59,7 +59,7 @@
 //!
 //! # Cost
 //!
-//! Each call takes the lock of the hub once. The lock is never held during a write, a call of a waker, or a wait (X4). A
+//! Each call takes the lock of the hub once. The lock is never held during a write, a call of a waker, or a wait. A
 //! publication wakes the driver if the driver sleeps, and the driver wakes the connections, a bounded number in each turn.
 //! Beside its memory in the hub, a connection costs 44 bytes and the waker of its task. Connections of a
 //! [`SocketSet`](crate::adapter::SocketSet) have no task. The status that handles wait for is allocated with the first handle

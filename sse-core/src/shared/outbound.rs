@@ -55,8 +55,8 @@ impl Outbound {
         Connection::new(self.hub.clone(), self.id, status)
     }
 
-    /// Subscribes the connection to a channel. Before its first bytes are taken, the connection resumes from its last event id
-    /// (O3).
+    /// Subscribes the connection to a channel. Before its first bytes are taken, the connection resumes from its last event
+    /// id.
     ///
     /// # Errors
     ///

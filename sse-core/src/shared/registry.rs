@@ -19,7 +19,7 @@ pub(crate) struct Registry {
     slots: Vec<Slot>,
     first_vacant: Option<RegistrationId>,
     occupied: usize,
-    /// The newest registration of each connection index whose end was not reported.
+    /// The newest registration of each connection index, among those without a reported end.
     by_connection: Vec<Option<RegistrationId>>,
 }
 
@@ -83,7 +83,7 @@ impl Registry {
         }
     }
 
-    /// Returns the registration of a connection whose end was not reported.
+    /// Returns the registration of a connection. There is none after the end was reported.
     pub(crate) fn find_mut(&mut self, connection: ConnectionId) -> Option<&mut Registration> {
         let mut id = (*self.by_connection.get(connection.index())?)?;
         while !self.get_mut(id)?.is_of(connection) {
@@ -106,8 +106,8 @@ impl Registry {
         }
     }
 
-    /// Removes the registration of a dropped outbound. `is_disconnected` says that the drop has ended the connection;
-    /// otherwise the hub had ended it before, and the driver reports the reason.
+    /// Removes the registration of a dropped outbound. If `is_disconnected`, the drop has ended the connection. Otherwise the hub
+    /// had ended it before, and the driver reports the reason.
     pub(crate) fn remove(
         &mut self,
         id: RegistrationId,

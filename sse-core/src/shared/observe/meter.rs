@@ -104,7 +104,7 @@ struct Running {
     next: Option<Instant>,
     /// The newest event at the last observation.
     head: Position,
-    /// The time of the first publication whose sweep is not finished.
+    /// The time of the first publication with an unfinished sweep.
     unswept_since: Option<Instant>,
     /// The next channel slot to scan for slow readers, and the slowest reader of the slots before it.
     next_slot: u32,
