@@ -14,7 +14,7 @@ use sse_core::shared::Outbound;
 use crate::{EventStream, SourceStream};
 
 /// The bytes of a connection as a reader, for frameworks that accept a reader as the body of a response. In tide it is
-/// `Body::from_reader(reader, None)`. Dropping the reader disconnects (X4).
+/// `Body::from_reader(reader, None)`. Dropping the reader disconnects ([X4](sse_core::rules#x4)).
 ///
 /// The response needs the header fields [`HEADERS`](sse_core::adapter::HEADERS). A read returns the pending bytes and waits
 /// only if there are none. The reader ends when the connection ends. A reader of a connection never fails. A reader from

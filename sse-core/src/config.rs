@@ -22,23 +22,27 @@ use crate::resume::LastEventId;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubConfig {
-    /// The name of this run of the server, the first part of the ids `<epoch>-<position>` that the hub assigns (H2).
+    /// The name of this run of the server, the first part of the ids `<epoch>-<position>` that the hub assigns
+    /// ([H2](crate::rules#h2)).
     ///
     /// An id from an earlier run must not be mistaken for an id of this run, so a server uses an epoch that differs in
     /// each run, such as its start time in base 36. Nodes that receive the same external positions use the same epoch.
-    /// The default, `0`, is for tests. An epoch has to be valid in an id (E4) and has at most 64 bytes.
+    /// The default, `0`, is for tests. An epoch has to be valid in an id ([E4](crate::rules#e4)) and has at most 64
+    /// bytes.
     pub epoch: String,
-    /// The source of positions (O4). By default the hub assigns them.
+    /// The source of positions ([O4](crate::rules#o4)). By default the hub assigns them.
     pub positions: PositionSource,
-    /// The seed that spreads the first pings of connections (T1), since the core draws no random numbers.
+    /// The seed that spreads the first pings of connections ([T1](crate::rules#t1)), since the core draws no random
+    /// numbers.
     pub seed: u64,
-    /// The longest time that a connection may take none of its pending bytes before it is closed (T3).
+    /// The longest time that a connection may take none of its pending bytes before it is closed
+    /// ([T3](crate::rules#t3)).
     ///
     /// The default is 30 seconds: longer than the usual interruption of a mobile network, and shorter than the timeout
     /// of most proxies. The minimum is one millisecond. `None` waits forever, except for a connection that is being
     /// closed: it has 30 seconds to take the rest.
     pub stall_timeout: Option<Duration>,
-    /// The limits of the hub (A1).
+    /// The limits of the hub ([A1](crate::rules#a1)).
     pub limits: Limits,
     /// The names of the events that the hub sends on its own.
     pub control_events: ControlEvents,
@@ -73,10 +77,11 @@ impl Default for HubConfig {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlEvents {
-    /// The event with which a new connection begins. It has an id and empty data, so that a client can resume before its
-    /// first event (H3). Pages do not see it unless they listen for it.
+    /// The event with which a new connection begins. It has an id and empty data, so that a client can resume before
+    /// its first event ([H3](crate::rules#h3)). Pages do not see it unless they listen for it.
     pub position: Cow<'static, str>,
-    /// The event that tells a client that it missed events (H7). A page should listen for it, and load its state anew.
+    /// The event that tells a client that it missed events ([H7](crate::rules#h7)). A page should listen for it, and
+    /// load its state anew.
     pub reset: Cow<'static, str>,
 }
 
@@ -94,7 +99,7 @@ impl Default for ControlEvents {
     }
 }
 
-/// The source of the positions of a hub (O4).
+/// The source of the positions of a hub ([O4](crate::rules#o4)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PositionSource {
@@ -113,7 +118,7 @@ pub enum PositionSource {
     },
 }
 
-/// The limits at which a hub refuses new connections, channels, subscriptions and events (A1).
+/// The limits at which a hub refuses new connections, channels, subscriptions and events ([A1](crate::rules#a1)).
 ///
 /// A limit never removes something existing to admit something new. `history_bytes` is the exception: it evicts events
 /// and refuses nothing.
@@ -139,7 +144,7 @@ impl Limits {
     /// The longest name of a channel in bytes.
     pub const MAX_NAME_BYTES: usize = 1024;
 
-    /// The maximum number of direct sends that can be pending for one connection (S2).
+    /// The maximum number of direct sends that can be pending for one connection ([S2](crate::rules#s2)).
     ///
     /// Each frame takes memory besides its bytes, which [`ConnectionConfig::direct_bytes`] limits.
     pub const MAX_DIRECT_FRAMES: usize = 4096;
@@ -179,25 +184,26 @@ impl Default for Limits {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelConfig {
-    /// The events that are kept for clients that reconnect (H1).
+    /// The events that are kept for clients that reconnect ([H1](crate::rules#h1)).
     pub history: HistoryConfig,
-    /// The frames that are kept for connected readers that are behind (S1).
+    /// The frames that are kept for connected readers that are behind ([S1](crate::rules#s1)).
     pub backlog: BacklogConfig,
-    /// The source of ids for events without one (H2).
+    /// The source of ids for events without one ([H2](crate::rules#h2)).
     pub ids: IdSource,
-    /// The event at which a connection without a last event id starts (H8).
+    /// The event at which a connection without a last event id starts ([H8](crate::rules#h8)).
     pub start: StartFrom,
-    /// The reaction to a last event id that is too old or unknown (H6).
+    /// The reaction to a last event id that is too old or unknown ([H6](crate::rules#h6)).
     pub on_gap: GapPolicy,
-    /// The reaction to a reader that fell out of the backlog and lost events that history no longer holds (S1).
+    /// The reaction to a reader that fell out of the backlog and lost events that history no longer holds
+    /// ([S1](crate::rules#s1)).
     pub on_lag: LagPolicy,
-    /// The time without members after which the channel closes (K2). `None` keeps it open.
+    /// The time without members after which the channel closes ([K2](crate::rules#k2)). `None` keeps it open.
     pub empty_timeout: Option<Duration>,
-    /// The effect of closing the channel on its members (K3).
+    /// The effect of closing the channel on its members ([K3](crate::rules#k3)).
     pub on_close: OnClose,
 }
 
-/// The bounds of a channel's history (H1).
+/// The bounds of a channel's history ([H1](crate::rules#h1)).
 ///
 /// History keeps the newest events with an id for clients that reconnect. All three bounds apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +223,7 @@ impl Default for HistoryConfig {
     }
 }
 
-/// The bounds of a channel's backlog (S1).
+/// The bounds of a channel's backlog ([S1](crate::rules#s1)).
 ///
 /// The backlog keeps frames for connected readers that are behind. It is empty while no reader is behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,7 +241,7 @@ impl Default for BacklogConfig {
     }
 }
 
-/// The source of ids for the events of a channel that have none (H2).
+/// The source of ids for the events of a channel that have none ([H2](crate::rules#h2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdSource {
@@ -246,7 +252,7 @@ pub enum IdSource {
     Application,
 }
 
-/// The event at which a connection without a last event id starts in a channel (H8).
+/// The event at which a connection without a last event id starts in a channel ([H8](crate::rules#h8)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartFrom {
@@ -259,12 +265,12 @@ pub enum StartFrom {
     All,
 }
 
-/// The reaction of a channel to a last event id that is older than its history, or unknown (H6).
+/// The reaction of a channel to a last event id that is older than its history, or unknown ([H6](crate::rules#h6)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GapPolicy {
-    /// The client receives the event `reset` where the loss ends, then all kept events above the loss (H7). After an
-    /// unknown id it receives one `reset` for the whole connection, then live events.
+    /// The client receives the event `reset` where the loss ends, then all kept events above the loss
+    /// ([H7](crate::rules#h7)). After an unknown id it receives one `reset` for the whole connection, then live events.
     #[default]
     Reset,
     /// The client receives all kept events, without notice of the loss. After an unknown id it receives what a new
@@ -274,7 +280,7 @@ pub enum GapPolicy {
     Live,
 }
 
-/// The reaction of a channel to a connected reader that has lost events (S1).
+/// The reaction of a channel to a connected reader that has lost events ([S1](crate::rules#s1)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LagPolicy {
@@ -286,7 +292,7 @@ pub enum LagPolicy {
     Skip,
 }
 
-/// The effect of closing a channel on its members (K3).
+/// The effect of closing a channel on its members ([K3](crate::rules#k3)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnClose {
@@ -313,21 +319,22 @@ pub enum OnClose {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
-    /// The last event id that the client sent, if any (H4, X2).
+    /// The last event id that the client sent, if any ([H4](crate::rules#h4), [X2](crate::rules#x2)).
     pub last_event_id: Option<LastEventId>,
-    /// The time without a written byte after which a ping is sent (T1). `None` sends no pings.
+    /// The time without a written byte after which a ping is sent ([T1](crate::rules#t1)). `None` sends no pings.
     ///
     /// The default is 50 seconds, as in `sse-channels`: many proxies close an idle connection after one minute. The
     /// minimum is one millisecond.
     pub ping: Option<Duration>,
-    /// The maximum lifetime of the connection (T2), without a limit by default.
+    /// The maximum lifetime of the connection ([T2](crate::rules#t2)), without a limit by default.
     pub max_lifetime: Option<Duration>,
     /// The effect of reaching the maximum lifetime.
     pub on_max_lifetime: OnMaxLifetime,
     /// Whether a connection without a last event id starts with the block `id: <epoch>-<position>`, so that the client
-    /// can resume even if it disconnects before its first event (H3). The default is `true`.
+    /// can resume even if it disconnects before its first event ([H3](crate::rules#h3)). The default is `true`.
     pub announce_position: bool,
-    /// The maximum number of bytes of pending direct sends (S2). The default is 1 MiB. More than 4 GiB counts as 4 GiB.
+    /// The maximum number of bytes of pending direct sends ([S2](crate::rules#s2)). The default is 1 MiB. More than 4
+    /// GiB counts as 4 GiB.
     pub direct_bytes: usize,
 }
 
@@ -349,7 +356,7 @@ impl Default for ConnectionConfig {
     }
 }
 
-/// The effect of reaching the maximum lifetime of a connection (T2).
+/// The effect of reaching the maximum lifetime of a connection ([T2](crate::rules#t2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnMaxLifetime {
@@ -360,7 +367,7 @@ pub enum OnMaxLifetime {
     Report,
 }
 
-/// The options of a publication (O5).
+/// The options of a publication ([O5](crate::rules#o5)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishOptions {
     /// A connection that does not receive the event, usually its sender.

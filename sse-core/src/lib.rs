@@ -64,8 +64,8 @@
 //!
 //! # The contract with a driver
 //!
-//! The driver is the code that feeds instants and sockets to a hub: an event loop, or the task of an adapter. `docs/rules.md`
-//! in the repository has all rules; these are the ones for drivers.
+//! The driver is the code that feeds instants and sockets to a hub: an event loop, or the task of an adapter. [`rules`] has all
+//! rules of this crate and its adapters; these are the ones for drivers.
 //!
 //! - **D1** Any order of calls is legal. Nothing has to be drained before the next call.
 //! - **D2** Pending work is visible through [`poll_action`](Hub::poll_action) and [`poll_timeout`](Hub::poll_timeout). While
@@ -143,6 +143,8 @@ mod hub;
 mod id;
 mod mix;
 mod resume;
+#[doc = include_str!("../rules.md")]
+pub mod rules {}
 #[cfg(feature = "std")]
 pub mod shared;
 mod stats;

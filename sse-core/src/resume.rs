@@ -10,7 +10,8 @@ use crate::wire::{MAX_ID_BYTES, check_id};
 
 /// The last event id that a client sent.
 ///
-/// Any value of a peer is accepted: a value that is not a valid id is an *unknown* id (H6) and never an error (X2).
+/// Any value of a peer is accepted: a value that is not a valid id is an *unknown* id ([H6](crate::rules#h6)) and never
+/// an error ([X2](crate::rules#x2)).
 ///
 /// ```
 /// use sse_core::LastEventId;
@@ -23,7 +24,7 @@ use crate::wire::{MAX_ID_BYTES, check_id};
 pub struct LastEventId(Option<Box<str>>);
 
 impl LastEventId {
-    /// The longest id in bytes (E4).
+    /// The longest id in bytes ([E4](crate::rules#e4)).
     ///
     /// Clients send ids in a request header, and servers and proxies limit the size of headers. 1,024 bytes are far
     /// below the 8 KiB that common proxies allow for a header line.
@@ -58,12 +59,13 @@ impl From<&str> for LastEventId {
     }
 }
 
-/// The result of [`Hub::subscribe`](crate::Hub::subscribe): how a connection resumes in a channel (H6).
+/// The result of [`Hub::subscribe`](crate::Hub::subscribe): how a connection resumes in a channel
+/// ([H6](crate::rules#h6)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resume {
     /// The connection gave no last event id. It starts as [`ChannelConfig::start`](crate::ChannelConfig::start)
-    /// configures (H8).
+    /// configures ([H8](crate::rules#h8)).
     Fresh,
     /// The client has missed nothing.
     UpToDate,

@@ -48,7 +48,7 @@ pub struct ChannelStats {
     pub backlog_frames: usize,
     /// Bytes of the frames in the backlog.
     pub backlog_bytes: usize,
-    /// The newest position of an event with an id that can no longer be replayed (H5).
+    /// The newest position of an event with an id that can no longer be replayed ([H5](crate::rules#h5)).
     pub floor: Position,
 }
 
@@ -114,7 +114,7 @@ impl CloseCounts {
     }
 }
 
-/// The reason for which a connection ended (A3).
+/// The reason for which a connection ended ([A3](crate::rules#a3)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -122,16 +122,16 @@ pub enum CloseReason {
     Disconnected,
     /// The application closed the connection: [`Hub::close_connection`](crate::Hub::close_connection).
     Requested,
-    /// The connection reached its maximum lifetime (T2).
+    /// The connection reached its maximum lifetime ([T2](crate::rules#t2)).
     TimedOut,
     /// The connection took none of its pending bytes for the stall timeout, or did not take the rest in time while it
-    /// was being closed (T3).
+    /// was being closed ([T3](crate::rules#t3)).
     Stalled,
-    /// The connection fell out of the backlog and lost events; the client reconnects to resume (S1).
+    /// The connection fell out of the backlog and lost events; the client reconnects to resume ([S1](crate::rules#s1)).
     Lagged,
-    /// A channel with [`OnClose::CloseConnections`](crate::OnClose::CloseConnections) closed (K3).
+    /// A channel with [`OnClose::CloseConnections`](crate::OnClose::CloseConnections) closed ([K3](crate::rules#k3)).
     ChannelClosed,
-    /// The hub was drained or shut down (A2).
+    /// The hub was drained or shut down ([A2](crate::rules#a2)).
     ShuttingDown,
 }
 

@@ -10,7 +10,7 @@ use sse_core::shared::Outbound;
 
 use crate::detach::{DetachHandle, Detachable};
 
-/// The body of an event stream. Dropping the body disconnects (X4).
+/// The body of an event stream. Dropping the body disconnects ([X4](sse_core::rules#x4)).
 ///
 /// The body never fails and ends when its connection ends. Each of its frames holds the bytes that are pending at that
 /// moment.

@@ -14,8 +14,8 @@ use sse_core::{ConfigError, HubConfig};
 
 /// Creates a hub and runs its driver on `executor`, with the clock and the timers of `timer`.
 ///
-/// The `epoch` identifies this run of the server in event ids (H2). [`epoch_from_clock`] suits a single server. The driver
-/// task ends when the last handle on the hub is dropped.
+/// The `epoch` identifies this run of the server in event ids ([H2](sse_core::rules#h2)). [`epoch_from_clock`] suits a
+/// single server. The driver task ends when the last handle on the hub is dropped.
 ///
 /// # Errors
 ///

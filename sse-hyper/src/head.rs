@@ -11,7 +11,7 @@ use sse_core::shared::Outbound;
 
 use crate::SseBody;
 
-/// Creates the response to a request of `version` that streams a connection (X1).
+/// Creates the response to a request of `version` that streams a connection ([X1](sse_core::rules#x1)).
 ///
 /// The head declares `text/event-stream` in UTF-8. It forbids caches and proxies to store, transform or buffer the stream.
 /// On HTTP/1 it also has `connection: keep-alive`, which does not exist in HTTP/2.
@@ -34,7 +34,7 @@ pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
     response
 }
 
-/// A response that refuses a client (A1).
+/// A response that refuses a client ([A1](sse_core::rules#a1)).
 ///
 /// The `EventSource` of a browser never reconnects after a status other than 200. The variants differ in whether the client
 /// retries.

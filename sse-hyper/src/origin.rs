@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use crate::SseBody;
 
-/// A list of origins whose pages may subscribe. Requests from other origins are refused before a subscription (X8).
+/// A list of origins whose pages may subscribe. Requests from other origins are refused before a subscription
+/// ([X8](sse_core::rules#x8)).
 ///
 /// A server without such a list sends no `Access-Control-Allow-Origin`. Browsers then hide its streams from pages of other
 /// origins, but still open them, with cookies if the page requests so. The list refuses such requests.

@@ -9,7 +9,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The query parameter for clients that cannot set the header, such as a page that creates a new `EventSource`.
 const PARAMETER: &str = "lastEventId";
 
-/// Returns the default configuration of a connection with the last event id of the request (X2).
+/// Returns the default configuration of a connection with the last event id of the request ([X2](sse_core::rules#x2)).
 ///
 /// The last event id is the value of the header `Last-Event-ID`, or else of the query parameter `lastEventId`. No value is
 /// an error: a value that cannot be an id is an unknown id.

@@ -19,7 +19,8 @@ use sse_core::shared::Outbound;
 use crate::detect::DetectService;
 use crate::flush::{FlushWatch, HandOver};
 
-/// Serves the requests on one HTTP/1 connection with hyper until a response is an event stream (X7).
+/// Serves the requests on one HTTP/1 connection with hyper until a response is an event stream
+/// ([X7](sse_core::rules#x7)).
 ///
 /// An event stream is a response that [`response`](crate::response) created. hyper writes its head together with the first
 /// pending bytes, such as a replay, up to 16 KiB, in one write. Once they are flushed, the future returns the transport and

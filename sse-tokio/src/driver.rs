@@ -14,8 +14,8 @@ use tokio::time::{Instant, Sleep};
 /// Creates a hub and spawns its driver on the current runtime. The hub uses the clock of that runtime, so pausing tokio's
 /// time pauses the hub.
 ///
-/// The `epoch` identifies this run of the server in event ids (H2). [`epoch_from_clock`] suits a single server. The driver
-/// task ends when the last handle on the hub is dropped.
+/// The `epoch` identifies this run of the server in event ids ([H2](sse_core::rules#h2)). [`epoch_from_clock`] suits a
+/// single server. The driver task ends when the last handle on the hub is dropped.
 ///
 /// # Errors
 ///

@@ -9,7 +9,8 @@ use sse_core::adapter::{Framing, ServeConnection, Socket};
 use sse_core::shared::Outbound;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Writes a connection to a writer until the connection ends, and returns the reason. Dropping the future disconnects (X4).
+/// Writes a connection to a writer until the connection ends, and returns the reason. Dropping the future disconnects
+/// ([X4](sse_core::rules#x4)).
 ///
 /// Write the response head before. Bytes count as taken once they are written and flushed. The connection is closed if the
 /// writer takes no bytes for the stall timeout. A writer reports a disconnect only at the next write; use [`serve`] to
@@ -40,9 +41,11 @@ pub async fn write_to(
     ServeConnection::new(outbound, framing, Transport { inner: writer, read: |_, _, _| Poll::Pending }).await
 }
 
-/// Drives a connection on a transport until the connection ends or the peer disconnects (X3), and returns the reason.
+/// Drives a connection on a transport until the connection ends or the peer disconnects ([X3](sse_core::rules#x3)), and
+/// returns the reason.
 ///
-/// Bytes that the peer sends are read and discarded, up to 1 MiB. Dropping the future disconnects (X4).
+/// Bytes that the peer sends are read and discarded, up to 1 MiB. Dropping the future disconnects
+/// ([X4](sse_core::rules#x4)).
 ///
 /// # Errors
 ///

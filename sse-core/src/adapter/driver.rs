@@ -112,7 +112,7 @@ impl Driver {
     /// Handles deadlines that have passed and a bounded number of actions, and returns how the task goes on. `waker` is woken
     /// when there is work before the instant of [`Turn::Sleep`].
     ///
-    /// The clock decides whether a deadline has passed, not the timer (X5).
+    /// The clock decides whether a deadline has passed, not the timer ([X5](crate::rules#x5)).
     ///
     /// # Cost
     ///

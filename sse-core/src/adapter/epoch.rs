@@ -3,8 +3,8 @@
 use std::string::String;
 use std::vec::Vec;
 
-/// Returns an epoch that differs from run to run of a single server: the time since 1970 at its start, as whole milliseconds
-/// in base 36 (H2).
+/// Returns an epoch that differs from run to run of a single server: the time since 1970 at its start, as whole
+/// milliseconds in base 36 ([H2](crate::rules#h2)).
 ///
 /// ```
 /// use std::time::Duration;

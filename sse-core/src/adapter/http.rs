@@ -1,7 +1,7 @@
 //! The HTTP response of an event stream.
 
-/// The header fields of an event stream (X1). They keep intermediaries from storing, changing or delaying it. HTTP/1 responses
-/// also have `connection: keep-alive`, which does not exist in HTTP/2.
+/// The header fields of an event stream ([X1](crate::rules#x1)). They keep intermediaries from storing, changing or
+/// delaying it. HTTP/1 responses also have `connection: keep-alive`, which does not exist in HTTP/2.
 ///
 /// ```
 /// let mut head = String::from("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n");

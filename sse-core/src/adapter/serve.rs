@@ -15,7 +15,7 @@ use super::socket::{Socket, SocketConnection, Step};
 /// Drives one connection on one transport, as a future: it completes with the reason when the connection has ended or the
 /// peer has disconnected.
 ///
-/// It fails when the transport does. Dropping it disconnects (X4).
+/// It fails when the transport does. Dropping it disconnects ([X4](crate::rules#x4)).
 #[must_use = "futures do nothing unless polled"]
 pub struct ServeConnection<S> {
     connection: SocketConnection<S>,

@@ -26,7 +26,8 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// The connections of one task, each with a [`Socket`]. An adapter owns the set in a task, and calls
 /// [`turn`](SocketSet::turn) when the task is woken.
 ///
-/// A connection ends when its peer disconnects (X3). Bytes that peers still send are read and dropped, up to 1 MiB.
+/// A connection ends when its peer disconnects ([X3](crate::rules#x3)). Bytes that peers still send are read and
+/// dropped, up to 1 MiB.
 ///
 /// The files `attach.rs` of the adapter crates are examples: `sse-tokio` has a reactor of its own, `sse-async-std` uses the
 /// reactor of the runtime.

@@ -15,7 +15,7 @@ use crate::{Event, PublishError};
 use super::source::SourceConnection;
 
 /// The bytes of a connection as a stream, for frameworks that take one as the body of a response. Dropping it
-/// disconnects (X4).
+/// disconnects ([X4](crate::rules#x4)).
 ///
 /// The response needs the header fields [`HEADERS`](super::HEADERS). Each item holds everything that is pending at that
 /// moment. The stream never fails, and ends when the connection does.

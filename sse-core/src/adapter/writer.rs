@@ -16,8 +16,8 @@ use super::chunk::{CHUNK_END, Chunk, TRAILER};
 
 /// A connection on a transport that reports how many bytes of a write it took.
 ///
-/// Pending frames are framed and written together (X9). Their bytes are [claimed](crate::Claim) until the transport has taken
-/// them, so the stall timeout measures the peer and not a buffer (T3).
+/// Pending frames are framed and written together ([X9](crate::rules#x9)). Their bytes are [claimed](crate::Claim)
+/// until the transport has taken them, so the stall timeout measures the peer and not a buffer ([T3](crate::rules#t3)).
 ///
 /// It knows no sockets: the caller supplies the write.
 ///

@@ -17,8 +17,9 @@ const VISITS_PER_TURN: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Bytes are pending for a connection that had none: write the window of [`Hub::transmit`]. A connection is reported
-    /// once, and again only after everything pending was taken or a window was used up (D3).
+    /// Bytes are pending for a connection that had none: write the window of [`Hub::transmit`]. A connection is
+    /// reported once, and again only after everything pending was taken or a window was used up
+    /// ([D3](crate::rules#d3)).
     Transmit(ConnectionId),
     /// The hub has ended a connection and forgotten it: end its transport.
     Close {
@@ -27,10 +28,10 @@ pub enum Action {
         /// The reason of the end.
         reason: CloseReason,
     },
-    /// The maximum lifetime of a connection is over (T2), and the connection is configured to report that: extend the
-    /// lifetime by [`Hub::set_max_lifetime`], or close the connection.
+    /// The maximum lifetime of a connection is over ([T2](crate::rules#t2)), and the connection is configured to report
+    /// that: extend the lifetime by [`Hub::set_max_lifetime`], or close the connection.
     TimedOut(ConnectionId),
-    /// A connection fell behind and lost events of a channel. It continues behind the loss (S1).
+    /// A connection fell behind and lost events of a channel. It continues behind the loss ([S1](crate::rules#s1)).
     Lagged {
         /// The connection.
         connection: ConnectionId,
@@ -39,7 +40,7 @@ pub enum Action {
         /// The newest position that the connection may have lost.
         lost_through: Position,
     },
-    /// A channel was closed (K2, K3).
+    /// A channel was closed ([K2](crate::rules#k2), [K3](crate::rules#k3)).
     ChannelClosed {
         /// The channel.
         channel: ChannelId,
@@ -54,15 +55,16 @@ pub enum Action {
 pub enum ChannelCloseReason {
     /// [`Hub::close_channel`] was called.
     Requested,
-    /// The channel had no member for its empty timeout (K2).
+    /// The channel had no member for its empty timeout ([K2](crate::rules#k2)).
     Empty,
 }
 
 impl Hub {
     /// Returns the next action, if there is one.
     ///
-    /// A broadcast is not a queue: the members of a channel are visited here, a bounded number in one call. So `None` can
-    /// come before a sweep is complete; then [`poll_timeout`](Hub::poll_timeout) is not in the future (D2, D7).
+    /// A broadcast is not a queue: the members of a channel are visited here, a bounded number in one call. So `None`
+    /// can come before a sweep is complete; then [`poll_timeout`](Hub::poll_timeout) is not in the future
+    /// ([D2](crate::rules#d2), [D7](crate::rules#d7)).
     ///
     /// # Cost
     ///

@@ -15,12 +15,12 @@ use super::timer_queue::TimerOwner;
 use super::{Action, ChannelCloseReason, Hub, OpenError, SubscribeError};
 
 impl Hub {
-    /// Returns the channel with this name, and opens it if there is none (K1). A channel that is open keeps its
-    /// configuration.
+    /// Returns the channel with this name, and opens it if there is none ([K1](crate::rules#k1)). A channel that is
+    /// open keeps its configuration.
     ///
     /// # Errors
     ///
-    /// [`OpenError::TooManyChannels`] at the limit (A1), [`OpenError::NameTooLong`].
+    /// [`OpenError::TooManyChannels`] at the limit ([A1](crate::rules#a1)), [`OpenError::NameTooLong`].
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, Hub, HubConfig, Instant};
@@ -56,7 +56,7 @@ impl Hub {
         Ok(id)
     }
 
-    /// Returns the open channel with this name (K1).
+    /// Returns the open channel with this name ([K1](crate::rules#k1)).
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig};
@@ -68,16 +68,16 @@ impl Hub {
     }
 
     /// Subscribes a connection to a channel. It starts behind its last event id, or where the channel starts new
-    /// connections (H8).
+    /// connections ([H8](crate::rules#h8)).
     ///
-    /// All subscriptions made before the connection's first byte is taken are one step (O3): they resume together. A later
-    /// one can find the position of an application's id, and so improve the result of an earlier one
-    /// ([`Resume::Unknown`]). Subscriptions made after the first byte, or after [`Action::Lagged`], start live. Subscribing
-    /// twice returns [`Resume::UpToDate`].
+    /// All subscriptions made before the connection's first byte is taken are one step ([O3](crate::rules#o3)): they
+    /// resume together. A later one can find the position of an application's id, and so improve the result of an
+    /// earlier one ([`Resume::Unknown`]). Subscriptions made after the first byte, or after [`Action::Lagged`], start
+    /// live. Subscribing twice returns [`Resume::UpToDate`].
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`] when the connection or the channel is not open, or at a limit (A1).
+    /// [`SubscribeError`] when the connection or the channel is not open, or at a limit ([A1](crate::rules#a1)).
     ///
     /// # Cost
     ///
@@ -126,7 +126,7 @@ impl Hub {
     }
 
     /// Unsubscribes a connection from a channel. Pending events of the channel are given up, except for a partly taken
-    /// frame (S3). Returns false when the connection did not follow the channel.
+    /// frame ([S3](crate::rules#s3)). Returns false when the connection did not follow the channel.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Hub, HubConfig, Instant};
@@ -157,7 +157,7 @@ impl Hub {
     }
 
     /// Closes a channel: its name is free, and nothing can be published to it any more. What was published is still
-    /// delivered; then the subscriptions end (K3). Returns false when the channel is not open.
+    /// delivered; then the subscriptions end ([K3](crate::rules#k3)). Returns false when the channel is not open.
     ///
     /// # Cost
     ///

@@ -50,8 +50,9 @@ impl Hub {
         true
     }
 
-    /// Puts the bytes of a claim back that the transport did not take: `rest` is the tail of the claimed bytes, and becomes
-    /// the partial frame of the connection (S3). It is pending before everything else. An empty `rest` confirms the claim.
+    /// Puts the bytes of a claim back that the transport did not take: `rest` is the tail of the claimed bytes, and
+    /// becomes the partial frame of the connection ([S3](crate::rules#s3)). It is pending before everything else. An
+    /// empty `rest` confirms the claim.
     ///
     /// Returns false, and does nothing, when the claim is not current, or when `rest` is longer than the claim.
     ///

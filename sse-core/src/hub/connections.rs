@@ -20,7 +20,7 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::TooManyConnections`] at the limit (A1), [`ConnectError::ShuttingDown`].
+    /// [`ConnectError::TooManyConnections`] at the limit ([A1](crate::rules#a1)), [`ConnectError::ShuttingDown`].
     ///
     /// # Cost
     ///
@@ -74,8 +74,8 @@ impl Hub {
         self.connections.slot(connection).is_some()
     }
 
-    /// Ends a connection whose peer has disconnected. What was pending is given up, everything that the connection held is
-    /// freed at once (D8), and no action follows. Returns false when the connection is not open.
+    /// Ends a connection whose peer has disconnected. What was pending is given up, everything that the connection held
+    /// is freed at once ([D8](crate::rules#d8)), and no action follows. Returns false when the connection is not open.
     ///
     /// # Cost
     ///
@@ -116,14 +116,16 @@ impl Hub {
         true
     }
 
-    /// Sends a frame to one connection. The frame has no position: it stands behind everything published until now (O1).
-    /// An id in it belongs to the application. When the client comes back with it, the hub reports the id as unknown.
+    /// Sends a frame to one connection. The frame has no position: it stands behind everything published until now
+    /// ([O1](crate::rules#o1)). An id in it belongs to the application. When the client comes back with it, the hub
+    /// reports the id as unknown.
     ///
     /// # Errors
     ///
     /// Nothing was sent then:
     ///
-    /// - [`SendError::Full`] or [`SendError::TooManyFrames`] when too much is pending for the connection (S2);
+    /// - [`SendError::Full`] or [`SendError::TooManyFrames`] when too much is pending for the connection
+    ///   ([S2](crate::rules#s2));
     /// - [`SendError::TooLarge`], [`SendError::Closing`], [`SendError::UnknownConnection`].
     ///
     /// # Cost
@@ -164,8 +166,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Changes the interval of silence after which a connection is sent a comment (T1); `None` turns pings off. The new
-    /// interval counts from now. Returns false when the connection is not open.
+    /// Changes the interval of silence after which a connection is sent a comment ([T1](crate::rules#t1)); `None` turns
+    /// pings off. The new interval counts from now. Returns false when the connection is not open.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -189,8 +191,8 @@ impl Hub {
         true
     }
 
-    /// Sets the remaining lifetime of a connection, counted from now; `None` removes the limit (T2). Returns false when the
-    /// connection is not open, or is closing.
+    /// Sets the remaining lifetime of a connection, counted from now; `None` removes the limit ([T2](crate::rules#t2)).
+    /// Returns false when the connection is not open, or is closing.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -10,16 +10,16 @@ use crate::wire::EncodeError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The epoch cannot be part of an id (H2, E4).
+    /// The epoch cannot be part of an id ([H2](crate::rules#h2), [E4](crate::rules#e4)).
     Epoch(EncodeError),
-    /// The epoch is longer than the limit (H2).
+    /// The epoch is longer than the limit ([H2](crate::rules#h2)).
     EpochTooLong {
         /// The size of the epoch, in bytes.
         bytes: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The name of a control event cannot be encoded (E3).
+    /// The name of a control event cannot be encoded ([E3](crate::rules#e3)).
     ControlEvent(EncodeError),
 }
 
@@ -27,7 +27,7 @@ pub enum ConfigError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The limit of open connections is reached (A1).
+    /// The limit of open connections is reached ([A1](crate::rules#a1)).
     TooManyConnections {
         /// The limit.
         limit: usize,
@@ -44,21 +44,23 @@ pub enum SendError {
     UnknownConnection(ConnectionId),
     /// The connection is closing.
     Closing(ConnectionId),
-    /// The frame exceeds the size of an event (A1), or what the connection may have pending (S2).
+    /// The frame exceeds the size of an event ([A1](crate::rules#a1)), or what the connection may have pending
+    /// ([S2](crate::rules#s2)).
     TooLarge {
         /// The size of the frame, in bytes.
         bytes: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The frame does not fit into what the connection may have pending (S2). It can be sent again later.
+    /// The frame does not fit into what the connection may have pending ([S2](crate::rules#s2)). It can be sent again
+    /// later.
     Full {
         /// The bytes of direct sends that are pending.
         queued: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The limit of pending direct sends is reached (S2). The frame can be sent again later.
+    /// The limit of pending direct sends is reached ([S2](crate::rules#s2)). The frame can be sent again later.
     TooManyFrames {
         /// The limit.
         limit: usize,
@@ -69,7 +71,7 @@ pub enum SendError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The limit of open channels is reached (A1).
+    /// The limit of open channels is reached ([A1](crate::rules#a1)).
     TooManyChannels {
         /// The limit.
         limit: usize,
@@ -93,12 +95,12 @@ pub enum SubscribeError {
     UnknownChannel(ChannelId),
     /// The connection is closing.
     Closing(ConnectionId),
-    /// The limit of channels that one connection follows is reached (A1).
+    /// The limit of channels that one connection follows is reached ([A1](crate::rules#a1)).
     TooManySubscriptions {
         /// The limit.
         limit: usize,
     },
-    /// The limit of members of the channel is reached (A1).
+    /// The limit of members of the channel is reached ([A1](crate::rules#a1)).
     TooManyMembers {
         /// The limit.
         limit: usize,
@@ -116,21 +118,23 @@ pub enum PublishError {
     NoChannel,
     /// The event cannot be encoded.
     Encode(EncodeError),
-    /// The encoded event exceeds the limit (A1).
+    /// The encoded event exceeds the limit ([A1](crate::rules#a1)).
     TooLarge {
         /// The size of the encoded event, in bytes.
         bytes: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The id has the form of the hub's own ids, `<epoch>-<position>`, and is not the one of the event's position (H2).
+    /// The id has the form of the hub's own ids, `<epoch>-<position>`, and is not the one of the event's position
+    /// ([H2](crate::rules#h2)).
     ReservedId {
         /// The position of the id.
         position: Position,
     },
-    /// The positions of this hub are external: publish by [`Hub::publish_at`](crate::Hub::publish_at) (O4).
+    /// The positions of this hub are external: publish by [`Hub::publish_at`](crate::Hub::publish_at)
+    /// ([O4](crate::rules#o4)).
     PositionsAreExternal,
-    /// The positions of this hub are local: publish by [`Hub::publish`](crate::Hub::publish) (O4).
+    /// The positions of this hub are local: publish by [`Hub::publish`](crate::Hub::publish) ([O4](crate::rules#o4)).
     PositionsAreLocal,
     /// All positions are used.
     PositionsExhausted,

@@ -69,10 +69,10 @@ use timers::StallScan;
 
 /// Connections, channels and everything that happens to them: Server-Sent Events without the I/O.
 ///
-/// Instants are passed with every call. [Actions](Action) are polled by [`poll_action`](Hub::poll_action), the bytes of a
-/// connection are read by [`transmit`](Hub::transmit), and [`poll_timeout`](Hub::poll_timeout) returns the instant at which
-/// to call [`handle_timeout`](Hub::handle_timeout). The [crate page](crate) has the contract with the driver (D1 to D10) and
-/// a complete example.
+/// Instants are passed with every call. [Actions](Action) are polled by [`poll_action`](Hub::poll_action), the bytes of
+/// a connection are read by [`transmit`](Hub::transmit), and [`poll_timeout`](Hub::poll_timeout) returns the instant at
+/// which to call [`handle_timeout`](Hub::handle_timeout). The [crate page](crate) has the contract with the driver
+/// ([D1](crate::rules#d1) to [D10](crate::rules#d10)) and a complete example.
 ///
 /// The same calls produce the same bytes. Nothing panics, on any input.
 pub struct Hub {
@@ -110,8 +110,9 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Epoch`] when the epoch cannot be part of an id (E4), [`ConfigError::EpochTooLong`] when it has more
-    /// than 64 bytes, [`ConfigError::ControlEvent`] when the name of a control event cannot be encoded (E3).
+    /// [`ConfigError::Epoch`] when the epoch cannot be part of an id ([E4](crate::rules#e4)),
+    /// [`ConfigError::EpochTooLong`] when it has more than 64 bytes, [`ConfigError::ControlEvent`] when the name of a
+    /// control event cannot be encoded ([E3](crate::rules#e3)).
     ///
     /// ```
     /// use sse_core::{Hub, HubConfig};
@@ -165,7 +166,7 @@ impl Hub {
         self.head
     }
 
-    /// Returns the id that this hub gives to the event of a position: `<epoch>-<position>` (H2).
+    /// Returns the id that this hub gives to the event of a position: `<epoch>-<position>` ([H2](crate::rules#h2)).
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Position};
@@ -176,7 +177,7 @@ impl Hub {
         self.epoch.id(position)
     }
 
-    /// Returns what was counted since the hub was created, and what it holds now (A3).
+    /// Returns what was counted since the hub was created, and what it holds now ([A3](crate::rules#a3)).
     ///
     /// # Cost
     ///
@@ -229,7 +230,8 @@ impl Hub {
         self.connections.ids()
     }
 
-    /// Returns the members of a channel, in no particular order; none when the channel is not open (O5).
+    /// Returns the members of a channel, in no particular order; none when the channel is not open
+    /// ([O5](crate::rules#o5)).
     ///
     /// ```
     /// # use sse_core::{Hub, HubConfig, Instant, ChannelConfig, ConnectionConfig};

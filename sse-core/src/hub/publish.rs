@@ -24,8 +24,9 @@ pub struct Published {
 impl Hub {
     /// Publishes an event to a channel.
     ///
-    /// The event takes the hub's next position. An event without an id is given the id `<epoch>-<position>` (H2), unless it
-    /// is [live only](Event::live_only), or the channel keeps no history or leaves ids to the application.
+    /// The event takes the hub's next position. An event without an id is given the id `<epoch>-<position>`
+    /// ([H2](crate::rules#h2)), unless it is [live only](Event::live_only), or the channel keeps no history or leaves
+    /// ids to the application.
     ///
     /// # Errors
     ///
@@ -33,7 +34,8 @@ impl Hub {
     ///
     /// # Cost
     ///
-    /// O(1), however many members the channel has (D7): one allocation for the event, and one for its reference count.
+    /// O(1), however many members the channel has ([D7](crate::rules#d7)): one allocation for the event, and one for
+    /// its reference count.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant};
@@ -53,7 +55,8 @@ impl Hub {
         self.publish_to(now, &[channel], event, PublishOptions::default())
     }
 
-    /// Publishes one event to several channels. A connection that follows more than one of them receives it once (O2).
+    /// Publishes one event to several channels. A connection that follows more than one of them receives it once
+    /// ([O2](crate::rules#o2)).
     ///
     /// The event is given an id if any of the channels gives one. It is published to all of the channels or, on an error, to
     /// none.
@@ -100,11 +103,12 @@ impl Hub {
         Ok(self.append(channels, LogEntry { position, published_at: now, except: options.except, frame }))
     }
 
-    /// Publishes an event whose position comes from a broker (O4).
+    /// Publishes an event whose position comes from a broker ([O4](crate::rules#o4)).
     ///
     /// Positions only grow. An event below the head, and an event that a channel already holds, is ignored, and its
-    /// subscriptions are not counted. The same position in another channel is the same event (O2). A frame without an id is
-    /// given the hub's, as by [`publish`](Hub::publish): nodes with the same epoch give an event the same id.
+    /// subscriptions are not counted. The same position in another channel is the same event ([O2](crate::rules#o2)). A
+    /// frame without an id is given the hub's, as by [`publish`](Hub::publish): nodes with the same epoch give an event
+    /// the same id.
     ///
     /// # Errors
     ///

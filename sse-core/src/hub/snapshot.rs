@@ -18,8 +18,8 @@ pub struct ConnectionStats {
     pub age: Duration,
     /// The instant at which the last byte was taken, or at which the connection was opened if none was.
     pub last_taken_at: Instant,
-    /// The instant since which the connection could have taken pending bytes, from which the stall timeout counts (T3);
-    /// `None` when nothing is pending.
+    /// The instant since which the connection could have taken pending bytes, from which the stall timeout counts
+    /// ([T3](crate::rules#t3)); `None` when nothing is pending.
     pub stalled_since: Option<Instant>,
     /// The pending bytes, counted up to one window: [`Transmit::MAX_BYTES`], or a single larger frame. Bytes that a driver
     /// has [claimed](crate::Claim) are not counted.
@@ -36,7 +36,7 @@ pub struct ConnectionStats {
 }
 
 impl Hub {
-    /// Returns the state of one connection; `None` when it is not open (A3).
+    /// Returns the state of one connection; `None` when it is not open ([A3](crate::rules#a3)).
     ///
     /// # Cost
     ///

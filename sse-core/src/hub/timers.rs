@@ -33,8 +33,8 @@ pub(super) struct StallScan {
 
 impl Hub {
     /// Returns the instant at which to call [`handle_timeout`](Hub::handle_timeout) and
-    /// [`poll_action`](Hub::poll_action) next: not in the future while anything is pending, `None` when nothing ever will
-    /// be (D2).
+    /// [`poll_action`](Hub::poll_action) next: not in the future while anything is pending, `None` when nothing ever
+    /// will be ([D2](crate::rules#d2)).
     ///
     /// # Cost
     ///
@@ -56,8 +56,8 @@ impl Hub {
         [self.timers.first(), self.next_scan(), self.next_drain()].into_iter().flatten().min()
     }
 
-    /// Handles the deadlines that have passed by `now`: pings, maximum lifetimes, stalls, empty channels. A call before the
-    /// next deadline does nothing (D4).
+    /// Handles the deadlines that have passed by `now`: pings, maximum lifetimes, stalls, empty channels. A call before
+    /// the next deadline does nothing ([D4](crate::rules#d4)).
     ///
     /// # Cost
     ///

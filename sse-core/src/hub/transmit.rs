@@ -20,8 +20,9 @@ impl Hub {
     ///
     /// [`advance`](Buf::advance) records how many bytes the transport took, in the middle of a frame too. Nothing else
     /// moves the connection. The window is bounded by [`Transmit::MAX_BYTES`] and [`Transmit::MAX_FRAMES`], so that
-    /// connections take turns. A window that is used up while more is pending is reported again (D3). Bytes that were
-    /// shown and not taken may differ in the next window, except for the rest of a partly taken frame (D9).
+    /// connections take turns. A window that is used up while more is pending is reported again
+    /// ([D3](crate::rules#d3)). Bytes that were shown and not taken may differ in the next window, except for the rest
+    /// of a partly taken frame ([D9](crate::rules#d9)).
     ///
     /// The window is empty when the connection is not open, and while its bytes are claimed. A driver that writes without
     /// holding the hub [claims](Transmit::claim_into) the bytes.
@@ -141,8 +142,8 @@ impl<'a> Transmit<'a> {
         if self.remaining == 0 { None } else { self.first_bytes().cloned() }
     }
 
-    /// Claims the first frames that together have at most `most` bytes, and appends a copy of them to `buffer`; at least
-    /// one frame (D9). Returns `None` when the window is empty.
+    /// Claims the first frames that together have at most `most` bytes, and appends a copy of them to `buffer`; at
+    /// least one frame ([D9](crate::rules#d9)). Returns `None` when the window is empty.
     ///
     /// # Cost
     ///
@@ -166,8 +167,8 @@ impl<'a> Transmit<'a> {
         self.claim(count)
     }
 
-    /// Claims the first frame of the window, or the rest of a frame that was taken in part, without a copy (D9). Returns
-    /// `None` when the window is empty.
+    /// Claims the first frame of the window, or the rest of a frame that was taken in part, without a copy
+    /// ([D9](crate::rules#d9)). Returns `None` when the window is empty.
     ///
     /// # Cost
     ///

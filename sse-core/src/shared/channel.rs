@@ -103,7 +103,7 @@ impl Channel {
         .await
     }
 
-    /// Closes the channel (K3). Returns false when it was closed already.
+    /// Closes the channel ([K3](crate::rules#k3)). Returns false when it was closed already.
     pub fn close(&self) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;

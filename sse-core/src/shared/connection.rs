@@ -80,7 +80,7 @@ impl Connection {
         state.hub.unsubscribe(now, channel.id(), self.id)
     }
 
-    /// Sends an event to this connection only, if there is capacity for it (S2).
+    /// Sends an event to this connection only, if there is capacity for it ([S2](crate::rules#s2)).
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Connection {
         self.try_send_frame(&frame).map_err(ConnectionSendError::Send)
     }
 
-    /// Sends a frame to this connection only, if there is capacity for it (S2).
+    /// Sends a frame to this connection only, if there is capacity for it ([S2](crate::rules#s2)).
     ///
     /// # Errors
     ///
@@ -101,8 +101,8 @@ impl Connection {
         state.hub.send(now, self.id, frame)
     }
 
-    /// Waits until there is capacity for an event, and sends it to this connection only (S2). It suits a source that produces
-    /// events faster than the peer reads them.
+    /// Waits until there is capacity for an event, and sends it to this connection only ([S2](crate::rules#s2)). It
+    /// suits a source that produces events faster than the peer reads them.
     ///
     /// Concurrent calls complete in no particular order. If the future is dropped before it completes, nothing is sent.
     ///
@@ -125,7 +125,7 @@ impl Connection {
         self.send_frame(&frame).await.map_err(ConnectionSendError::Send)
     }
 
-    /// Waits until there is capacity for a frame, and sends it to this connection only (S2).
+    /// Waits until there is capacity for a frame, and sends it to this connection only ([S2](crate::rules#s2)).
     ///
     /// # Errors
     ///
@@ -152,14 +152,16 @@ impl Connection {
         }
     }
 
-    /// Changes the ping interval; `None` turns pings off (T1). Returns false when the connection has ended.
+    /// Changes the ping interval; `None` turns pings off ([T1](crate::rules#t1)). Returns false when the connection has
+    /// ended.
     pub fn set_ping(&self, interval: Option<Duration>) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
         state.hub.set_ping(now, self.id, interval)
     }
 
-    /// Sets the maximum lifetime, counted from now; `None` removes it (T2). Returns false when the connection has ended.
+    /// Sets the maximum lifetime, counted from now; `None` removes it ([T2](crate::rules#t2)). Returns false when the
+    /// connection has ended.
     pub fn set_max_lifetime(&self, lifetime: Option<Duration>) -> bool {
         let mut state = self.hub.lock();
         let now = state.now;
@@ -197,8 +199,8 @@ impl Connection {
         poll_fn(|cx| waiter.poll(cx, |status| status.closed)).await
     }
 
-    /// Waits until the maximum lifetime has ended, if the connection is configured to only report that (T2). Each end is
-    /// reported once. The future never completes if the connection ends before.
+    /// Waits until the maximum lifetime has ended, if the connection is configured to only report that
+    /// ([T2](crate::rules#t2)). Each end is reported once. The future never completes if the connection ends before.
     ///
     /// ```
     /// use std::time::Duration;

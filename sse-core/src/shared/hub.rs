@@ -23,9 +23,9 @@ pub struct SharedHub {
 impl SharedHub {
     /// Creates a hub, and the driver that has to run for it.
     ///
-    /// The `epoch` names this run of the server in event ids (H2). It has no default: ids from before a restart must not be
-    /// taken for ids of this run. The start time is a good epoch ([`epoch_of`](crate::adapter::epoch_of)). `clock` returns
-    /// the time since any origin, and never goes back.
+    /// The `epoch` names this run of the server in event ids ([H2](crate::rules#h2)). It has no default: ids from
+    /// before a restart must not be taken for ids of this run. The start time is a good epoch
+    /// ([`epoch_of`](crate::adapter::epoch_of)). `clock` returns the time since any origin, and never goes back.
     ///
     /// # Errors
     ///
@@ -41,7 +41,8 @@ impl SharedHub {
         Ok((SharedHub { shared }, driver))
     }
 
-    /// Returns the channel with a name, and opens it if there is none (K1). An open channel keeps its configuration.
+    /// Returns the channel with a name, and opens it if there is none ([K1](crate::rules#k1)). An open channel keeps
+    /// its configuration.
     ///
     /// # Errors
     ///
@@ -69,7 +70,7 @@ impl SharedHub {
         Ok(self.channel_of(&mut state, opened?))
     }
 
-    /// Returns the open channel with a name (K1).
+    /// Returns the open channel with a name ([K1](crate::rules#k1)).
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -89,7 +90,8 @@ impl SharedHub {
         Channel::new(self.clone(), id, Arc::clone(status))
     }
 
-    /// Opens a connection, and returns the half of it that belongs to the transport. Dropping the [`Outbound`] disconnects (X4).
+    /// Opens a connection, and returns the half of it that belongs to the transport. Dropping the [`Outbound`]
+    /// disconnects ([X4](crate::rules#x4)).
     ///
     /// # Errors
     ///
@@ -135,8 +137,8 @@ impl SharedHub {
         resumed
     }
 
-    /// Publishes one event to several channels of this hub. A connection that follows more than one of them receives it once
-    /// (O2).
+    /// Publishes one event to several channels of this hub. A connection that follows more than one of them receives it
+    /// once ([O2](crate::rules#o2)).
     ///
     /// # Errors
     ///
@@ -167,8 +169,8 @@ impl SharedHub {
         state.hub.publish_to(now, &ids, event, options)
     }
 
-    /// Closes all connections before a deadline, each at a moment of its own, and opens no new ones (A2). Call it before a
-    /// server is replaced.
+    /// Closes all connections before a deadline, each at a moment of its own, and opens no new ones
+    /// ([A2](crate::rules#a2)). Call it before a server is replaced.
     ///
     /// ```
     /// use std::time::Duration;
@@ -190,8 +192,8 @@ impl SharedHub {
         observe::draining(&drain);
     }
 
-    /// Closes each connection once it has taken its pending bytes, within the stall timeout, and opens no new ones. Call it
-    /// before a server stops, so that the graceful shutdown of the server returns (X6).
+    /// Closes each connection once it has taken its pending bytes, within the stall timeout, and opens no new ones.
+    /// Call it before a server stops, so that the graceful shutdown of the server returns ([X6](crate::rules#x6)).
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -209,7 +211,7 @@ impl SharedHub {
         observe::shutting_down();
     }
 
-    /// Returns the counters since the creation of the hub, and its current sizes (A3).
+    /// Returns the counters since the creation of the hub, and its current sizes ([A3](crate::rules#a3)).
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;

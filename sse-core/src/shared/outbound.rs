@@ -18,7 +18,7 @@ pub(crate) const LARGE_FRAME: usize = 8 * 1024;
 /// The most bytes that are combined into one write.
 pub(crate) const WRITE_BYTES: usize = 16 * 1024;
 
-/// The source of the bytes of one connection, owned by its transport. Dropping it disconnects (X4).
+/// The source of the bytes of one connection, owned by its transport. Dropping it disconnects ([X4](crate::rules#x4)).
 ///
 /// The page of the [module](crate::shared) has an example. [`handle`](Outbound::handle) returns the handle of the application.
 pub struct Outbound {
@@ -98,8 +98,9 @@ impl Outbound {
     /// Claims the pending bytes that a transport can write behind the response head in one write: up to 16 KiB. Returns `None`
     /// when nothing is pending, or when the first frame is larger.
     ///
-    /// The connection counts as pending until [`confirm`](Outbound::confirm) is called, so a peer that does not take the head
-    /// has the stall timeout (T3). Until then [`poll_bytes`](Outbound::poll_bytes) is pending.
+    /// The connection counts as pending until [`confirm`](Outbound::confirm) is called, so a peer that does not take
+    /// the head has the stall timeout ([T3](crate::rules#t3)). Until then [`poll_bytes`](Outbound::poll_bytes) is
+    /// pending.
     pub fn claim_first(&mut self) -> Option<(Bytes, Claim)> {
         let mut state = self.hub.lock();
         let now = state.now;

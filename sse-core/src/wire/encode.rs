@@ -126,7 +126,8 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::RetryTooLong`] if the time exceeds [`Event::MAX_RETRY`](crate::Event::MAX_RETRY) (E3).
+    /// [`EncodeError::RetryTooLong`] if the time exceeds [`Event::MAX_RETRY`](crate::Event::MAX_RETRY)
+    /// ([E3](crate::rules#e3)).
     pub fn retry(retry: Duration) -> Result<Frame, EncodeError> {
         let retry = Decimal::new(retry_millis(retry)?);
         let mut wire = Vec::new();

@@ -26,32 +26,33 @@ impl fmt::Display for EncodeField {
 
 /// The error of encoding an event, or of replacing the id of a frame.
 ///
-/// The encoder never strips or replaces characters silently (E3), so two different ids never become the same id.
+/// The encoder never strips or replaces characters silently ([E3](crate::rules#e3)), so two different ids never become
+/// the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The field contains CR or LF, which would end its line and begin another field (E3).
+    /// The field contains CR or LF, which would end its line and begin another field ([E3](crate::rules#e3)).
     LineBreak {
         /// The field.
         field: EncodeField,
         /// The byte offset of the first CR or LF in the field.
         offset: usize,
     },
-    /// The id contains a control character, which a request header cannot carry (E4).
+    /// The id contains a control character, which a request header cannot carry ([E4](crate::rules#e4)).
     IdControl {
         /// The byte offset of the first control character in the id.
         offset: usize,
     },
-    /// The id begins or ends with white space, which request headers do not preserve (E4).
+    /// The id begins or ends with white space, which request headers do not preserve ([E4](crate::rules#e4)).
     IdWhiteSpace,
-    /// The id is longer than [`LastEventId::MAX_BYTES`](crate::LastEventId::MAX_BYTES) (E4).
+    /// The id is longer than [`LastEventId::MAX_BYTES`](crate::LastEventId::MAX_BYTES) ([E4](crate::rules#e4)).
     IdTooLong {
         /// The length of the id in bytes.
         len: usize,
         /// The maximum length in bytes.
         max: usize,
     },
-    /// The reconnection time exceeds [`Event::MAX_RETRY`](crate::Event::MAX_RETRY) (E3).
+    /// The reconnection time exceeds [`Event::MAX_RETRY`](crate::Event::MAX_RETRY) ([E3](crate::rules#e3)).
     RetryTooLong {
         /// The reconnection time that was set.
         retry: Duration,
@@ -101,7 +102,7 @@ impl fmt::Display for EncodeError {
 
 impl Error for EncodeError {}
 
-/// The error of creating a frame from bytes that are not exactly one block (E6).
+/// The error of creating a frame from bytes that are not exactly one block ([E6](crate::rules#e6)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -159,7 +160,7 @@ impl Error for FrameError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// An event exceeded the limit of the decoder and was dropped (C2).
+    /// An event exceeded the limit of the decoder and was dropped ([C2](crate::rules#c2)).
     EventTooLarge {
         /// The limit in bytes.
         limit: usize,

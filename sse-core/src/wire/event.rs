@@ -37,8 +37,8 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The longest reconnection time: 2³¹ − 1 milliseconds, about 24 days (E3). A longer one overflows the timers of
-    /// some clients, which then reconnect without a pause.
+    /// The longest reconnection time: 2³¹ − 1 milliseconds, about 24 days ([E3](crate::rules#e3)). A longer one
+    /// overflows the timers of some clients, which then reconnect without a pause.
     pub const MAX_RETRY: Duration = Duration::from_millis(MAX_RETRY_MILLIS);
 
     /// Creates an event without fields.
@@ -77,8 +77,8 @@ impl<'a> Event<'a> {
 
     /// Sets the data, a text of any number of lines.
     ///
-    /// LF, CRLF and CR are line breaks; the client receives each of them as LF (E2). Clients do not dispatch an event
-    /// without data, but its id and retry time take effect. An event with empty data is dispatched.
+    /// LF, CRLF and CR are line breaks; the client receives each of them as LF ([E2](crate::rules#e2)). Clients do not
+    /// dispatch an event without data, but its id and retry time take effect. An event with empty data is dispatched.
     #[must_use]
     pub fn data(mut self, data: impl Into<Cow<'a, str>>) -> Self {
         self.data = Some(data.into());
@@ -150,8 +150,8 @@ impl<'a> Event<'a> {
 
     /// Encodes the event as one block of the event stream format (WHATWG HTML 9.2.5).
     ///
-    /// Fields are written in the order `id`, `event`, `data`, `retry`, comment (E1). An event without fields is a
-    /// single blank line, which clients ignore.
+    /// Fields are written in the order `id`, `event`, `data`, `retry`, comment ([E1](crate::rules#e1)). An event
+    /// without fields is a single blank line, which clients ignore.
     ///
     /// ```
     /// use sse_core::{EncodeError, Event, EncodeField};
@@ -164,17 +164,18 @@ impl<'a> Event<'a> {
     ///
     /// # Errors
     ///
-    /// - [`EncodeError::LineBreak`] if the id or the name contains CR or LF (E3);
+    /// - [`EncodeError::LineBreak`] if the id or the name contains CR or LF ([E3](crate::rules#e3));
     /// - [`EncodeError::IdControl`], [`EncodeError::IdWhiteSpace`] or [`EncodeError::IdTooLong`] if a request header
-    ///   cannot carry the id unchanged (E4);
-    /// - [`EncodeError::RetryTooLong`] if the retry time exceeds [`Event::MAX_RETRY`] (E3);
+    ///   cannot carry the id unchanged ([E4](crate::rules#e4));
+    /// - [`EncodeError::RetryTooLong`] if the retry time exceeds [`Event::MAX_RETRY`] ([E3](crate::rules#e3));
     /// - [`EncodeError::TooLong`] if the encoded event would exceed the maximum size of a frame, about 4 GiB;
     /// - `EncodeError::Json`, with the feature `serde`, if the data is a value that cannot be serialized as JSON.
     ///
     /// # Cost
     ///
-    /// O(bytes), near the speed of copying them, and one allocation with the exact size of the frame (E5). Each line of
-    /// data takes 6 bytes more than its text, so data that consists of line breaks grows sevenfold.
+    /// O(bytes), near the speed of copying them, and one allocation with the exact size of the frame
+    /// ([E5](crate::rules#e5)). Each line of data takes 6 bytes more than its text, so data that consists of line
+    /// breaks grows sevenfold.
     #[inline]
     pub fn encode(&self) -> Result<Frame, EncodeError> {
         encode::encode(&self.fields(self.id.as_deref().map(EventId::Application)))

@@ -19,7 +19,7 @@ pub(super) const MAX_FRAME_BYTES: u64 =
 /// [`Event::encode`](crate::Event::encode) creates a frame from an event, and [`Frame::parse`] from encoded bytes. All
 /// connections share the bytes of a frame: a clone increments a reference count and copies nothing. The first clone of
 /// an encoded frame allocates the reference count, about 24 bytes; later clones allocate nothing. Frames can be written
-/// in any sequence, and each is decoded as it was encoded (E6).
+/// in any sequence, and each is decoded as it was encoded ([E6](crate::rules#e6)).
 // This includes a frame that ends in CR before one that begins with LF, although decoders read both as one line end:
 // only a block that consists of a blank line begins with LF, and losing that block changes nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,14 +50,14 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// A frame has to remain one block wherever it is written (E6). The errors are:
+    /// A frame has to remain one block wherever it is written ([E6](crate::rules#e6)). The errors are:
     ///
     /// - [`FrameError::Unterminated`] if `raw` does not end with a blank line, or is empty;
     /// - [`FrameError::SeveralBlocks`] if bytes follow the first blank line;
     /// - [`FrameError::ByteOrderMark`] if `raw` begins with a byte order mark;
     /// - [`FrameError::InvalidUtf8`] if `raw` is not UTF-8, the encoding of event streams (WHATWG HTML 9.2.5);
     /// - [`FrameError::Id`] if the value of an `id` line would be refused by [`Event::encode`](crate::Event::encode)
-    ///   (E4);
+    ///   ([E4](crate::rules#e4));
     /// - [`FrameError::TooLong`] if `raw` has about 4 GiB or more.
     ///
     /// # Cost

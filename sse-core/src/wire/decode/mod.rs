@@ -14,7 +14,7 @@ use block::Block;
 use input::Input;
 pub use message::Message;
 
-/// An incremental decoder for event streams that follows WHATWG HTML 9.2.6 to the letter (C1).
+/// An incremental decoder for event streams that follows WHATWG HTML 9.2.6 to the letter ([C1](crate::rules#c1)).
 ///
 /// Pass bytes to [`push`](Decoder::push) as they arrive, in chunks of any size. Then call
 /// [`next_message`](Decoder::next_message) until it returns `None`. Malformed UTF-8 is never an error: each maximal
@@ -37,9 +37,9 @@ pub use message::Message;
 ///
 /// # Cost
 ///
-/// Each byte is searched once and copied at most a fixed number of times, however the stream is cut (C2). Bytes that
-/// were pushed stay in memory until `next_message` reaches them. After `next_message` has returned `None`, a decoder
-/// holds:
+/// Each byte is searched once and copied at most a fixed number of times, however the stream is cut
+/// ([C2](crate::rules#c2)). Bytes that were pushed stay in memory until `next_message` reaches them. After
+/// `next_message` has returned `None`, a decoder holds:
 ///
 /// - the incomplete event and the incomplete line, together at most the limit, in buffers of up to four times their
 ///   size;
@@ -114,9 +114,9 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`DecodeError::EventTooLarge`], once for each event above the limit and as soon as the limit is exceeded (C2).
-    /// The decoder continues with the next event. The id of the dropped event does not take effect, so a client that
-    /// reconnects requests the event again. A `retry` line of the dropped event takes effect.
+    /// [`DecodeError::EventTooLarge`], once for each event above the limit and as soon as the limit is exceeded
+    /// ([C2](crate::rules#c2)). The decoder continues with the next event. The id of the dropped event does not take
+    /// effect, so a client that reconnects requests the event again. A `retry` line of the dropped event takes effect.
     ///
     /// # Cost
     ///
