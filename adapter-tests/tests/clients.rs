@@ -158,7 +158,7 @@ fn pings_keep_a_stream_open_through_nginx(path: Path) {
     server.wait_for_connections(0);
 
     let mut curl = Follower::start("curl", &["-sN", &nginx.url("/sse/news")]);
-    curl.wait_for("id: ");
+    curl.wait_for("data: ");
     server.ping_every(Duration::from_millis(300));
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(3) {

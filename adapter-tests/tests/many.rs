@@ -57,8 +57,10 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
         usage.push(server.usage_with(0));
     }
     let (first, end) = (&usage[0], &usage[ROUNDS as usize]);
-    let grown = end.resident.saturating_sub(first.resident);
-    assert!(grown < 64 * clients as u64 * ROUNDS, "{usage:?}");
+    // The allocator returns free memory to the system in some rounds only. A leak shows in the smallest of the last ones, too.
+    let last = usage.iter().rev().take(3).map(|usage| usage.resident).min().unwrap_or_default();
+    let grown = last.saturating_sub(first.resident);
+    assert!(grown < 64 * clients as u64 * (ROUNDS - 2), "{usage:?}");
     let all = clients as u64 * (ROUNDS + 2) + 1;
     assert_eq!((end.opened, end.closed), (all, all));
 }
