@@ -87,14 +87,19 @@ impl Hub {
             return Some(notice);
         }
         // Sweeps and the queue take turns, so that neither waits for the other to run dry (D10).
-        self.is_sweeps_turn = !self.is_sweeps_turn;
-        let reported = if self.is_sweeps_turn {
-            self.sweep().or_else(|| self.report_queued())
-        } else {
-            self.report_queued().or_else(|| self.sweep())
-        };
-        if reported.is_some() {
-            return reported.map(Action::Transmit);
+        if !self.notify_queue.is_empty() {
+            self.is_sweeps_turn = !self.is_sweeps_turn;
+            if !self.is_sweeps_turn
+                && let Some(connection) = self.report_queued()
+            {
+                return Some(Action::Transmit(connection));
+            }
+        }
+        if let Some(connection) = self.sweep() {
+            return Some(Action::Transmit(connection));
+        }
+        if let Some(connection) = self.report_queued() {
+            return Some(Action::Transmit(connection));
         }
         self.release_queues();
         // Closing connections may have been ended by the visits.
@@ -102,6 +107,7 @@ impl Hub {
     }
 
     /// Reports the next queued connection that has pending bytes.
+    #[inline(never)]
     fn report_queued(&mut self) -> Option<ConnectionId> {
         for _ in 0..VISITS_PER_POLL {
             let connection = self.notify_queue.pop_front()?;
@@ -125,15 +131,11 @@ impl Hub {
                 continue;
             };
             let closes_connections = channel.closes_connections();
-            let member = channel.members.visit();
-            self.visits_in_turn = self.visits_in_turn.saturating_add(1);
-            if self.visits_in_turn >= VISITS_PER_TURN && member.is_some() {
-                // The next channel has its turn, and this one goes on behind the others (D10).
-                self.visits_in_turn = 0;
-                self.sweeps.rotate_left(1);
-            }
-            match member {
+            match channel.members.visit() {
                 Some(member) => {
+                    if self.sweeps.len() > 1 {
+                        self.count_visit();
+                    }
                     if let Some(reported) = self.visit_member(member, closes_connections) {
                         return Some(reported);
                     }
@@ -149,6 +151,16 @@ impl Hub {
             }
         }
         None
+    }
+
+    /// Counts a visit in the turn of a channel. After its turn the channel continues behind the others (D10).
+    #[inline(never)]
+    fn count_visit(&mut self) {
+        self.visits_in_turn = self.visits_in_turn.saturating_add(1);
+        if self.visits_in_turn >= VISITS_PER_TURN {
+            self.visits_in_turn = 0;
+            self.sweeps.rotate_left(1);
+        }
     }
 
     /// Visits a member of a channel that was published to or closed. Returns the member when it has to be reported.
