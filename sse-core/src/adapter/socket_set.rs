@@ -32,7 +32,7 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// The files `attach.rs` of the adapter crates are examples: `sse-tokio` has a reactor of its own, `sse-async-std` uses the
 /// reactor of the runtime.
 pub struct SocketSet<S> {
-    slots: Vec<Option<Slot<S>>>,
+    slots: Vec<Option<SocketEntry<S>>>,
     vacant: Vec<u32>,
     len: usize,
     /// The sockets that need a pass, each once: pending bytes must not be taken twice before they are written.
@@ -52,7 +52,7 @@ pub struct SocketSetHandle<S> {
     mailbox: Arc<Mailbox<S>>,
 }
 
-struct Slot<S> {
+struct SocketEntry<S> {
     connection: SocketConnection<S>,
     /// Whether the socket is in the queue of those that need a pass.
     is_ready: bool,
@@ -186,7 +186,7 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
             std::sync::Arc::new(SocketWaker { queue, index: short, is_woken: AtomicBool::new(false) })
         });
         let connection = SocketConnection::new(outbound, framing, socket);
-        let slot = Some(Slot { connection, is_ready: false, waker });
+        let slot = Some(SocketEntry { connection, is_ready: false, waker });
         if self.vacant.pop().is_some() {
             if let Some(vacant) = self.slots.get_mut(index) {
                 *vacant = slot;
@@ -371,6 +371,10 @@ mod tests {
     /// Each byte here is a megabyte for a million clients. The socket has 8 of them.
     #[test]
     fn a_slot_is_small() {
-        assert!(size_of::<Option<Slot<[u32; 2]>>>() <= 96, "{}", size_of::<Option<Slot<[u32; 2]>>>());
+        assert!(
+            size_of::<Option<SocketEntry<[u32; 2]>>>() <= 96,
+            "{}",
+            size_of::<Option<SocketEntry<[u32; 2]>>>()
+        );
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::config::ControlEvents;
 use crate::id::Position;
-use crate::resume::Epoch;
 use crate::wire::{Event, Frame};
 
-use super::ConfigError;
+use super::epoch::Epoch;
+use super::error::ConfigError;
 
 /// Encodes the control events of a hub.
 pub(super) struct ControlFrames {

@@ -6,7 +6,7 @@
 //! that fell behind, `resume_point.rs` decides where subscriptions start; `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
-//! `timer_queue.rs`, `arena.rs`.
+//! `timer_queue.rs`, `arena.rs`, `epoch.rs`, `control.rs`.
 
 mod actions;
 mod arena;
@@ -19,6 +19,7 @@ mod connections;
 mod control;
 mod delivery;
 mod drain;
+mod epoch;
 mod error;
 mod lag;
 mod logs;
@@ -45,7 +46,7 @@ use hashbrown::HashMap;
 
 use crate::config::{HubConfig, PositionSource};
 use crate::id::{ChannelId, ConnectionId, Position};
-use crate::resume::{Epoch, LastEventId};
+use crate::resume::LastEventId;
 use crate::stats::{ChannelStats, Stats};
 use crate::time::Instant;
 
@@ -64,6 +65,7 @@ use claim::ClaimNumber;
 use connection::{Channels, ConnectionState};
 use control::ControlFrames;
 use drain::Draining;
+use epoch::Epoch;
 use timer_queue::TimerQueue;
 use timers::StallScan;
 

@@ -16,7 +16,7 @@ use super::wakers::{WakeBatch, WakeTarget, WakeTargetRef};
 /// of the hub before the driver has polled its end, so the registrations of one index are linked, newest first.
 #[derive(Default)]
 pub(crate) struct Registry {
-    slots: Vec<Slot>,
+    slots: Vec<RegistrySlot>,
     first_vacant: Option<RegistrationId>,
     occupied: usize,
     /// The newest registration of each connection index, among those without a reported end.
@@ -27,7 +27,7 @@ pub(crate) struct Registry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RegistrationId(NonZeroU32);
 
-enum Slot {
+enum RegistrySlot {
     Vacant { next: Option<RegistrationId> },
     Occupied(Registration),
 }
@@ -38,12 +38,12 @@ pub(crate) struct Registration {
     generation: NonZeroU32,
     /// The registration of the predecessor, while its end was not reported.
     older: Option<RegistrationId>,
-    phase: Phase,
+    state: RegistrationState,
     /// Created with the first handle.
     status: Option<Arc<Status<CloseReason>>>,
 }
 
-enum Phase {
+enum RegistrationState {
     /// The end of the connection was not reported. The target waits for bytes or for the end.
     Open(Option<WakeTarget>),
     /// The hub has ended the connection and the outbound was dropped, but the driver has not polled the end.
@@ -68,7 +68,8 @@ impl Registry {
         }
         let older = *self.by_connection.get(index)?;
         let (_, generation) = connection.parts();
-        let registration = Registration { generation, older, phase: Phase::Open(None), status: None };
+        let registration =
+            Registration { generation, older, state: RegistrationState::Open(None), status: None };
         let id = self.occupy(registration)?;
         if let Some(newest) = self.by_connection.get_mut(index) {
             *newest = Some(id);
@@ -78,7 +79,7 @@ impl Registry {
 
     pub(crate) fn get_mut(&mut self, id: RegistrationId) -> Option<&mut Registration> {
         match self.slots.get_mut(id.index()) {
-            Some(Slot::Occupied(registration)) => Some(registration),
+            Some(RegistrySlot::Occupied(registration)) => Some(registration),
             _ => None,
         }
     }
@@ -99,10 +100,10 @@ impl Registry {
         if let Some(status) = &registration.status {
             status.close(reason, &mut batch.wakers);
         }
-        match core::mem::replace(&mut registration.phase, Phase::Closed(reason)) {
-            Phase::Open(target) => target.into_iter().for_each(|target| batch.add(target)),
-            Phase::Detached => self.vacate(id),
-            Phase::Closed(_) => {}
+        match core::mem::replace(&mut registration.state, RegistrationState::Closed(reason)) {
+            RegistrationState::Open(target) => target.into_iter().for_each(|target| batch.add(target)),
+            RegistrationState::Detached => self.vacate(id),
+            RegistrationState::Closed(_) => {}
         }
     }
 
@@ -119,13 +120,13 @@ impl Registry {
             self.close(connection, CloseReason::Disconnected, batch);
         }
         let Some(registration) = self.get_mut(id) else { return };
-        match &mut registration.phase {
-            Phase::Open(target) => {
+        match &mut registration.state {
+            RegistrationState::Open(target) => {
                 batch.discard(target.take());
-                registration.phase = Phase::Detached;
+                registration.state = RegistrationState::Detached;
             }
-            Phase::Detached => {}
-            Phase::Closed(_) => self.vacate(id),
+            RegistrationState::Detached => {}
+            RegistrationState::Closed(_) => self.vacate(id),
         }
     }
 
@@ -153,10 +154,10 @@ impl Registry {
             Some(id) => id,
             None => RegistrationId::new(self.slots.len())?,
         };
-        let slot = Slot::Occupied(registration);
+        let slot = RegistrySlot::Occupied(registration);
         match self.slots.get_mut(id.index()) {
             Some(vacant) => {
-                if let Slot::Vacant { next } = core::mem::replace(vacant, slot) {
+                if let RegistrySlot::Vacant { next } = core::mem::replace(vacant, slot) {
                     self.first_vacant = next;
                 }
             }
@@ -168,7 +169,7 @@ impl Registry {
 
     fn vacate(&mut self, id: RegistrationId) {
         let Some(slot) = self.slots.get_mut(id.index()) else { return };
-        *slot = Slot::Vacant { next: self.first_vacant };
+        *slot = RegistrySlot::Vacant { next: self.first_vacant };
         self.first_vacant = Some(id);
         self.occupied = self.occupied.saturating_sub(1);
         if self.occupied == 0 {
@@ -181,29 +182,29 @@ impl Registry {
 impl Registration {
     /// Returns why the connection ended, once the driver has polled that.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        match self.phase {
-            Phase::Closed(reason) => Some(reason),
-            Phase::Open(_) | Phase::Detached => None,
+        match self.state {
+            RegistrationState::Closed(reason) => Some(reason),
+            RegistrationState::Open(_) | RegistrationState::Detached => None,
         }
     }
 
     /// Registers what is woken for bytes or for the end. Returns false when the end was reported already.
     pub(crate) fn register(&mut self, target: WakeTargetRef<'_>, batch: &mut WakeBatch) -> bool {
-        match &mut self.phase {
-            Phase::Open(Some(known)) if target.is(known) => true,
-            Phase::Open(registered) => {
+        match &mut self.state {
+            RegistrationState::Open(Some(known)) if target.is(known) => true,
+            RegistrationState::Open(registered) => {
                 batch.discard(registered.replace(target.to_owned()));
                 true
             }
-            Phase::Detached | Phase::Closed(_) => false,
+            RegistrationState::Detached | RegistrationState::Closed(_) => false,
         }
     }
 
     /// Takes what is woken for bytes.
     pub(crate) fn take_target(&mut self) -> Option<WakeTarget> {
-        match &mut self.phase {
-            Phase::Open(target) => target.take(),
-            Phase::Detached | Phase::Closed(_) => None,
+        match &mut self.state {
+            RegistrationState::Open(target) => target.take(),
+            RegistrationState::Detached | RegistrationState::Closed(_) => None,
         }
     }
 
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn a_registration_is_small() {
         // Each byte here is a megabyte for a million clients.
-        assert!(size_of::<Slot>() <= 40, "{}", size_of::<Slot>());
+        assert!(size_of::<RegistrySlot>() <= 40, "{}", size_of::<RegistrySlot>());
         assert_eq!(size_of::<Option<RegistrationId>>(), 4);
     }
 

@@ -10,7 +10,6 @@ use metrics::{Counter, Gauge, Histogram, Label, Unit};
 
 use crate::hub::Lag;
 use crate::shared::SharedHub;
-use crate::shared::state::State;
 use crate::{CloseReason, Hub, Instant, Position, Stats};
 
 /// The number of channels that one report scans for their slowest readers.
@@ -70,8 +69,8 @@ impl SharedHub {
         let instruments = Arc::new(Instruments::register(config.hub));
         let mut locked = self.lock();
         let now = locked.now;
-        let State { hub, observer, .. } = &mut *locked;
-        let replaced = observer.meter.start(Arc::clone(&instruments), config.every, hub, now);
+        let state = &mut *locked;
+        let replaced = state.observer.meter.start(Arc::clone(&instruments), config.every, &state.hub, now);
         drop(locked);
         drop(replaced);
     }
