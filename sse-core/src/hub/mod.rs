@@ -28,7 +28,6 @@ mod own_frames;
 mod pending;
 mod ping;
 mod publish;
-#[cfg(feature = "std")]
 mod resume_point;
 mod snapshot;
 mod subscription;
