@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
@@ -51,13 +52,15 @@ pub fn drive(
     Ok((hub, DriveHub::new(driver, HubTimer { origin, timer: async_io::Timer::never() })))
 }
 
-/// Returns an epoch that differs from run to run: the milliseconds since 1970 in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970 and a random number, in base 36.
 ///
 /// ```
-/// assert!(sse_async_std::epoch_from_clock().len() <= 13);
+/// assert_ne!(sse_async_std::epoch_from_clock(), sse_async_std::epoch_from_clock());
 /// ```
 pub fn epoch_from_clock() -> String {
-    epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // The seed of a hash map is the random number that the standard library has.
+    epoch_of(since_1970, RandomState::new().hash_one(since_1970))
 }
 
 /// The timer of a hub, on the reactor that async-std and smol share.

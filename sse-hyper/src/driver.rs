@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -50,13 +51,15 @@ where
     Ok(hub)
 }
 
-/// Returns an epoch that differs from run to run: the milliseconds since 1970 in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970 and a random number, in base 36.
 ///
 /// ```
-/// assert!(sse_hyper::epoch_from_clock().len() <= 13);
+/// assert_ne!(sse_hyper::epoch_from_clock(), sse_hyper::epoch_from_clock());
 /// ```
 pub fn epoch_from_clock() -> String {
-    epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // The seed of a hash map is the random number that the standard library has.
+    epoch_of(since_1970, RandomState::new().hash_one(since_1970))
 }
 
 /// The timer of a hub, on top of a [`hyper::rt::Timer`]. It is public because the bounds of [`start`] name it.

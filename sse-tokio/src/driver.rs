@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the adapter owns the clock")]
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -39,13 +40,15 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
     Ok(hub)
 }
 
-/// Returns an epoch that differs from run to run: the milliseconds since 1970 in base 36.
+/// Returns an epoch that differs from run to run: the milliseconds since 1970 and a random number, in base 36.
 ///
 /// ```
-/// assert!(sse_tokio::epoch_from_clock().len() <= 13);
+/// assert_ne!(sse_tokio::epoch_from_clock(), sse_tokio::epoch_from_clock());
 /// ```
 pub fn epoch_from_clock() -> String {
-    epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // The seed of a hash map is the random number that the standard library has.
+    epoch_of(since_1970, RandomState::new().hash_one(since_1970))
 }
 
 struct HubTimer {

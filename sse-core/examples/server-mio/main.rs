@@ -19,6 +19,7 @@ mod server;
 mod writer;
 
 use std::error::Error;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
@@ -37,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => 3000,
     };
     // The epoch identifies this run in event ids, so that ids from before a restart are unknown ids.
-    let epoch = adapter::epoch_of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let epoch = adapter::epoch_of(since_1970, RandomState::new().hash_one(since_1970));
     let config = HubConfig { epoch, ..HubConfig::default() };
     let mut server = Server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), config)?;
     println!("http://{}/", server.address()?);

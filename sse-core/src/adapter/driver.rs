@@ -129,6 +129,8 @@ impl Driver {
         let State { hub, observer, .. } = &mut *state;
         let report = observer.report(hub, now);
         let until = observer.next_wakeup(hub.poll_timeout());
+        // Another thread may have passed a later instant since the clock was read: work of that instant is not in the future.
+        let now = hub.latest_instant();
         let (turn, replaced) = if until.is_some_and(|until| until <= now) {
             (Turn::Yield, None)
         } else {

@@ -293,6 +293,12 @@ impl Hub {
         self.channels.get(channel).filter(|channel| !channel.is_closed).map(|channel| &*channel.name)
     }
 
+    /// Returns the latest instant seen.
+    #[cfg(feature = "std")]
+    pub(crate) fn latest_instant(&self) -> Instant {
+        self.now
+    }
+
     /// Advances the hub's clock, and returns the latest instant seen (D5).
     fn advance_clock(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
