@@ -238,19 +238,47 @@ fn messages_from_before_the_end_stay_available_and_are_not_requested_again() {
 fn an_event_above_the_limit_is_an_error_and_the_stream_continues() {
     let mut client = open(ClientConfig { max_event_bytes: 5, ..config() });
     client.bytes(at(0), b"data: cloudy\n\ndata: sunny\n\n");
-    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })));
+    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5, id: None })));
     assert_eq!(data(&mut client), ["sunny"]);
     client.bytes(at(0), b"data: cloudy");
     client.ended(at(0));
-    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })));
+    assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5, id: None })));
     reconnect(&mut client);
     client.opened(at(3000), 200, EVENT_STREAM, None);
     client.bytes(at(3000), b"data: cloudy\n\n");
     assert_eq!(
         client.next_message(),
-        Some(Err(DecodeError::EventTooLarge { limit: 5 })),
+        Some(Err(DecodeError::EventTooLarge { limit: 5, id: None })),
         "the limit applies to later connections"
     );
+}
+
+#[test]
+fn c2_the_client_requests_the_events_after_a_large_event() {
+    let too_large =
+        |id: Option<&str>| Some(Err(DecodeError::EventTooLarge { limit: 5, id: id.map(String::from) }));
+    let mut client = open(ClientConfig { last_event_id: "6".into(), max_event_bytes: 5, ..config() });
+    client.bytes(at(0), b"id: 7\ndata: cloudy\n\n");
+    assert_eq!(client.next_message(), too_large(Some("7")));
+    client.ended(at(0));
+    assert_eq!(reconnect(&mut client), Some("7".into()));
+
+    // The connection breaks within the event, or before the error was taken.
+    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.bytes(at(3000), b"id: 8\ndata: cloudy and");
+    client.failed(at(3000));
+    assert_eq!(reconnect(&mut client), Some("8".into()));
+    assert_eq!(client.next_message(), too_large(Some("8")));
+
+    // The id comes behind the data.
+    client.opened(at(6000), 200, EVENT_STREAM, None);
+    client.bytes(at(6000), b"data: cloudy\nid: 9\n\n");
+    assert_eq!(client.next_message(), too_large(None));
+    client.ended(at(6000));
+    assert_eq!(reconnect(&mut client), Some("9".into()));
+    client.opened(at(9000), 200, EVENT_STREAM, None);
+    client.bytes(at(9000), b"data: x\n\n");
+    assert_eq!(client.next_message().unwrap().unwrap().id, "9");
 }
 
 #[test]

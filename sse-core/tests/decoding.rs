@@ -179,7 +179,7 @@ fn c2_the_limit_counts_the_bytes_of_the_message() {
 #[test]
 fn c2_replacements_count_with_their_three_bytes() {
     let stream = b"data: \x80\x80\n\n";
-    let too_large = DecodeError::EventTooLarge { limit: 5 };
+    let too_large = DecodeError::EventTooLarge { limit: 5, id: None };
     assert_eq!(decode_cut(Decoder::with_limit(5), stream, &[]).results, [Err(too_large)]);
     assert!(decode_cut(Decoder::with_limit(6), stream, &[]).results[0].is_ok());
 }
@@ -187,11 +187,10 @@ fn c2_replacements_count_with_their_three_bytes() {
 #[test]
 fn c2_the_decoder_continues_after_a_large_event() {
     let stream = "id: 1\ndata: a\n\nid: 2\nevent: e\ndata: 123456789\nretry: 70\nretry: 123456789\ndata: 123456789\nid: 3\n\ndata: b\n\n";
-    let too_large = DecodeError::EventTooLarge { limit: 8 };
-    assert_eq!(too_large.to_string(), "an event exceeds the limit of 8 bytes");
+    let too_large = DecodeError::EventTooLarge { limit: 8, id: Some("2".into()) };
     let expected = Outcome {
-        results: vec![Ok(message("message", "a", "1")), Err(too_large), Ok(message("message", "b", "1"))],
-        last_event_id: "1".into(),
+        results: vec![Ok(message("message", "a", "1")), Err(too_large), Ok(message("message", "b", "3"))],
+        last_event_id: "3".into(),
         retry: Some(70),
     };
     assert_decodes(&Decoder::with_limit(8), stream.as_bytes(), &[], &expected, "large");
@@ -203,13 +202,55 @@ fn c2_a_large_event_is_reported_once_and_at_once() {
     decoder.push(b"data: ");
     assert_eq!(decoder.next_message(), None);
     decoder.push(&[b'x'; 101]);
-    assert_eq!(decoder.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 100 })));
+    let too_large = DecodeError::EventTooLarge { limit: 100, id: None };
+    assert_eq!(decoder.next_message(), Some(Err(too_large)));
     for _ in 0..10 {
         assert_eq!(decoder.next_message(), None);
         decoder.push(&[b'x'; 101]);
     }
     decoder.push(b"\rdata: y\r\rdata: z\r\r");
     assert_eq!(decoder.next_message(), Some(Ok(message("message", "z", ""))));
+}
+
+#[test]
+fn c2_the_id_of_a_large_event_takes_effect() {
+    let too_large = |id: Option<&str>| DecodeError::EventTooLarge { limit: 8, id: id.map(String::from) };
+    let long = "9".repeat(9);
+    // Blocks that exceed the limit, the id in the error, the last event id behind the error and behind the block.
+    let blocks = [
+        ("id: 7\ndata: 12345678\n\n", Some("7"), "7", "7"),
+        ("data: 123456789\nid: 7\n\n", None, "1", "7"),
+        ("data: 12345678\nid: 7\n\n", None, "1", "7"),
+        ("id: 6\ndata: 12345678\nid: 7\n\n", Some("6"), "6", "7"),
+        ("id: 6\ndata: 1234567\nid: 77\n\n", None, "1", "77"),
+        ("id: 6\ndata: 1234567\nid: 77\0\n\n", None, "1", "6"),
+        ("id\ndata: 123456789\n\n", Some(""), "", ""),
+        ("data: 123456789\n\n", None, "1", "1"),
+        (&format!("id: 6\nid: {long}\n\n"), None, "1", "1"),
+        (&format!("data: {long}\nid: 7\nid: {long}\n\n"), None, "1", "1"),
+        (&format!("data: {long}\nid: {long}\nid: 7\n\n"), None, "1", "7"),
+        (&format!("id: 7\nretry: {long}\n\n"), Some("7"), "7", "7"),
+    ];
+    for (block, id, after_error, after_block) in blocks {
+        let decoder = Decoder::with_limit(8).with_last_event_id("1");
+        let expected =
+            Outcome { results: vec![Err(too_large(id))], last_event_id: after_block.into(), retry: None };
+        assert_eq!(naive(block.as_bytes(), "1", 8), expected, "{block:?}: the naive decoder");
+        assert_decodes(&decoder, block.as_bytes(), &[], &expected, block);
+        let mut decoder = decoder;
+        decoder.push(block.as_bytes());
+        assert_eq!(decoder.next_message(), Some(Err(too_large(id))), "{block:?}");
+        assert_eq!(decoder.last_event_id(), after_error, "{block:?}");
+    }
+}
+
+#[test]
+fn c2_the_error_of_a_large_event_names_the_id_and_the_limit() {
+    let text =
+        |id: Option<&str>| DecodeError::EventTooLarge { limit: 8, id: id.map(String::from) }.to_string();
+    assert_eq!(text(None), "an event exceeds the limit of 8 bytes");
+    assert_eq!(text(Some("7\u{1b}")), "the event with the id \"7\\u{1b}\" exceeds the limit of 8 bytes");
+    assert_eq!(text(Some(&"x".repeat(1 << 20))), "an event exceeds the limit of 8 bytes");
 }
 
 #[test]

@@ -300,9 +300,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`DecodeError::EventTooLarge`] for an event above the [limit](ClientConfig::max_event_bytes). The stream
-    /// continues. The id of the dropped event does not take effect. Unless a later id arrives, the next request carries
-    /// an earlier id, and the server sends the event again.
+    /// [`DecodeError::EventTooLarge`] for an event above the [limit](ClientConfig::max_event_bytes), with the id of the
+    /// event if it is known (C2). The stream continues. The next request carries the id of the dropped event, so the
+    /// server does not send the event again.
     ///
     /// # Cost
     ///

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serde")]
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
@@ -164,13 +165,23 @@ pub enum DecodeError {
     EventTooLarge {
         /// The limit in bytes.
         limit: usize,
+        /// The id of the event, or `None` if the event has no id or its `id` line had not arrived completely.
+        id: Option<String>,
     },
+}
+
+impl DecodeError {
+    /// The longest id in an error text, in bytes. The server chooses the id, and texts end up in logs.
+    const MAX_SHOWN_ID_BYTES: usize = 128;
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EventTooLarge { limit } => write!(f, "an event exceeds the limit of {limit} bytes"),
+            Self::EventTooLarge { limit, id: Some(id) } if id.len() <= Self::MAX_SHOWN_ID_BYTES => {
+                write!(f, "the event with the id {id:?} exceeds the limit of {limit} bytes")
+            }
+            Self::EventTooLarge { limit, .. } => write!(f, "an event exceeds the limit of {limit} bytes"),
         }
     }
 }

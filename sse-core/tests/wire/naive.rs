@@ -109,8 +109,11 @@ pub(crate) fn naive(stream: &[u8], last_event_id: &str, limit: usize) -> Outcome
             _ => 0,
         };
         if size > limit && !too_large {
-            outcome.results.push(Err(DecodeError::EventTooLarge { limit }));
-            (too_large, id_buffer) = (true, None);
+            // The id of the dropped event takes effect, unless another one is just arriving.
+            let id = id_buffer.take_if(|_| name != "id");
+            outcome.last_event_id = id.clone().unwrap_or(outcome.last_event_id);
+            outcome.results.push(Err(DecodeError::EventTooLarge { limit, id }));
+            too_large = true;
             data.clear();
             event_type.clear();
         }
@@ -123,7 +126,8 @@ pub(crate) fn naive(stream: &[u8], last_event_id: &str, limit: usize) -> Outcome
                 data.push('\n');
             }
             "event" if !too_large => event_type = value.to_owned(),
-            "id" if !too_large && !value.contains('\0') => id_buffer = Some(value.to_owned()),
+            "id" if value.len() > limit => id_buffer = None,
+            "id" if !value.contains('\0') => id_buffer = Some(value.to_owned()),
             "retry"
                 if raw_len <= limit
                     && !value.is_empty()

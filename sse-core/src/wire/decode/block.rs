@@ -22,8 +22,14 @@ pub(super) struct Block {
     /// The id that this block sets, valid if `has_id`. Until a block sets an id, the last event id applies.
     id: String,
     has_id: bool,
-    /// Whether the event exceeds the limit. Until its blank line, only `retry` takes effect.
-    pub(super) is_too_large: bool,
+    /// Whether the event exceeds the limit. Until its blank line, only `id` and `retry` lines take effect.
+    is_too_large: bool,
+}
+
+/// The outcome of adding a field with which the event exceeds the limit.
+pub(super) struct TooLarge {
+    /// The id of the event, if a line of it came before that field.
+    pub(super) id: Option<String>,
 }
 
 impl Block {
@@ -38,16 +44,22 @@ impl Block {
         }
     }
 
-    /// Creates a block whose event exceeds the limit. The block drops its fields until its blank line.
-    pub(super) fn too_large() -> Self {
-        Self { is_too_large: true, ..Self::new() }
+    /// Adds a field.
+    pub(super) fn add_field(&mut self, line: &Line<'_>, limit: usize) -> Result<(), TooLarge> {
+        if self.is_too_large {
+            self.add_late_id(line, limit);
+            return Ok(());
+        }
+        if self.try_add_field(line, limit).is_some() {
+            return Ok(());
+        }
+        let too_large = self.reject(line);
+        self.add_late_id(line, limit);
+        Err(too_large)
     }
 
     /// Adds a field, or returns `None` if the event exceeds the limit with that field.
-    pub(super) fn add_field(&mut self, line: &Line<'_>, limit: usize) -> Option<()> {
-        if self.is_too_large {
-            return Some(());
-        }
+    fn try_add_field(&mut self, line: &Line<'_>, limit: usize) -> Option<()> {
         let max_len = self.max_value_len(line, limit)?;
         match *line {
             Line::Data(value) => {
@@ -58,24 +70,70 @@ impl Block {
                 self.data.push_str(&value);
             }
             Line::Event(value) => self.event = decode_utf8(value, max_len)?.into_owned(),
-            Line::Id(value) => {
-                let id = decode_utf8(value, max_len)?;
-                if memchr(0, id.as_bytes()).is_none() {
-                    self.id.clear();
-                    self.id.push_str(&id);
-                    self.has_id = true;
-                }
-            }
+            Line::Id(value) => self.set_id(value, max_len)?,
             Line::Retry(value) if value.len() > max_len => return None,
             Line::Retry(_) | Line::Blank | Line::Ignored => {}
         }
         Some(())
     }
 
-    /// Returns whether an incomplete line can still fit into the event. If not, the line does not have to be buffered.
-    pub(super) fn may_fit(&self, line: &Line<'_>, limit: usize) -> bool {
-        let (Line::Data(value) | Line::Event(value) | Line::Id(value) | Line::Retry(value)) = *line else {
-            return false;
+    /// Sets the id, or returns `None` if it has more than `max_len` bytes. An id with NUL is ignored.
+    fn set_id(&mut self, value: &[u8], max_len: usize) -> Option<()> {
+        let id = decode_utf8(value, max_len)?;
+        if memchr(0, id.as_bytes()).is_none() {
+            self.id.clear();
+            self.id.push_str(&id);
+            self.has_id = true;
+        }
+        Some(())
+    }
+
+    /// Sets the id of an event that exceeds the limit, if the line is an `id` line.
+    fn add_late_id(&mut self, line: &Line<'_>, limit: usize) {
+        if let Line::Id(value) = *line
+            && self.set_id(value, limit).is_none()
+        {
+            // The id of the event is this one, which is too long to be stored, and no longer an earlier one.
+            self.has_id = false;
+        }
+    }
+
+    /// Drops the event, which exceeds the limit with `line`, and the rest of it up to its blank line.
+    fn reject(&mut self, line: &Line<'_>) -> TooLarge {
+        // A further `id` line replaces the id, so the id is known only when that line is complete.
+        let is_known = self.has_id && !matches!(line, Line::Id(_));
+        let (id, has_id) = (mem::take(&mut self.id), self.has_id);
+        *self = Self { is_too_large: true, ..Self::new() };
+        if is_known {
+            return TooLarge { id: Some(id) };
+        }
+        (self.id, self.has_id) = (id, has_id);
+        TooLarge { id: None }
+    }
+
+    /// Checks a line whose end has not arrived. Returns whether the line has to be buffered.
+    pub(super) fn check_partial(&mut self, line: &Line<'_>, limit: usize) -> Result<bool, TooLarge> {
+        if self.may_fit(line, limit) {
+            return Ok(true);
+        }
+        if matches!(line, Line::Ignored) {
+            return Ok(false);
+        }
+        if !self.is_too_large {
+            return Err(self.reject(line));
+        }
+        if matches!(line, Line::Id(_)) {
+            self.has_id = false;
+        }
+        Ok(false)
+    }
+
+    /// Returns whether an incomplete line can still take effect. If not, the line does not have to be buffered.
+    fn may_fit(&self, line: &Line<'_>, limit: usize) -> bool {
+        let value = match *line {
+            Line::Id(value) | Line::Retry(value) => value,
+            Line::Data(value) | Line::Event(value) if !self.is_too_large => value,
+            Line::Data(_) | Line::Event(_) | Line::Blank | Line::Ignored => return false,
         };
         // Decoding never shortens a value: U+FFFD is as long as the longest malformed part that it replaces.
         self.max_value_len(line, limit).is_some_and(|max_len| value.len() <= max_len)

@@ -10,7 +10,7 @@ use core::time::Duration;
 use super::error::DecodeError;
 use super::syntax::{Line, parse_retry};
 
-use block::Block;
+use block::{Block, TooLarge};
 use input::Input;
 pub use message::Message;
 
@@ -79,7 +79,7 @@ impl Decoder {
     /// let mut decoder = Decoder::with_limit(5);
     /// decoder.push(b"data: sunny\n\ndata: cloudy\n\ndata: rain\n\n");
     /// assert_eq!(decoder.next_message().unwrap().unwrap().data, "sunny");
-    /// assert_eq!(decoder.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5 })));
+    /// assert_eq!(decoder.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5, id: None })));
     /// assert_eq!(decoder.next_message().unwrap().unwrap().data, "rain");
     /// ```
     #[must_use]
@@ -114,9 +114,12 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`DecodeError::EventTooLarge`], once for each event above the limit and as soon as the limit is exceeded
-    /// ([C2](crate::rules#c2)). The decoder continues with the next event. The id of the dropped event does not take
-    /// effect, so a client that reconnects requests the event again. A `retry` line of the dropped event takes effect.
+    /// [`DecodeError::EventTooLarge`], once for each event above the limit and as soon as the limit is exceeded (C2).
+    /// The decoder continues with the next event.
+    ///
+    /// The error carries the id of the dropped event if the `id` line came before the limit was exceeded. That id takes
+    /// effect at once. An `id` line that comes later takes effect at the blank line of the event. A client that
+    /// reconnects therefore requests the events after the dropped one. A `retry` line of the dropped event takes effect.
     ///
     /// # Cost
     ///
@@ -133,8 +136,8 @@ impl Decoder {
                     }
                 }
                 Line::Data(_) | Line::Event(_) | Line::Id(_) | Line::Retry(_) => {
-                    if self.block.add_field(&line, self.limit).is_none() {
-                        return Some(Err(self.reject_event()));
+                    if let Err(too_large) = self.block.add_field(&line, self.limit) {
+                        return Some(Err(self.reject_event(too_large)));
                     }
                     // 9.2.6: a reconnection time takes effect when its line is processed, not at the blank line.
                     if let Line::Retry(value) = line
@@ -152,7 +155,8 @@ impl Decoder {
 
     /// Returns the last event id, the value of the `Last-Event-ID` header of the next request. Empty if there is none.
     ///
-    /// An id takes effect when [`next_message`](Decoder::next_message) reaches the blank line of its block (9.2.6).
+    /// An id takes effect when [`next_message`](Decoder::next_message) reaches the blank line of its block (9.2.6), or
+    /// when it returns an error that carries the id.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
@@ -166,22 +170,28 @@ impl Decoder {
         self.retry
     }
 
-    /// Drops the line that has not ended if its event exceeds the limit or the line is ignored, so that it is not
-    /// buffered (C2).
+    /// Drops the line that has not ended unless it can still take effect, so that it is not buffered (C2).
     fn check_partial_line(&mut self) -> Result<(), DecodeError> {
         let Some(line) = Line::parse_partial(self.input.partial_line()) else { return Ok(()) };
-        if self.block.may_fit(&line, self.limit) {
-            return Ok(());
+        match self.block.check_partial(&line, self.limit) {
+            Ok(is_buffered) => {
+                if !is_buffered {
+                    self.input.skip_line();
+                }
+                Ok(())
+            }
+            // The next call checks the line again, as a line of a dropped event.
+            Err(too_large) => Err(self.reject_event(too_large)),
         }
-        let exceeds_limit = !(self.block.is_too_large || matches!(line, Line::Ignored));
-        self.input.skip_line();
-        if exceeds_limit { Err(self.reject_event()) } else { Ok(()) }
     }
 
-    /// Drops the current event, and the rest of it up to its blank line.
-    fn reject_event(&mut self) -> DecodeError {
-        self.block = Block::too_large();
-        DecodeError::EventTooLarge { limit: self.limit }
+    /// Returns the error for an event that was dropped. Its id takes effect, so that a client that reconnects requests
+    /// the events after it and not the same event again (C2).
+    fn reject_event(&mut self, TooLarge { id }: TooLarge) -> DecodeError {
+        if let Some(id) = &id {
+            self.last_event_id = id.clone();
+        }
+        DecodeError::EventTooLarge { limit: self.limit, id }
     }
 }
 
