@@ -54,7 +54,7 @@
 //!   that runs the connection in a task of its own discards the output of that task after `Close`.
 //! - At most two actions are pending at any time.
 //! - After each [`bytes`](Client::bytes), call [`next_message`](Client::next_message) until it returns `None`. Memory
-//!   is then bounded like that of a [`Decoder`]. Otherwise bytes accumulate.
+//!   is then bounded like that of a [`Decoder`](crate::Decoder). Otherwise bytes accumulate.
 //!
 //! # The last event id of a request
 //!
@@ -68,18 +68,18 @@ mod action;
 mod backoff;
 mod config;
 mod head;
+mod messages;
 
-use alloc::collections::VecDeque;
-use alloc::string::String;
 use core::time::Duration;
 
 use crate::time::Instant;
-use crate::wire::{DecodeError, Decoder, Message};
+use crate::wire::{DecodeError, Message};
 
 pub use action::{ClientAction, ClientState, StopReason};
 use backoff::Backoff;
 pub use config::{BackoffConfig, ClientConfig};
-use head::{is_event_stream, is_retryable, is_sendable};
+use head::{is_event_stream, is_retryable};
+use messages::Messages;
 
 /// The shortest idle timeout. A shorter one is raised to this value.
 const MIN_IDLE_TIMEOUT: Duration = Duration::from_millis(1);
@@ -89,17 +89,11 @@ const MIN_IDLE_TIMEOUT: Duration = Duration::from_millis(1);
 pub struct Client {
     idle_timeout: Option<Duration>,
     retry_refusals: bool,
-    max_event_bytes: usize,
     backoff: Backoff,
     phase: Phase,
     /// The latest instant seen (D5).
     now: Instant,
-    /// The decoder of the open connection. Without an open connection, a new decoder with the last event id.
-    decoder: Decoder,
-    /// The newest id that a header can carry.
-    sendable_id: String,
-    /// Messages of earlier connections that were not taken.
-    buffered_messages: VecDeque<Result<Message, DecodeError>>,
+    messages: Messages,
     /// Whether [`ClientAction::Close`] is pending.
     close_pending: bool,
     /// Whether [`ClientAction::Stop`] is pending.
@@ -135,21 +129,16 @@ impl Client {
     pub fn new(config: ClientConfig) -> Self {
         let ClientConfig { last_event_id, backoff, idle_timeout, retry_refusals, max_event_bytes, seed } =
             config;
-        let mut client = Self {
+        Self {
             idle_timeout: idle_timeout.map(|idle| idle.max(MIN_IDLE_TIMEOUT)),
             retry_refusals,
-            max_event_bytes,
             backoff: Backoff::new(backoff, seed),
             phase: Phase::Waiting { until: Instant::ORIGIN },
             now: Instant::ORIGIN,
-            decoder: Decoder::with_limit(max_event_bytes).with_last_event_id(&last_event_id),
-            sendable_id: String::new(),
-            buffered_messages: VecDeque::new(),
+            messages: Messages::new(&last_event_id, max_event_bytes),
             close_pending: false,
             stop_pending: false,
-        };
-        client.update_sendable_id();
-        client
+        }
     }
 
     /// Handles the response head, after redirects.
@@ -210,7 +199,7 @@ impl Client {
             && !bytes.is_empty()
         {
             *last_received = self.now;
-            self.decoder.push(bytes);
+            self.messages.push(bytes);
         }
     }
 
@@ -286,8 +275,7 @@ impl Client {
         match self.phase {
             Phase::Waiting { until } if until <= self.now => {
                 self.phase = Phase::Connecting { requested_at: self.now };
-                let id = Some(self.sendable_id.as_str()).filter(|id| !id.is_empty());
-                Some(ClientAction::Connect { last_event_id: id.map(String::from) })
+                Some(ClientAction::Connect { last_event_id: self.messages.resume_id() })
             }
             Phase::Stopped(reason) if core::mem::take(&mut self.stop_pending) => {
                 Some(ClientAction::Stop(reason))
@@ -306,9 +294,11 @@ impl Client {
     ///
     /// # Cost
     ///
-    /// That of [`Decoder::next_message`].
+    /// That of [`Decoder::next_message`](crate::Decoder::next_message).
     pub fn next_message(&mut self) -> Option<Result<Message, DecodeError>> {
-        self.buffered_messages.pop_front().or_else(|| self.decode())
+        let message = self.messages.next();
+        self.update_retry();
+        message
     }
 
     /// Returns the state of the client.
@@ -350,7 +340,7 @@ impl Client {
         if !matches!(self.phase, Phase::Open { .. }) {
             self.backoff.record_failure();
         }
-        self.drain_decoder();
+        self.end_stream();
         self.phase = Phase::Waiting { until: self.now.saturating_add(self.backoff.next_wait(min_wait)) };
     }
 
@@ -360,35 +350,19 @@ impl Client {
         }
         self.close_pending |= matches!(self.phase, Phase::Connecting { .. } | Phase::Open { .. });
         self.stop_pending = true;
-        self.drain_decoder();
+        self.end_stream();
         self.phase = Phase::Stopped(reason);
     }
 
-    /// Moves the remaining messages of the connection to `buffered_messages` and replaces the decoder, which drops an
-    /// incomplete event.
-    fn drain_decoder(&mut self) {
-        while let Some(message) = self.decode() {
-            self.buffered_messages.push_back(message);
-        }
-        let next = Decoder::with_limit(self.max_event_bytes);
-        self.decoder = next.with_last_event_id(self.decoder.last_event_id());
+    fn end_stream(&mut self) {
+        self.messages.end_stream();
+        self.update_retry();
     }
 
-    fn decode(&mut self) -> Option<Result<Message, DecodeError>> {
-        let message = self.decoder.next_message();
-        self.update_sendable_id();
-        if let Some(retry) = self.decoder.retry() {
+    /// Passes the reconnection time that the stream set to the backoff.
+    fn update_retry(&mut self) {
+        if let Some(retry) = self.messages.retry() {
             self.backoff.set_retry(retry);
-        }
-        message
-    }
-
-    /// Stores the last event id of the decoder for the next request, if a header can carry it.
-    fn update_sendable_id(&mut self) {
-        let id = self.decoder.last_event_id();
-        if id != self.sendable_id && is_sendable(id) {
-            self.sendable_id.clear();
-            self.sendable_id.push_str(id);
         }
     }
 }
