@@ -141,16 +141,27 @@ fn retry_sets_the_reconnection_time_of_all_later_connections() {
     }
     assert_eq!(client.reconnection_time(), Duration::from_millis(700));
     client.bytes(at(6000), b"retry: 0\n");
-    client.ended(at(6000));
+    client.ended(at(7000));
     assert_eq!(
         client.poll_timeout(),
-        Some(at(6100)),
+        Some(at(7100)),
         "`retry: 0` is raised to the shortest reconnection time"
     );
 }
 
+/// Reconnects, opens a stream that receives `bytes` and ends after `lifetime`, and returns the wait behind it.
+fn wait_after_stream(client: &mut Client, bytes: &[u8], lifetime: Duration) -> Duration {
+    let opened_at = client.poll_timeout().expect("the client waits");
+    reconnect(client);
+    client.opened(opened_at, 200, EVENT_STREAM, None);
+    client.bytes(opened_at, bytes);
+    let ended_at = opened_at.saturating_add(lifetime);
+    client.ended(ended_at);
+    client.poll_timeout().expect("the client waits").saturating_duration_since(ended_at)
+}
+
 #[test]
-fn failed_attempts_double_the_wait_until_a_stream_opens() {
+fn c3_failed_attempts_double_the_wait() {
     let mut client = Client::new(config());
     for wait in [6, 12, 24, 48, 60, 60].map(Duration::from_secs) {
         let now = client.poll_timeout().unwrap();
@@ -158,11 +169,51 @@ fn failed_attempts_double_the_wait_until_a_stream_opens() {
         client.failed(now);
         assert_eq!(client.poll_timeout(), Some(now.saturating_add(wait)));
     }
-    let now = client.poll_timeout().unwrap();
-    reconnect(&mut client);
-    client.opened(now, 200, EVENT_STREAM, None);
-    client.failed(now);
-    assert_eq!(client.poll_timeout(), Some(now.saturating_add(Duration::from_secs(3))));
+}
+
+#[test]
+fn c3_streams_that_end_at_once_double_the_wait() {
+    let waits = |bytes: &[u8]| {
+        let mut client = Client::new(config());
+        [(); 7].map(|()| wait_after_stream(&mut client, bytes, Duration::ZERO).as_millis())
+    };
+    assert_eq!(waits(b""), [3000, 6000, 12_000, 24_000, 48_000, 60_000, 60_000]);
+    assert_eq!(waits(b"data: no id\n\n"), waits(b""));
+    assert_eq!(waits(b"retry: 0\n"), [100, 200, 400, 800, 1600, 3200, 6400]);
+    assert_eq!(
+        waits(b"id: 1\ndata: always the same\n\n"),
+        [3000, 6000, 12_000, 24_000, 48_000, 60_000, 60_000],
+        "only the first stream brings a new id"
+    );
+}
+
+#[test]
+fn c3_a_stream_that_lives_as_long_as_the_wait_before_it_resets_the_backoff() {
+    for failures in 0..5 {
+        let mut client = Client::new(config());
+        // The wait behind a first stream is the reconnection time.
+        let mut wait = wait_after_stream(&mut client, b"", Duration::ZERO);
+        for _ in 0..failures {
+            wait = wait_after_stream(&mut client, b"", Duration::ZERO);
+        }
+        let mut shorter = client.clone();
+        assert_eq!(wait_after_stream(&mut client, b"", wait), Duration::from_secs(3));
+        let next = wait_after_stream(&mut shorter, b"", wait - Duration::from_nanos(1));
+        assert_eq!(next, (wait * 2).min(Duration::from_secs(60)));
+    }
+}
+
+#[test]
+fn c3_a_stream_that_brings_a_new_id_resets_the_backoff() {
+    let mut client = Client::new(ClientConfig { max_event_bytes: 5, ..config() });
+    assert_eq!(wait_after_stream(&mut client, b"", Duration::ZERO), Duration::from_secs(3));
+    let blocks: [&[u8]; 3] = [b"id: 1\ndata: a\n\n", b"id: 2\n\n", b"id: 3\ndata: cloudy\n\n"];
+    for block in blocks {
+        for wait in [6, 12] {
+            assert_eq!(wait_after_stream(&mut client, b"", Duration::ZERO), Duration::from_secs(wait));
+        }
+        assert_eq!(wait_after_stream(&mut client, block, Duration::ZERO), Duration::from_secs(3));
+    }
 }
 
 #[test]

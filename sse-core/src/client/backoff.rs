@@ -15,23 +15,32 @@ pub(super) struct Backoff {
     seed: u64,
     /// The reconnection time that a stream set.
     retry: Option<Duration>,
-    /// The number of consecutive attempts that opened no stream.
+    /// The number of consecutive failed attempts.
     failures: u32,
+    /// The wait before the current attempt. Zero before the first attempt.
+    last_wait: Duration,
     /// The number of waits so far, which gives each wait its own jitter.
     wait_count: u64,
 }
 
 impl Backoff {
     pub(super) const fn new(config: BackoffConfig, seed: u64) -> Self {
-        Self { config, seed, retry: None, failures: 0, wait_count: 0 }
+        Self { config, seed, retry: None, failures: 0, last_wait: Duration::ZERO, wait_count: 0 }
     }
 
-    /// Resets the backoff, because a stream opened.
-    pub(super) const fn record_success(&mut self) {
-        self.failures = 0;
+    /// Records an attempt whose stream has ended after `lifetime`.
+    ///
+    /// A server can open each stream and end it at once. Such streams count as failures, or the client would connect at
+    /// the reconnection time for ever.
+    pub(super) fn record_stream(&mut self, lifetime: Duration, has_new_id: bool) {
+        if has_new_id || lifetime >= self.last_wait {
+            self.failures = 0;
+        } else {
+            self.record_failure();
+        }
     }
 
-    /// Doubles the next wait, because an attempt opened no stream.
+    /// Records an attempt that opened no stream.
     pub(super) const fn record_failure(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }
@@ -50,7 +59,8 @@ impl Backoff {
         let base = self.reconnection_time();
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let wait = base.saturating_mul(factor).min(self.config.longest).max(base).max(min_wait);
-        wait.saturating_add(self.jitter(wait))
+        self.last_wait = wait.saturating_add(self.jitter(wait));
+        self.last_wait
     }
 
     fn jitter(&mut self, wait: Duration) -> Duration {

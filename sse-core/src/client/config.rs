@@ -57,7 +57,8 @@ impl Default for ClientConfig {
 /// The wait of a [`Client`](super::Client) before it reconnects.
 ///
 /// The first wait is the reconnection time, which a stream sets with `retry`. The wait doubles with each consecutive
-/// attempt that opens no stream. Jitter lengthens each wait. A wait is never shorter than the reconnection time (WHATWG
+/// attempt that fails. An attempt fails if it opens no stream, or if its stream ends sooner than the wait before it and
+/// brings no new event id (C3). Jitter lengthens each wait. A wait is never shorter than the reconnection time (WHATWG
 /// HTML 9.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackoffConfig {

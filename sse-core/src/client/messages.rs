@@ -15,6 +15,8 @@ pub(super) struct Messages {
     decoder: Decoder,
     /// The newest id that a header can carry.
     resume_id: String,
+    /// The id of the latest request.
+    requested_id: String,
     /// The latest reconnection time that a stream set.
     retry: Option<Duration>,
     /// Messages of earlier streams that were not taken.
@@ -27,6 +29,7 @@ impl Messages {
             max_event_bytes,
             decoder: Decoder::with_limit(max_event_bytes).with_last_event_id(last_event_id),
             resume_id: String::new(),
+            requested_id: String::new(),
             retry: None,
             buffered: VecDeque::new(),
         };
@@ -53,9 +56,15 @@ impl Messages {
         self.decoder = next.with_last_event_id(self.decoder.last_event_id());
     }
 
-    /// Returns the `Last-Event-ID` header of the next request.
-    pub(super) fn resume_id(&self) -> Option<String> {
+    /// Begins a request and returns its `Last-Event-ID` header.
+    pub(super) fn begin_request(&mut self) -> Option<String> {
+        self.requested_id.clone_from(&self.resume_id);
         Some(self.resume_id.as_str()).filter(|id| !id.is_empty()).map(String::from)
+    }
+
+    /// Returns whether the next request resumes after another event than the latest one did.
+    pub(super) fn has_new_id(&self) -> bool {
+        self.resume_id != self.requested_id
     }
 
     /// Returns the latest reconnection time that a stream set.

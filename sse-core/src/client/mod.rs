@@ -109,6 +109,7 @@ enum Phase {
         requested_at: Instant,
     },
     Open {
+        opened_at: Instant,
         /// The instant at which the response head or the latest byte arrived.
         last_received: Instant,
     },
@@ -175,8 +176,7 @@ impl Client {
         }
         match status {
             200 if content_type.is_some_and(is_event_stream) => {
-                self.backoff.record_success();
-                self.phase = Phase::Open { last_received: self.now };
+                self.phase = Phase::Open { opened_at: self.now, last_received: self.now };
             }
             200 => self.stop(StopReason::ContentType),
             204 => self.stop(StopReason::NoContent),
@@ -195,7 +195,7 @@ impl Client {
     /// O(bytes). The bytes are copied; [`next_message`](Client::next_message) decodes them.
     pub fn bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.observe(now);
-        if let Phase::Open { last_received } = &mut self.phase
+        if let Phase::Open { last_received, .. } = &mut self.phase
             && !bytes.is_empty()
         {
             *last_received = self.now;
@@ -275,7 +275,7 @@ impl Client {
         match self.phase {
             Phase::Waiting { until } if until <= self.now => {
                 self.phase = Phase::Connecting { requested_at: self.now };
-                Some(ClientAction::Connect { last_event_id: self.messages.resume_id() })
+                Some(ClientAction::Connect { last_event_id: self.messages.begin_request() })
             }
             Phase::Stopped(reason) if core::mem::take(&mut self.stop_pending) => {
                 Some(ClientAction::Stop(reason))
@@ -328,7 +328,7 @@ impl Client {
     /// Returns the instant at which the client abandons the connection if nothing arrives.
     fn idle_deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Connecting { requested_at: since } | Phase::Open { last_received: since } => {
+            Phase::Connecting { requested_at: since } | Phase::Open { last_received: since, .. } => {
                 since.checked_add(self.idle_timeout?)
             }
             Phase::Waiting { .. } | Phase::Stopped(_) => None,
@@ -337,10 +337,14 @@ impl Client {
 
     /// Ends the connection and starts the wait for the next one (9.2.3).
     fn schedule_reconnect(&mut self, min_wait: Duration) {
-        if !matches!(self.phase, Phase::Open { .. }) {
-            self.backoff.record_failure();
-        }
         self.end_stream();
+        match self.phase {
+            Phase::Open { opened_at, .. } => {
+                let lifetime = self.now.saturating_duration_since(opened_at);
+                self.backoff.record_stream(lifetime, self.messages.has_new_id());
+            }
+            _ => self.backoff.record_failure(),
+        }
         self.phase = Phase::Waiting { until: self.now.saturating_add(self.backoff.next_wait(min_wait)) };
     }
 
