@@ -113,7 +113,6 @@ fn retry_refusals_reconnects_after_temporary_statuses_but_not_before_retry_after
     );
     assert_eq!(refused(500, Some(b"1")), Some(at(6000)), "a short `Retry-After` does not shorten the wait");
     assert_eq!(refused(599, Some(b"Fri, 31 Dec 1999 23:59:59 GMT")), Some(at(6000)), "dates are ignored");
-    assert_eq!(refused(503, Some(&[b'9'; 40])), Some(Instant::from_nanos(u64::MAX)));
     assert_eq!(refused(404, Some(b"1")), None, "404 is not temporary");
 }
 
@@ -214,6 +213,90 @@ fn c3_a_stream_that_brings_a_new_id_resets_the_backoff() {
         }
         assert_eq!(wait_after_stream(&mut client, block, Duration::ZERO), Duration::from_secs(3));
     }
+}
+
+#[test]
+fn c3_the_waits_that_a_server_asks_for_are_bounded() {
+    let wait = |backoff, retry: &str| {
+        let mut client = open(ClientConfig { backoff, ..config() });
+        client.bytes(at(0), format!("retry: {retry}\n").as_bytes());
+        client.ended(at(0));
+        assert_eq!(client.poll_timeout(), Some(at(0).saturating_add(client.reconnection_time())));
+        client.reconnection_time()
+    };
+    let refused = |backoff, retry_after: &str| {
+        let mut client = Client::new(ClientConfig { retry_refusals: true, backoff, ..config() });
+        connect(&mut client);
+        client.opened(at(0), 503, None, Some(retry_after.as_bytes()));
+        assert_eq!(client.poll_action(), Some(ClientAction::Close));
+        client.poll_timeout().unwrap().saturating_duration_since(at(0))
+    };
+    let default = config().backoff;
+    let hour = Duration::from_secs(3600);
+    for longest in ["3600000", "3600001", "18446744073709551615", "99999999999999999999999"] {
+        assert_eq!(wait(default, longest), hour, "retry: {longest}");
+        assert_eq!(refused(default, longest), hour, "Retry-After: {longest}");
+    }
+    assert_eq!(wait(default, "3599999"), Duration::from_millis(3_599_999));
+    assert_eq!(refused(default, "3599"), Duration::from_secs(3599));
+
+    let bounded = BackoffConfig { max_server_wait: Duration::from_secs(10), ..default };
+    assert_eq!(wait(bounded, "11000"), Duration::from_secs(10));
+    assert_eq!(refused(bounded, "11"), Duration::from_secs(10));
+    // The bound applies to the server and not to the configuration.
+    let patient = BackoffConfig { initial: 2 * hour, shortest: 2 * hour, ..default };
+    assert_eq!(wait(patient, "1"), 2 * hour);
+    assert_eq!(wait(patient, "invalid"), 2 * hour);
+}
+
+#[test]
+fn c3_a_call_ends_a_wait() {
+    let mut client = open(config());
+    client.reconnect_now(at(0));
+    assert_eq!((client.state(), client.poll_action()), (ClientState::Open, None), "a stream is not cut");
+    client.bytes(at(0), b"id: 7\nretry: 3600000\n\n");
+    client.ended(at(0));
+    client.reconnect_now(at(10));
+    assert_eq!(client.poll_timeout(), Some(at(10)));
+    assert_eq!(connect(&mut client), Some("7".into()));
+    client.reconnect_now(at(20));
+    assert_eq!((client.state(), client.poll_action()), (ClientState::Connecting, None));
+
+    // The failures before still count.
+    client.failed(at(20));
+    assert_eq!(client.poll_timeout(), Some(at(20 + 3_600_000)));
+    client.close(at(20));
+    client.reconnect_now(at(30));
+    assert_eq!(client.poll_action(), Some(ClientAction::Stop(StopReason::Closed)));
+    assert_eq!((client.poll_action(), client.poll_timeout()), (None, None));
+
+    // The wait before a stream is the one that the backoff set, or many calls would hide that streams end at once.
+    let mut client = open(config());
+    client.ended(at(0));
+    for wait in [6000, 12_000, 24_000] {
+        client.reconnect_now(at(0));
+        connect(&mut client);
+        client.opened(at(0), 200, EVENT_STREAM, None);
+        client.ended(at(0));
+        assert_eq!(client.poll_timeout(), Some(at(wait)));
+    }
+
+    // An end of the wait that has passed already is not moved.
+    let mut client = open(config());
+    client.ended(at(0));
+    client.reconnect_now(at(5000));
+    assert_eq!(client.poll_timeout(), Some(at(3000)));
+    assert_eq!(connect(&mut client), None);
+}
+
+#[test]
+fn c3_a_wait_ends_after_the_connection_before_it_was_closed() {
+    let idle_timeout = Some(Duration::from_secs(60));
+    let mut client = open(ClientConfig { idle_timeout, ..config() });
+    client.handle_timeout(at(60_000));
+    client.reconnect_now(at(60_000));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(connect(&mut client), None);
 }
 
 #[test]

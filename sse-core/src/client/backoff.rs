@@ -51,12 +51,14 @@ impl Backoff {
     }
 
     pub(super) fn reconnection_time(&self) -> Duration {
-        self.retry.unwrap_or(self.config.initial).max(self.config.shortest).max(MIN_WAIT)
+        let retry = self.retry.map(|retry| retry.min(self.config.max_server_wait));
+        retry.unwrap_or(self.config.initial).max(self.config.shortest).max(MIN_WAIT)
     }
 
-    /// Returns the next wait, at least `min_wait`.
-    pub(super) fn next_wait(&mut self, min_wait: Duration) -> Duration {
+    /// Returns the next wait, at least the `Retry-After` time of the server.
+    pub(super) fn next_wait(&mut self, retry_after: Duration) -> Duration {
         let base = self.reconnection_time();
+        let min_wait = retry_after.min(self.config.max_server_wait);
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let wait = base.saturating_mul(factor).min(self.config.longest).max(base).max(min_wait);
         self.last_wait = wait.saturating_add(self.jitter(wait));
@@ -89,6 +91,7 @@ mod tests {
         backoff.failures = u32::MAX;
         waits[0] = backoff.next_wait(Duration::ZERO).as_secs();
         assert_eq!(waits[0], 60);
+        backoff.config.max_server_wait = Duration::MAX;
         backoff.set_retry(Duration::MAX);
         assert_eq!(backoff.next_wait(Duration::ZERO), Duration::MAX);
         backoff.config.jitter_percent = u32::MAX;

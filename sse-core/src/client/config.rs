@@ -59,7 +59,7 @@ impl Default for ClientConfig {
 /// The first wait is the reconnection time, which a stream sets with `retry`. The wait doubles with each consecutive
 /// attempt that fails. An attempt fails if it opens no stream, or if its stream ends sooner than the wait before it and
 /// brings no new event id (C3). Jitter lengthens each wait. A wait is never shorter than the reconnection time (WHATWG
-/// HTML 9.2.3).
+/// HTML 9.2.3), unless [`Client::reconnect_now`](super::Client::reconnect_now) ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackoffConfig {
     /// The reconnection time until the stream sets one. The default is three seconds, as in browsers.
@@ -67,8 +67,14 @@ pub struct BackoffConfig {
     /// The shortest reconnection time, which also applies to `retry: 0`. The default is 100 milliseconds, which is
     /// prompt without spinning. The minimum is one millisecond.
     pub shortest: Duration,
-    /// The limit for doubling. A longer reconnection time or `Retry-After` still applies. The default is one minute.
+    /// The limit for doubling. A longer reconnection time or `Retry-After` still applies, up to
+    /// [`max_server_wait`](BackoffConfig::max_server_wait). The default is one minute.
     pub longest: Duration,
+    /// The longest wait that a server can set, with `retry` or `Retry-After`, before jitter. Longer ones are cut to it
+    /// (C3).
+    ///
+    /// The default is one hour. Without a limit, one faulty line of a server could keep the client away for years.
+    pub max_server_wait: Duration,
     /// The maximum jitter in percent of the wait. The default is 50: the clients of a server that restarts reconnect
     /// over half a wait and not all at once.
     pub jitter_percent: u32,
@@ -80,6 +86,7 @@ impl Default for BackoffConfig {
             initial: Duration::from_secs(3),
             shortest: Duration::from_millis(100),
             longest: Duration::from_secs(60),
+            max_server_wait: Duration::from_secs(3600),
             jitter_percent: 50,
         }
     }

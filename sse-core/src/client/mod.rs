@@ -241,6 +241,29 @@ impl Client {
         self.stop(StopReason::Closed);
     }
 
+    /// Ends the wait before the next connection, for example when the network is back or a user asks for it. Does
+    /// nothing unless the client waits.
+    ///
+    /// The failed attempts so far still count: if this attempt fails too, the next wait is longer (C3).
+    ///
+    /// ```
+    /// # use sse_core::Instant;
+    /// # use sse_core::client::{Client, ClientAction, ClientConfig};
+    /// # let now = Instant::ORIGIN;
+    /// # let mut client = Client::new(ClientConfig::default());
+    /// # client.poll_action();
+    /// client.failed(now);
+    /// assert_eq!(client.poll_action(), None, "the client waits");
+    /// client.reconnect_now(now);
+    /// assert_eq!(client.poll_action(), Some(ClientAction::Connect { last_event_id: None }));
+    /// ```
+    pub fn reconnect_now(&mut self, now: Instant) {
+        self.observe(now);
+        if let Phase::Waiting { until } = &mut self.phase {
+            *until = self.now.min(*until);
+        }
+    }
+
     /// Handles the deadlines up to `now`: abandons a connection that delivered nothing for the
     /// [idle timeout](ClientConfig::idle_timeout), and ends the wait before the next connection.
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -314,8 +337,9 @@ impl Client {
 
     /// Returns the current reconnection time (9.2.3).
     ///
-    /// This is the time of the latest `retry` line that the client has decoded, or else the configured
-    /// [`initial`](BackoffConfig::initial) time. It is raised to [`shortest`](BackoffConfig::shortest).
+    /// This is the time of the latest `retry` line that the client has decoded, at most
+    /// [`max_server_wait`](BackoffConfig::max_server_wait), or else the configured [`initial`](BackoffConfig::initial)
+    /// time. It is raised to [`shortest`](BackoffConfig::shortest).
     #[must_use]
     pub fn reconnection_time(&self) -> Duration {
         self.backoff.reconnection_time()
@@ -336,7 +360,7 @@ impl Client {
     }
 
     /// Ends the connection and starts the wait for the next one (9.2.3).
-    fn schedule_reconnect(&mut self, min_wait: Duration) {
+    fn schedule_reconnect(&mut self, retry_after: Duration) {
         self.end_stream();
         match self.phase {
             Phase::Open { opened_at, .. } => {
@@ -345,7 +369,7 @@ impl Client {
             }
             _ => self.backoff.record_failure(),
         }
-        self.phase = Phase::Waiting { until: self.now.saturating_add(self.backoff.next_wait(min_wait)) };
+        self.phase = Phase::Waiting { until: self.now.saturating_add(self.backoff.next_wait(retry_after)) };
     }
 
     fn stop(&mut self, reason: StopReason) {

@@ -61,6 +61,7 @@ impl Driver {
             initial: steps.duration()?,
             shortest: steps.duration()?,
             longest: steps.duration()?,
+            max_server_wait: steps.duration()?,
             jitter_percent: u32::from(steps.byte()?),
         };
         let idle = steps.duration()?;
@@ -82,7 +83,7 @@ impl Driver {
     }
 
     fn step(&mut self, step: u8, steps: &mut Steps<'_>) -> Option<()> {
-        match step % 10 {
+        match step % 11 {
             0 => drop(self.poll()),
             1 => {
                 let status = [200, 200, 204, 301, 404, 429, 500, 503][usize::from(steps.byte()? & 7)];
@@ -108,6 +109,7 @@ impl Driver {
                 self.client.handle_timeout(self.now);
             }
             8 => self.take(),
+            9 => self.reconnect_now(),
             _ if steps.byte()? == 0 => self.client.close(self.now),
             // A clock that runs backwards.
             _ => self.client.handle_timeout(Instant::ORIGIN),
@@ -125,6 +127,13 @@ impl Driver {
             let is_last = Instant::from_nanos(u64::MAX).saturating_duration_since(self.now) < self.shortest;
             assert!(is_last || wait >= Some(self.shortest), "{wait:?}");
         }
+    }
+
+    fn reconnect_now(&mut self) {
+        let state = self.client.state();
+        self.client.reconnect_now(self.now);
+        assert_eq!(self.client.state(), state);
+        assert!(state != ClientState::Waiting || self.client.poll_timeout() <= Some(self.now));
     }
 
     fn poll(&mut self) -> Option<ClientAction> {
