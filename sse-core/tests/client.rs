@@ -8,10 +8,21 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
 use proptest::test_runner::Config;
-use sse_core::client::{BackoffConfig, Client, ClientAction, ClientConfig, ClientState, StopReason};
+use sse_core::client::{
+    BackoffConfig, Client, ClientAction, ClientConfig, ClientState, ResponseHead, StopReason,
+};
 use sse_core::{DecodeError, Instant};
 
 const EVENT_STREAM: Option<&[u8]> = Some(b"text/event-stream");
+
+/// The head of an event stream.
+const OPEN: ResponseHead<'_> =
+    ResponseHead { status: 200, content_type: EVENT_STREAM, location: None, retry_after: None };
+
+/// Returns a head without headers.
+fn status(status: u16) -> ResponseHead<'static> {
+    ResponseHead { status, ..ResponseHead::default() }
+}
 
 fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
@@ -27,7 +38,7 @@ fn config() -> ClientConfig {
 fn open(config: ClientConfig) -> Client {
     let mut client = Client::new(config);
     connect(&mut client);
-    client.opened(at(0), 200, EVENT_STREAM, None);
+    client.opened(at(0), OPEN);
     assert_eq!(client.state(), ClientState::Open);
     client
 }
@@ -58,7 +69,7 @@ fn status_200_with_the_content_type_opens_with_any_parameters() {
         let mut client = Client::new(config());
         connect(&mut client);
         assert_eq!(client.state(), ClientState::Connecting);
-        client.opened(at(0), 200, Some(content_type.as_bytes()), None);
+        client.opened(at(0), ResponseHead { content_type: Some(content_type.as_bytes()), ..OPEN });
         assert_eq!(client.state(), ClientState::Open, "{content_type}");
     }
 }
@@ -80,7 +91,7 @@ fn any_other_status_or_type_stops_the_client() {
     for (status, content_type, reason) in responses {
         let mut client = Client::new(config());
         connect(&mut client);
-        client.opened(at(0), status, content_type, Some(b"1"));
+        client.opened(at(0), ResponseHead { status, content_type, location: None, retry_after: Some(b"1") });
         assert_eq!(client.state(), ClientState::Stopped(reason));
         assert_eq!(client.poll_action(), Some(ClientAction::Close), "the body is not read");
         assert_eq!(client.poll_action(), Some(ClientAction::Stop(reason)));
@@ -101,7 +112,7 @@ fn retry_refusals_reconnects_after_temporary_statuses_but_not_before_retry_after
     let refused = |status, retry_after: Option<&[u8]>| {
         let mut client = Client::new(ClientConfig { retry_refusals: true, ..config() });
         connect(&mut client);
-        client.opened(at(0), status, None, retry_after);
+        client.opened(at(0), ResponseHead { status, retry_after, ..ResponseHead::default() });
         let is_closed = client.poll_action() == Some(ClientAction::Close) && client.poll_action().is_none();
         client.poll_timeout().filter(|_| is_closed)
     };
@@ -136,7 +147,7 @@ fn retry_sets_the_reconnection_time_of_all_later_connections() {
         client.ended(at(end));
         assert_eq!(client.poll_timeout(), Some(at(end + 700)));
         reconnect(&mut client);
-        client.opened(at(end + 700), 200, EVENT_STREAM, None);
+        client.opened(at(end + 700), OPEN);
     }
     assert_eq!(client.reconnection_time(), Duration::from_millis(700));
     client.bytes(at(6000), b"retry: 0\n");
@@ -152,7 +163,7 @@ fn retry_sets_the_reconnection_time_of_all_later_connections() {
 fn wait_after_stream(client: &mut Client, bytes: &[u8], lifetime: Duration) -> Duration {
     let opened_at = client.poll_timeout().expect("the client waits");
     reconnect(client);
-    client.opened(opened_at, 200, EVENT_STREAM, None);
+    client.opened(opened_at, OPEN);
     client.bytes(opened_at, bytes);
     let ended_at = opened_at.saturating_add(lifetime);
     client.ended(ended_at);
@@ -227,7 +238,7 @@ fn c3_the_waits_that_a_server_asks_for_are_bounded() {
     let refused = |backoff, retry_after: &str| {
         let mut client = Client::new(ClientConfig { retry_refusals: true, backoff, ..config() });
         connect(&mut client);
-        client.opened(at(0), 503, None, Some(retry_after.as_bytes()));
+        client.opened(at(0), ResponseHead { retry_after: Some(retry_after.as_bytes()), ..status(503) });
         assert_eq!(client.poll_action(), Some(ClientAction::Close));
         client.poll_timeout().unwrap().saturating_duration_since(at(0))
     };
@@ -276,7 +287,7 @@ fn c3_a_call_ends_a_wait() {
     for wait in [6000, 12_000, 24_000] {
         client.reconnect_now(at(0));
         connect(&mut client);
-        client.opened(at(0), 200, EVENT_STREAM, None);
+        client.opened(at(0), OPEN);
         client.ended(at(0));
         assert_eq!(client.poll_timeout(), Some(at(wait)));
     }
@@ -297,6 +308,138 @@ fn c3_a_wait_ends_after_the_connection_before_it_was_closed() {
     client.reconnect_now(at(60_000));
     assert_eq!(client.poll_action(), Some(ClientAction::Close));
     assert_eq!(connect(&mut client), None);
+}
+
+fn redirect(status: u16, location: &[u8]) -> ResponseHead<'_> {
+    ResponseHead { status, location: Some(location), ..ResponseHead::default() }
+}
+
+/// Takes the only pending actions, a close and a redirect, and returns the location and the last event id.
+fn follow_redirect(client: &mut Client) -> (String, Option<String>) {
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    let Some(ClientAction::Redirect { location, last_event_id }) = client.poll_action() else {
+        panic!("{client:?}")
+    };
+    assert_eq!((client.poll_action(), client.state()), (None, ClientState::Connecting));
+    (location, last_event_id)
+}
+
+#[test]
+fn c4_redirects_are_followed_with_the_last_event_id() {
+    for status in [301, 302, 303, 307, 308] {
+        let mut client = Client::new(ClientConfig { last_event_id: "7".into(), ..config() });
+        connect(&mut client);
+        client.opened(at(0), redirect(status, b"/b"));
+        assert_eq!(follow_redirect(&mut client), ("/b".into(), Some("7".into())), "{status}");
+        client.opened(at(0), redirect(status, b"http://[::1]:3000/c?d"));
+        assert_eq!(follow_redirect(&mut client), ("http://[::1]:3000/c?d".into(), Some("7".into())));
+        client.opened(at(0), OPEN);
+        client.bytes(at(0), b"id: 8\ndata: a\n\n");
+        assert_eq!(data(&mut client), ["a"]);
+        // A reconnection begins at the URL of the stream again, and is redirected again.
+        client.ended(at(0));
+        assert_eq!(reconnect(&mut client), Some("8".into()), "{status}");
+        client.opened(at(3000), redirect(status, b"../d"));
+        assert_eq!(follow_redirect(&mut client), ("../d".into(), Some("8".into())));
+        client.opened(at(3000), OPEN);
+        assert_eq!(client.state(), ClientState::Open);
+    }
+}
+
+#[test]
+fn c4_no_other_status_and_no_response_without_a_location_is_a_redirect() {
+    let mut heads = vec![status(301), status(308)];
+    heads.extend([201, 300, 304, 305, 306, 309, 404].map(|status| redirect(status, b"/b")));
+    for head in heads {
+        let mut client = Client::new(config());
+        connect(&mut client);
+        client.opened(at(0), head);
+        assert_eq!(client.state(), ClientState::Stopped(StopReason::Status(head.status)));
+    }
+    let mut client = Client::new(ClientConfig { retry_refusals: true, ..config() });
+    connect(&mut client);
+    client.opened(at(0), redirect(503, b"/b"));
+    assert_eq!((client.poll_action(), client.poll_action()), (Some(ClientAction::Close), None));
+}
+
+#[test]
+fn c4_an_attempt_follows_at_most_20_redirects() {
+    assert_eq!(Client::MAX_REDIRECTS, 20);
+    let mut client = Client::new(config());
+    // Each attempt has its own count. The wait behind it is that of a failed attempt.
+    for wait in [6, 12, 24].map(Duration::from_secs) {
+        let now = client.poll_timeout().unwrap();
+        reconnect(&mut client);
+        for number in 0..20 {
+            client.opened(now, redirect(302, number.to_string().as_bytes()));
+            assert_eq!(follow_redirect(&mut client).0, number.to_string());
+        }
+        client.opened(now, redirect(302, b"20"));
+        assert_eq!((client.poll_action(), client.poll_action()), (Some(ClientAction::Close), None));
+        assert_eq!(client.poll_timeout(), Some(now.saturating_add(wait)));
+    }
+    let now = client.poll_timeout().unwrap();
+    reconnect(&mut client);
+    for _ in 0..20 {
+        client.opened(now, redirect(307, b"x"));
+        follow_redirect(&mut client);
+    }
+    client.opened(now, OPEN);
+    assert_eq!(client.state(), ClientState::Open, "the twentieth redirect leads to a stream");
+}
+
+#[test]
+fn c4_a_location_is_passed_on_as_ascii() {
+    let locations: [(&[u8], &str); 4] =
+        [(b"", ""), (b" /a ", "/a"), ("/gr\u{fc}n".as_bytes(), "/gr%C3%BCn"), (b"/\xff", "/%FF")];
+    for (value, location) in locations {
+        let mut client = Client::new(config());
+        connect(&mut client);
+        client.opened(at(0), redirect(302, value));
+        assert_eq!(follow_redirect(&mut client).0, location);
+    }
+}
+
+#[test]
+fn c4_input_of_a_redirected_request_is_ignored() {
+    let mut client = Client::new(config());
+    connect(&mut client);
+    client.opened(at(0), redirect(302, b"/b"));
+    // The end of the response that redirected, before its actions were polled.
+    client.bytes(at(0), b"data: moved\n\n");
+    client.ended(at(0));
+    client.failed(at(0));
+    client.opened(at(0), status(404));
+    client.reconnect_now(at(0));
+    client.handle_timeout(at(100_000));
+    assert_eq!(client.poll_timeout(), Some(at(100_000)), "an action is pending");
+    assert_eq!(follow_redirect(&mut client).0, "/b");
+    assert_eq!(data(&mut client), [""; 0]);
+
+    // A target that cannot be requested is a failed attempt.
+    client.failed(at(100_000));
+    assert_eq!(client.poll_timeout(), Some(at(106_000)));
+
+    // A closed client follows no redirect.
+    reconnect(&mut client);
+    client.opened(at(106_000), redirect(302, b"/b"));
+    client.close(at(106_000));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_action(), Some(ClientAction::Stop(StopReason::Closed)));
+    assert_eq!((client.poll_action(), client.poll_timeout()), (None, None));
+}
+
+#[test]
+fn c4_each_redirected_request_has_the_idle_timeout() {
+    let idle_timeout = Some(Duration::from_secs(60));
+    let mut client = Client::new(ClientConfig { idle_timeout, ..config() });
+    connect(&mut client);
+    client.opened(at(50_000), redirect(302, b"/b"));
+    follow_redirect(&mut client);
+    assert_eq!(client.poll_timeout(), Some(at(110_000)));
+    client.handle_timeout(at(110_000));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_timeout(), Some(at(116_000)), "the attempt has failed");
 }
 
 #[test]
@@ -327,7 +470,7 @@ fn the_request_carries_the_last_event_id() {
         "the id of the newest complete block, with or without data"
     );
     // The id outlives the connection, and messages carry it.
-    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.opened(at(3000), OPEN);
     client.bytes(at(3000), b"data: b\n\n");
     assert_eq!(client.next_message().unwrap().unwrap().id, "8");
     client.bytes(at(3000), b"id:\n\n");
@@ -353,7 +496,7 @@ fn messages_from_before_the_end_stay_available_and_are_not_requested_again() {
     client.bytes(at(0), b"id: 1\ndata: a\n\nid: 2\ndata: b\n\ndata: half");
     client.ended(at(0));
     assert_eq!(reconnect(&mut client), Some("2".into()));
-    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.opened(at(3000), OPEN);
     client.bytes(at(3000), b"data: c\n\nid: 4\ndata: d\n\n");
     assert_eq!(client.next_message().unwrap().unwrap().data, "a");
     client.close(at(3000));
@@ -363,7 +506,7 @@ fn messages_from_before_the_end_stay_available_and_are_not_requested_again() {
     client.bytes(at(0), b"data: old\n\n");
     client.ended(at(0));
     reconnect(&mut client);
-    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.opened(at(3000), OPEN);
     client.bytes(at(3000), b"data: new\n\n");
     assert_eq!(data(&mut client), ["old", "new"]);
 }
@@ -378,7 +521,7 @@ fn an_event_above_the_limit_is_an_error_and_the_stream_continues() {
     client.ended(at(0));
     assert_eq!(client.next_message(), Some(Err(DecodeError::EventTooLarge { limit: 5, id: None })));
     reconnect(&mut client);
-    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.opened(at(3000), OPEN);
     client.bytes(at(3000), b"data: cloudy\n\n");
     assert_eq!(
         client.next_message(),
@@ -398,19 +541,19 @@ fn c2_the_client_requests_the_events_after_a_large_event() {
     assert_eq!(reconnect(&mut client), Some("7".into()));
 
     // The connection breaks within the event, or before the error was taken.
-    client.opened(at(3000), 200, EVENT_STREAM, None);
+    client.opened(at(3000), OPEN);
     client.bytes(at(3000), b"id: 8\ndata: cloudy and");
     client.failed(at(3000));
     assert_eq!(reconnect(&mut client), Some("8".into()));
     assert_eq!(client.next_message(), too_large(Some("8")));
 
     // The id comes behind the data.
-    client.opened(at(6000), 200, EVENT_STREAM, None);
+    client.opened(at(6000), OPEN);
     client.bytes(at(6000), b"data: cloudy\nid: 9\n\n");
     assert_eq!(client.next_message(), too_large(None));
     client.ended(at(6000));
     assert_eq!(reconnect(&mut client), Some("9".into()));
-    client.opened(at(9000), 200, EVENT_STREAM, None);
+    client.opened(at(9000), OPEN);
     client.bytes(at(9000), b"data: x\n\n");
     assert_eq!(client.next_message().unwrap().unwrap().id, "9");
 }
@@ -490,13 +633,13 @@ fn closing_stops_the_client_in_any_state() {
 #[test]
 fn early_inputs_do_nothing() {
     let mut client = Client::new(config());
-    client.opened(at(0), 404, None, None);
+    client.opened(at(0), status(404));
     client.bytes(at(0), b"data: x\n\n");
     client.ended(at(0));
     assert_eq!(data(&mut client), [""; 0]);
     assert_eq!(connect(&mut client), None);
-    client.opened(at(0), 200, EVENT_STREAM, None);
-    client.opened(at(0), 404, None, None);
+    client.opened(at(0), OPEN);
+    client.opened(at(0), status(404));
     assert_eq!(client.state(), ClientState::Open, "a second response head is ignored");
 }
 

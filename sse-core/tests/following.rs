@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Buf;
-use sse_core::client::{Client, ClientAction, ClientConfig, ClientState};
+use sse_core::client::{Client, ClientAction, ClientConfig, ClientState, ResponseHead};
 use sse_core::{
     Action, ChannelConfig, ChannelId, ConnectionConfig, ConnectionId, Event, HistoryConfig, Hub, HubConfig,
     Instant, LastEventId,
@@ -208,7 +208,11 @@ impl World {
         if self.now < HEALED {
             match self.random.below(8) {
                 0 => return follower.client.failed(self.now),
-                1 => return follower.client.opened(self.now, 503, None, Some(b"10")),
+                1 => {
+                    let refusal =
+                        ResponseHead { status: 503, retry_after: Some(b"10"), ..ResponseHead::default() };
+                    return follower.client.opened(self.now, refusal);
+                }
                 // The attempt to connect is never answered.
                 2 => return follower.is_silent = true,
                 _ => {}
@@ -221,7 +225,10 @@ impl World {
         let config = ConnectionConfig { last_event_id, ..ConnectionConfig::default() };
         let connection = self.hub.connect(self.now, config).unwrap();
         self.hub.subscribe(self.now, self.channel, connection).unwrap();
-        follower.client.opened(self.now, 200, Some(b"text/event-stream; charset=utf-8"), None);
+        let content_type = Some(&b"text/event-stream; charset=utf-8"[..]);
+        follower
+            .client
+            .opened(self.now, ResponseHead { status: 200, content_type, ..ResponseHead::default() });
         assert_eq!(follower.client.state(), ClientState::Open);
         follower.connection = Some(connection);
     }

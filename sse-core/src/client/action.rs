@@ -7,13 +7,24 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAction {
-    /// Send a `GET` request with `Accept: text/event-stream` and `Cache-Control: no-store`, and follow redirects
+    /// Send a `GET` request for the URL of the stream, with `Accept: text/event-stream` and `Cache-Control: no-store`
     /// (WHATWG HTML 9.2.2).
     ///
     /// Report the result with [`opened`](super::Client::opened) or [`failed`](super::Client::failed).
     Connect {
         /// The value of the `Last-Event-ID` header, or `None` for a request without that header. The value has at most
         /// 4,096 bytes, and a header can carry it as UTF-8.
+        last_event_id: Option<String>,
+    },
+    /// Send the request again, for another URL: the server redirected it.
+    ///
+    /// The driver resolves the location, and leaves out credentials if the origin changes: see
+    /// [redirects](super#redirects). Report the result as that of [`Connect`](ClientAction::Connect).
+    Redirect {
+        /// The value of the `Location` header: an absolute URL, or a reference relative to the URL of the request that
+        /// was redirected (RFC 9110, 10.2.2). Bytes beyond ASCII are percent-encoded.
+        location: String,
+        /// The value of the `Last-Event-ID` header, as in the redirected request.
         last_event_id: Option<String>,
     },
     /// Abandon the request or the connection, and report nothing more about it.
@@ -26,7 +37,8 @@ pub enum ClientAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientState {
-    /// The client waits before it connects. [`poll_timeout`](super::Client::poll_timeout) returns the end of the wait.
+    /// The client waits before it connects, or is about to follow a redirect.
+    /// [`poll_timeout`](super::Client::poll_timeout) returns the end of the wait.
     Waiting,
     /// The client has requested a connection, and no response head has arrived.
     Connecting,
@@ -42,7 +54,7 @@ pub enum ClientState {
 pub enum StopReason {
     /// The server responded with status 204, which stops clients from reconnecting (WHATWG HTML 9.2).
     NoContent,
-    /// The server responded with another status than 200 and 204.
+    /// The server responded with another status than 200 and 204, and did not redirect the request.
     Status(u16),
     /// The content type of the response was not `text/event-stream`.
     ContentType,

@@ -4,9 +4,13 @@
 use std::time::Duration;
 
 use sse_core::Instant;
-use sse_core::client::{BackoffConfig, Client, ClientAction, ClientConfig, ClientState};
+use sse_core::client::{BackoffConfig, Client, ClientAction, ClientConfig, ClientState, ResponseHead};
 
 const LIMIT: usize = 64;
+
+/// The head of an event stream.
+const STREAM: ResponseHead<'_> =
+    ResponseHead { status: 200, content_type: Some(b"text/event-stream"), location: None, retry_after: None };
 
 /// The encoded steps: the first byte of each step selects the call, the following bytes are its arguments.
 struct Steps<'a>(&'a [u8]);
@@ -38,6 +42,8 @@ struct Driver {
     shortest: Duration,
     /// Whether a connection was requested that neither ended nor was closed.
     has_connection: bool,
+    /// The redirects since the last request for the URL of the stream.
+    redirects: u8,
     stopped: bool,
 }
 
@@ -78,6 +84,7 @@ impl Driver {
             now: Instant::ORIGIN,
             shortest: backoff.shortest.max(Duration::from_millis(1)),
             has_connection: false,
+            redirects: 0,
             stopped: false,
         })
     }
@@ -86,16 +93,17 @@ impl Driver {
         match step % 11 {
             0 => drop(self.poll()),
             1 => {
-                let status = [200, 200, 204, 301, 404, 429, 500, 503][usize::from(steps.byte()? & 7)];
-                let (content_type, retry_after) = (steps.bytes()?, steps.bytes()?);
+                let status = [200, 200, 204, 301, 307, 404, 429, 503][usize::from(steps.byte()? & 7)];
+                let (content_type, location) = (steps.bytes()?, steps.bytes()?);
+                let location = Some(location).filter(|location| !location.is_empty());
+                let retry_after = Some(steps.bytes()?);
+                let content_type = Some(content_type);
                 let was_connecting = self.client.state() == ClientState::Connecting;
-                self.client.opened(self.now, status, Some(content_type), Some(retry_after));
+                self.client.opened(self.now, ResponseHead { status, content_type, location, retry_after });
                 let is_open = self.client.state() == ClientState::Open;
                 assert!(!(was_connecting && is_open) || status == 200);
             }
-            2 => {
-                self.client.opened(self.now, 200, Some(b"text/event-stream"), None);
-            }
+            2 => self.client.opened(self.now, STREAM),
             3 => self.client.bytes(self.now, steps.bytes()?),
             4 => self.end(|client, now| client.ended(now)),
             5 => self.end(|client, now| client.failed(now)),
@@ -139,7 +147,14 @@ impl Driver {
     fn poll(&mut self) -> Option<ClientAction> {
         let action = self.client.poll_action()?;
         match &action {
-            ClientAction::Connect { last_event_id } => {
+            ClientAction::Connect { last_event_id } | ClientAction::Redirect { last_event_id, .. } => {
+                self.redirects = match &action {
+                    ClientAction::Redirect { location, .. } => {
+                        assert!(location.is_ascii() && self.redirects < Client::MAX_REDIRECTS);
+                        self.redirects + 1
+                    }
+                    _ => 0,
+                };
                 assert!(
                     !self.has_connection && !self.stopped,
                     "one connection at a time, and none after the end"
