@@ -594,6 +594,46 @@ fn a_late_driver_closes_the_old_connection_first() {
 }
 
 #[test]
+fn c5_a_late_driver_has_time_to_report_what_arrived() {
+    let idle_timeout = Some(Duration::from_secs(60));
+    let late = |client: &mut Client, now| {
+        client.handle_timeout(now);
+        assert_eq!(client.poll_action(), None);
+        assert_eq!(client.poll_timeout(), Some(now.saturating_add(Duration::from_secs(1))));
+    };
+    // Bytes, or the response head, arrived while the program was suspended.
+    let mut client = open(ClientConfig { idle_timeout, ..config() });
+    for now in [90_000, 180_000, 270_000] {
+        late(&mut client, at(now));
+        client.bytes(at(now), b":\n");
+        assert_eq!(client.poll_timeout(), Some(at(now + 60_000)));
+    }
+    let mut client = Client::new(ClientConfig { idle_timeout, ..config() });
+    connect(&mut client);
+    late(&mut client, at(90_000));
+    client.opened(at(90_500), OPEN);
+    assert_eq!((client.state(), client.poll_timeout()), (ClientState::Open, Some(at(150_500))));
+
+    // Nothing arrived. One silence has one grace, also if the driver is late again.
+    for now in [91_000, 200_000] {
+        let mut client = open(ClientConfig { idle_timeout, ..config() });
+        late(&mut client, at(90_000));
+        client.handle_timeout(at(90_999));
+        client.bytes(at(90_999), b"");
+        assert_eq!(client.poll_action(), None);
+        client.handle_timeout(at(now));
+        assert_eq!(client.poll_action(), Some(ClientAction::Close));
+        reconnect(&mut client);
+        let now = client.poll_timeout().unwrap();
+        late(&mut client, now.saturating_add(Duration::from_nanos(1)));
+    }
+
+    let mut client = open(ClientConfig { idle_timeout: Some(Duration::from_millis(100)), ..config() });
+    client.handle_timeout(at(500));
+    assert_eq!(client.poll_timeout(), Some(at(600)), "the grace is no longer than the idle timeout");
+}
+
+#[test]
 fn the_idle_timeout_is_never_zero() {
     let client = open(ClientConfig { idle_timeout: Some(Duration::ZERO), ..config() });
     assert_eq!(client.poll_timeout(), Some(at(1)));

@@ -171,7 +171,6 @@ impl World {
     /// Delivers bytes to a client and handles its actions.
     fn follow(&mut self, number: usize) {
         let follower = &mut self.followers[number];
-        follower.client.handle_timeout(self.now);
         while follower.in_flight.front().is_some_and(|(at, _)| *at <= self.now)
             && let Some((_, bytes)) = follower.in_flight.pop_front()
         {
@@ -181,6 +180,8 @@ impl World {
                 None => follower.client.ended(self.now),
             }
         }
+        // After the input (C5).
+        follower.client.handle_timeout(self.now);
         // An application that does not read messages at every step.
         if self.now >= HEALED || self.random.below(3) > 0 {
             self.take(number);

@@ -1,9 +1,13 @@
 //! The example `follow` over real sockets: redirects, credentials, and a pause of the program.
 
+#![expect(clippy::disallowed_methods, reason = "tests over real sockets take real time")]
+
 #[path = "../examples/follow.rs"]
 #[expect(dead_code, reason = "its main function is not run here")]
 mod example;
 
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -205,4 +209,44 @@ async fn c4_a_target_that_cannot_be_requested_is_a_failed_attempt() {
     let (_, reason) = follow(client(Duration::from_millis(1)), target(port, "/stream", None)).await;
     assert_eq!((reason, log.lock().unwrap().len()), (StopReason::NoContent, 3));
     server.abort();
+}
+
+/// Serves a stream with an event every 10 milliseconds to each connection, from threads of its own, and counts the
+/// connections.
+fn serve_without_pause(connections: Arc<AtomicUsize>) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            connections.fetch_add(1, Ordering::Relaxed);
+            let mut socket = socket.unwrap();
+            std::thread::spawn(move || {
+                let _ = socket.read(&mut [0; 4096]).unwrap();
+                socket.write_all(STREAM.as_bytes()).unwrap();
+                while socket.write_all(b"data: x\n\n").is_ok() {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn c5_a_pause_of_the_program_cuts_no_healthy_stream() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let port = serve_without_pause(connections.clone());
+    let idle_timeout = Some(Duration::from_millis(500));
+    let client = Client::new(ClientConfig { idle_timeout, ..ClientConfig::default() });
+    let mut messages = 0;
+    let followed = example::follow(client, target(port, "/", None), |_| {
+        messages += 1;
+        if messages == 20 || messages == 40 {
+            // The whole program pauses, as if it were suspended.
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    assert!(timeout(Duration::from_secs(4), followed).await.is_err(), "the stream goes on");
+    assert!(messages > 40, "{messages} messages");
+    assert_eq!(connections.load(Ordering::Relaxed), 1, "the client never reconnected");
 }

@@ -27,7 +27,8 @@ pub struct ClientConfig {
     ///
     /// A half-open connection delivers neither bytes nor its end, so only this timeout detects it. Pings count as
     /// bytes. The default is two minutes: the standard advises servers to send a comment about every 15 seconds (WHATWG
-    /// HTML 9.2.7), and the hub of this crate sends a ping after 50 seconds. The minimum is one millisecond.
+    /// HTML 9.2.7), and the hub of this crate sends a ping after 50 seconds. The minimum is one millisecond. A driver
+    /// that is late has up to one second more to report what has arrived (C5).
     pub idle_timeout: Option<Duration>,
     /// Whether to reconnect after the statuses 429 and 500 to 599, not earlier than `Retry-After`.
     ///

@@ -15,6 +15,9 @@ use crate::wire::{DecodeError, Message};
 /// The shortest idle timeout. A shorter one is raised to this value.
 const MIN_IDLE_TIMEOUT: Duration = Duration::from_millis(1);
 
+/// The time that a late driver has to report what has arrived. A runtime needs some turns to read its sockets.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A client that follows one stream over any number of connections. The [module](super) documents its use.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -43,14 +46,43 @@ enum Phase {
         location: String,
     },
     Connecting {
-        requested_at: Instant,
+        silence: Silence,
     },
     Open {
         opened_at: Instant,
-        /// The instant at which the response head or the latest byte arrived.
-        last_received: Instant,
+        silence: Silence,
     },
     Stopped(StopReason),
+}
+
+impl Phase {
+    /// Returns the silence of the connection, if there is one.
+    const fn silence(&mut self) -> Option<&mut Silence> {
+        match self {
+            Self::Connecting { silence } | Self::Open { silence, .. } => Some(silence),
+            Self::Waiting { .. } | Self::Redirecting { .. } | Self::Stopped(_) => None,
+        }
+    }
+}
+
+/// The time in which a connection delivers nothing.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    /// The instant of the request, of the response head, or of the latest byte.
+    since: Instant,
+    /// The end of the grace of a late driver.
+    grace_until: Option<Instant>,
+}
+
+impl Silence {
+    const fn since(since: Instant) -> Self {
+        Self { since, grace_until: None }
+    }
+
+    /// Returns the instant at which the client abandons the connection if nothing arrives.
+    fn deadline(&self, idle_timeout: Duration) -> Option<Instant> {
+        self.grace_until.or_else(|| self.since.checked_add(idle_timeout))
+    }
 }
 
 impl Client {
@@ -116,7 +148,7 @@ impl Client {
         }
         match head.classify(self.retry_refusals) {
             Response::Stream => {
-                self.phase = Phase::Open { opened_at: self.now, last_received: self.now };
+                self.phase = Phase::Open { opened_at: self.now, silence: Silence::since(self.now) };
             }
             Response::Redirect(location) if self.redirects < Self::MAX_REDIRECTS => {
                 self.close_pending = true;
@@ -137,10 +169,10 @@ impl Client {
     /// O(bytes). The bytes are copied; [`next_message`](Client::next_message) decodes them.
     pub fn bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.observe(now);
-        if let Phase::Open { last_received, .. } = &mut self.phase
+        if let Phase::Open { silence, .. } = &mut self.phase
             && !bytes.is_empty()
         {
-            *last_received = self.now;
+            *silence = Silence::since(self.now);
             self.messages.push(bytes);
         }
     }
@@ -208,11 +240,23 @@ impl Client {
 
     /// Handles the deadlines up to `now`: abandons a connection that delivered nothing for the
     /// [idle timeout](ClientConfig::idle_timeout), and ends the wait before the next connection.
+    ///
+    /// The driver reports what has arrived first, with [`opened`](Client::opened) or [`bytes`](Client::bytes). A call
+    /// after the deadline of the idle timeout can come from a driver that was suspended together with its program. The
+    /// client then sets a new deadline, once, to give the driver time to read: one second later, or the idle timeout
+    /// later if that is shorter (C5).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.observe(now);
-        if self.idle_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.abandon(Duration::ZERO);
+        let Some(idle_timeout) = self.idle_timeout else { return };
+        let Some(silence) = self.phase.silence() else { return };
+        let Some(deadline) = silence.deadline(idle_timeout) else { return };
+        if self.now < deadline {
+            return;
         }
+        if self.now == deadline || silence.grace_until.is_some() {
+            return self.abandon(Duration::ZERO);
+        }
+        silence.grace_until = Some(self.now.saturating_add(idle_timeout.min(GRACE)));
     }
 
     /// Returns the instant for the next call of [`handle_timeout`](Client::handle_timeout), or `None` if no deadline is
@@ -227,7 +271,9 @@ impl Client {
         match self.phase {
             Phase::Waiting { until } => Some(until),
             Phase::Redirecting { .. } => Some(self.now),
-            Phase::Connecting { .. } | Phase::Open { .. } => self.idle_deadline(),
+            Phase::Connecting { silence } | Phase::Open { silence, .. } => {
+                silence.deadline(self.idle_timeout?)
+            }
             Phase::Stopped(_) => None,
         }
     }
@@ -240,12 +286,12 @@ impl Client {
         match &mut self.phase {
             Phase::Waiting { until } if *until <= self.now => {
                 self.redirects = 0;
-                self.phase = Phase::Connecting { requested_at: self.now };
+                self.phase = Phase::Connecting { silence: Silence::since(self.now) };
                 Some(ClientAction::Connect { last_event_id: self.messages.begin_request() })
             }
             Phase::Redirecting { location } => {
                 let location = mem::take(location);
-                self.phase = Phase::Connecting { requested_at: self.now };
+                self.phase = Phase::Connecting { silence: Silence::since(self.now) };
                 Some(ClientAction::Redirect { location, last_event_id: self.messages.begin_request() })
             }
             Phase::Stopped(reason) if mem::take(&mut self.stop_pending) => Some(ClientAction::Stop(*reason)),
@@ -293,16 +339,6 @@ impl Client {
 
     fn observe(&mut self, now: Instant) {
         self.now = self.now.max(now);
-    }
-
-    /// Returns the instant at which the client abandons the connection if nothing arrives.
-    fn idle_deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Connecting { requested_at: since } | Phase::Open { last_received: since, .. } => {
-                since.checked_add(self.idle_timeout?)
-            }
-            Phase::Waiting { .. } | Phase::Redirecting { .. } | Phase::Stopped(_) => None,
-        }
     }
 
     /// Has the driver close the connection, and starts the wait for the next one.

@@ -53,6 +53,9 @@
 //! - A client has at most one connection. [`Connect`](ClientAction::Connect) follows only after the previous connection
 //!   ended through [`ended`](Client::ended), [`failed`](Client::failed) or [`Close`](ClientAction::Close). A driver
 //!   that runs the connection in a task of its own discards the output of that task after `Close`.
+//! - The driver reports what has arrived before it calls [`handle_timeout`](Client::handle_timeout). Otherwise, after a
+//!   pause of its program, the idle timeout has passed for a connection whose bytes wait in its socket. A late call
+//!   therefore abandons no connection at once (C5).
 //! - At most two actions are pending at any time.
 //! - After each [`bytes`](Client::bytes), call [`next_message`](Client::next_message) until it returns `None`. Memory
 //!   is then bounded like that of a [`Decoder`](crate::Decoder). Otherwise bytes accumulate.

@@ -40,6 +40,8 @@ struct Driver {
     client: Client,
     now: Instant,
     shortest: Duration,
+    /// The bound of each wait (C3).
+    longest: Duration,
     /// Whether a connection was requested that neither ended nor was closed.
     has_connection: bool,
     /// The redirects since the last request for the URL of the stream.
@@ -71,6 +73,8 @@ impl Driver {
             jitter_percent: u32::from(steps.byte()?),
         };
         let idle = steps.duration()?;
+        let BackoffConfig { initial, shortest, longest, max_server_wait, jitter_percent } = backoff;
+        let longest = longest.max(initial).max(shortest).max(max_server_wait).max(Duration::from_millis(1));
         let config = ClientConfig {
             last_event_id: String::from_utf8_lossy(steps.bytes()?).into_owned(),
             backoff,
@@ -82,7 +86,8 @@ impl Driver {
         Some(Driver {
             client: Client::new(config),
             now: Instant::ORIGIN,
-            shortest: backoff.shortest.max(Duration::from_millis(1)),
+            shortest: shortest.max(Duration::from_millis(1)),
+            longest: longest + longest.mul_f64(f64::from(jitter_percent + 1) / 100.0),
             has_connection: false,
             redirects: 0,
             stopped: false,
@@ -134,6 +139,7 @@ impl Driver {
             let wait = self.client.poll_timeout().map(|until| until.saturating_duration_since(self.now));
             let is_last = Instant::from_nanos(u64::MAX).saturating_duration_since(self.now) < self.shortest;
             assert!(is_last || wait >= Some(self.shortest), "{wait:?}");
+            assert!(wait <= Some(self.longest), "{wait:?}");
         }
     }
 
