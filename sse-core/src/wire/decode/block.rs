@@ -89,6 +89,7 @@ impl Block {
     }
 
     /// Sets the id of an event that exceeds the limit, if the line is an `id` line.
+    #[cold]
     fn add_late_id(&mut self, line: &Line<'_>, limit: usize) {
         if let Line::Id(value) = *line
             && self.set_id(value, limit).is_none()
@@ -99,6 +100,7 @@ impl Block {
     }
 
     /// Drops the event, which exceeds the limit with `line`, and the rest of it up to its blank line.
+    #[cold]
     fn reject(&mut self, line: &Line<'_>) -> TooLarge {
         // A further `id` line replaces the id, so the id is known only when that line is complete.
         let is_known = self.has_id && !matches!(line, Line::Id(_));
