@@ -1,8 +1,8 @@
 //! A client that prints the events of a stream. It reconnects after lost connections and restarts of the server, and
 //! follows redirects.
 //!
-//! Run `cargo run --example follow -- http://127.0.0.1:3000/sse/weather`. The environment variable `AUTHORIZATION` is the
-//! value of the request header of that name. A redirect to another origin does not receive it.
+//! Run `cargo run --example follow -- http://127.0.0.1:3000/sse/weather`. The environment variable `AUTHORIZATION` is
+//! the value of the request header of that name. Redirects to another origin do not receive it.
 
 use std::error::Error;
 use std::pin::Pin;

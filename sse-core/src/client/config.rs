@@ -32,8 +32,8 @@ pub struct ClientConfig {
     pub idle_timeout: Option<Duration>,
     /// Whether to reconnect after the statuses 429 and 500 to 599, not earlier than `Retry-After`.
     ///
-    /// The default is `false`, as in the standard: any status but 200 is final (9.2.2). Load balancers respond with
-    /// these statuses while a server restarts. Programs that should survive a restart set `true`.
+    /// The default is `false`, as in the standard: any status but 200 and those of redirects is final (9.2.2). Load
+    /// balancers respond with these statuses while a server restarts. Programs that should survive a restart set `true`.
     pub retry_refusals: bool,
     /// The limit for the bytes of one event, as in [`Decoder::with_limit`]. The default is 8 MiB.
     pub max_event_bytes: usize,

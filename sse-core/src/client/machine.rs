@@ -1,4 +1,4 @@
-//! The state machine.
+//! The state machine of a client: its inputs, deadlines and actions.
 
 use alloc::string::String;
 use core::mem;
@@ -155,7 +155,7 @@ impl Client {
                 self.redirects = self.redirects.saturating_add(1);
                 self.phase = Phase::Redirecting { location };
             }
-            // Fetch treats a redirect too many as a network error, after which an EventSource reconnects (9.2.3).
+            // In Fetch, one redirect too many is a network error, after which an EventSource reconnects (9.2.2).
             Response::Redirect(_) => self.abandon(Duration::ZERO),
             Response::Refused(retry_after) => self.abandon(retry_after),
             Response::Final(reason) => self.stop(reason),
@@ -215,7 +215,7 @@ impl Client {
         self.stop(StopReason::Closed);
     }
 
-    /// Ends the wait before the next connection, for example when the network is back or a user asks for it. Does
+    /// Ends the wait before the next connection, for example when the network is back or when a user requests it. Does
     /// nothing unless the client waits.
     ///
     /// The failed attempts so far still count: if this attempt fails too, the next wait is longer (C3).
@@ -330,8 +330,8 @@ impl Client {
     /// Returns the current reconnection time (9.2.3).
     ///
     /// This is the time of the latest `retry` line that the client has decoded, at most
-    /// [`max_server_wait`](super::BackoffConfig::max_server_wait), or else the configured [`initial`](super::BackoffConfig::initial)
-    /// time. It is raised to [`shortest`](super::BackoffConfig::shortest).
+    /// [`max_server_wait`](super::BackoffConfig::max_server_wait), or else the configured
+    /// [`initial`](super::BackoffConfig::initial) time. It is raised to [`shortest`](super::BackoffConfig::shortest).
     #[must_use]
     pub fn reconnection_time(&self) -> Duration {
         self.backoff.reconnection_time()
@@ -341,13 +341,13 @@ impl Client {
         self.now = self.now.max(now);
     }
 
-    /// Has the driver close the connection, and starts the wait for the next one.
+    /// Requests the close of the connection from the driver, and starts the wait for the next connection.
     fn abandon(&mut self, retry_after: Duration) {
         self.close_pending = true;
         self.schedule_reconnect(retry_after);
     }
 
-    /// Starts the wait for the next connection (9.2.3), because the current one has ended.
+    /// Ends the attempt, and starts the wait for the next connection (9.2.3).
     fn schedule_reconnect(&mut self, retry_after: Duration) {
         self.end_stream();
         match self.phase {

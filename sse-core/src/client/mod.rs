@@ -62,8 +62,8 @@
 //!
 //! # Redirects
 //!
-//! The client follows redirects as browsers do (C4). It hands the driver the location in
-//! [`Redirect`](ClientAction::Redirect), with the last event id of the redirected request. The driver
+//! The client follows the redirects that the Fetch standard follows (C4). [`Redirect`](ClientAction::Redirect) carries
+//! the location and the last event id of the redirected request. The driver
 //!
 //! - resolves the location against the URL of the redirected request (RFC 9110, 10.2.2), for example with `join` of the
 //!   crate `url`, and calls [`failed`](Client::failed) if the result is not a URL that it can request;
@@ -71,8 +71,9 @@
 //!   URL before, and leaves them out of all further requests of that attempt.
 //!
 //! Each [`Connect`](ClientAction::Connect) begins at the URL of the stream again, with credentials, also after a
-//! permanent redirect. A client therefore does not depend on a node to which a load balancer redirected it once. The
-//! standard differs: there, a reconnection requests the URL to which the redirects led.
+//! permanent redirect. A client therefore does not depend on a node to which a load balancer redirected it once. This
+//! differs from the standard: there, redirects become part of the request, and a reconnection begins at the URL to
+//! which they led.
 //!
 //! A driver whose HTTP library follows redirects reports only the last response head, and receives no `Redirect`.
 //!
