@@ -114,7 +114,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`DecodeError::EventTooLarge`], once for each event above the limit and as soon as the limit is exceeded (C2).
+    /// [`DecodeError::EventTooLarge`], once for each event above the limit and as soon as the limit is exceeded
+    /// ([C2](crate::rules#c2)).
     /// The decoder continues with the next event.
     ///
     /// The error carries the id of the dropped event if the `id` line came before the limit was exceeded. That id takes
