@@ -3,6 +3,8 @@
 //! A *path* is a server on a thread of its own, with its runtime. Every path serves
 //! `GET /sse/{channels, separated by commas}`. The tests connect to it over real sockets and use its hub by a handle. The list
 //! is in `list.rs`, the paths are in `paths/`, and `tests/paths.rs` runs each test against each path.
+//!
+//! `programs.rs` and `examples.rs` start other programs and the examples of the workspace, for the tests of both.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -10,8 +12,10 @@
 )]
 
 pub mod client;
+pub mod examples;
 pub mod list;
 pub mod paths;
+pub mod programs;
 
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;

@@ -1,20 +1,19 @@
 //! Third-party clients and a proxy.
 //!
-//! Tests of programs that are not installed are skipped with a message. With `CI` set they fail instead.
+//! Tests that need a program are ignored where it is not installed. With `CI` set they fail instead.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "other programs live in real time")]
 
 mod clients_kit;
-#[path = "../../sse-hyper/tests/programs/mod.rs"]
-mod programs;
 
 use std::time::{Duration, Instant};
 
+use adapter_tests::programs::{self, Follower, Missing, needs, trial};
 use adapter_tests::{Path, paths};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sse_core::Event;
 
 use clients_kit::{Nginx, Server, node, python};
-use programs::{Follower, has};
 
 /// A delay that a buffering proxy would exceed by far, and a busy machine does not.
 const PROMPT: Duration = Duration::from_secs(5);
@@ -23,40 +22,33 @@ const PROMPT: Duration = Duration::from_secs(5);
 const TEXTS: [&str; 6] =
     ["plain", "two\nlines", " leading and trailing ", "\n\n", "colon: at the end:", "žluťoučký 🐎"];
 
-/// Defines a module for each path, with each of the tests below.
-macro_rules! clients {
-    ($($path:ident: $run:path;)*) => {
-        $(mod $path {
-            use super::*;
+/// The server of a path.
+type Run = fn(adapter_tests::Setup, std::sync::mpsc::Sender<adapter_tests::Listening>, adapter_tests::Stop);
 
-            const PATH: Path = Path { run: $run, is_http2: false, reads_requests: true };
+/// A test for a path.
+type Test = fn(Path) -> Result<(), Missing>;
 
-            tests! {
-                curl_receives_each_event_and_its_disconnect_is_noticed
-                python_receives_missed_and_live_events
-                node_reconnects_by_itself_and_misses_nothing
-                nginx_forwards_events_at_once_and_disconnects_with_its_client
-                pings_keep_a_stream_open_through_nginx
-            }
-        })*
-    };
+fn main() {
+    let mut tests = trials_of("hyper_body", paths::hyper::axum_body);
+    tests.extend(trials_of("tokio_attached", paths::tokio::attached));
+    programs::run(tests, false);
 }
 
-macro_rules! tests {
-    ($($name:ident)*) => {
-        $(#[test] fn $name() { super::$name(PATH); })*
-    };
+/// Returns all tests for one path.
+fn trials_of(name: &str, run: Run) -> Vec<Trial> {
+    let path = Path { run, is_http2: false, reads_requests: true };
+    let tests: [(&str, Test); 5] = [
+        ("curl_receives_each_event_and_its_disconnect_is_noticed", curl_receives_each_event),
+        ("python_receives_missed_and_live_events", python_receives_missed_and_live_events),
+        ("node_reconnects_by_itself_and_misses_nothing", node_reconnects_by_itself),
+        ("nginx_forwards_events_at_once_and_disconnects_with_its_client", nginx_forwards_events_at_once),
+        ("pings_keep_a_stream_open_through_nginx", pings_keep_a_stream_open_through_nginx),
+    ];
+    tests.map(|(test, check)| trial(format!("{name}::{test}"), move || check(path))).into()
 }
 
-clients! {
-    hyper_body: paths::hyper::axum_body;
-    tokio_attached: paths::tokio::attached;
-}
-
-fn curl_receives_each_event_and_its_disconnect_is_noticed(path: Path) {
-    if !has("curl", "--version") {
-        return;
-    }
+fn curl_receives_each_event(path: Path) -> Result<(), Missing> {
+    needs("curl", "--version")?;
     let server = Server::start(path);
     let mut curl = Follower::start("curl", &["-sN", &server.url("/sse/news")]);
     curl.wait_for("id: ");
@@ -67,10 +59,11 @@ fn curl_receives_each_event_and_its_disconnect_is_noticed(path: Path) {
     assert_eq!(server.connections(), 1);
     curl.kill();
     server.wait_for_connections(0);
+    Ok(())
 }
 
-fn python_receives_missed_and_live_events(path: Path) {
-    let Some(python) = python() else { return };
+fn python_receives_missed_and_live_events(path: Path) -> Result<(), Missing> {
+    let python = python()?;
     let server = Server::start(path);
     let first = server.publish("news", &Event::new().data("seen before"));
     let id = first.frame.id().expect("the hub assigns ids");
@@ -91,10 +84,11 @@ fn python_receives_missed_and_live_events(path: Path) {
     }
     client.kill();
     server.wait_for_connections(0);
+    Ok(())
 }
 
-fn node_reconnects_by_itself_and_misses_nothing(path: Path) {
-    let Some(modules) = node() else { return };
+fn node_reconnects_by_itself(path: Path) -> Result<(), Missing> {
+    let modules = node()?;
     let server = Server::start(path);
     let script = modules.join("follow.mjs");
     let script = script.to_str().expect("the path is UTF-8");
@@ -124,12 +118,12 @@ fn node_reconnects_by_itself_and_misses_nothing(path: Path) {
         .collect();
     assert_eq!(seen, expected, "each event arrives once, in order");
     assert!(server.hub.stats().replayed >= TEXTS.len() as u64, "some events arrive by replay");
+    Ok(())
 }
 
-fn nginx_forwards_events_at_once_and_disconnects_with_its_client(path: Path) {
-    if !(has("curl", "--version") && has("nginx", "-v")) {
-        return;
-    }
+fn nginx_forwards_events_at_once(path: Path) -> Result<(), Missing> {
+    needs("curl", "--version")?;
+    needs("nginx", "-v")?;
     let server = Server::start(path);
     let nginx = Nginx::start(server.port, "");
     let mut curl = Follower::start("curl", &["-sN", "-i", &nginx.url("/sse/news")]);
@@ -144,12 +138,12 @@ fn nginx_forwards_events_at_once_and_disconnects_with_its_client(path: Path) {
     // Nothing more is published, so nginx has to close its connection to the server.
     curl.kill();
     server.wait_for_connections(0);
+    Ok(())
 }
 
-fn pings_keep_a_stream_open_through_nginx(path: Path) {
-    if !(has("curl", "--version") && has("nginx", "-v")) {
-        return;
-    }
+fn pings_keep_a_stream_open_through_nginx(path: Path) -> Result<(), Missing> {
+    needs("curl", "--version")?;
+    needs("nginx", "-v")?;
     let server = Server::start(path);
     // The read timeout of nginx is 60 seconds by default, the ping interval 50 seconds.
     let nginx = Nginx::start(server.port, "proxy_read_timeout 1s;");
@@ -166,4 +160,5 @@ fn pings_keep_a_stream_open_through_nginx(path: Path) {
     }
     server.publish("news", &Event::new().data("still here"));
     curl.wait_for("data: still here");
+    Ok(())
 }

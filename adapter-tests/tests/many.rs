@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use adapter_tests::{Path, Setup, TIMEOUT, list, paths};
+use adapter_tests::{Path, Setup, TIMEOUT, list, paths, programs};
 use sse_core::Event;
 
 /// The number of clients, unless the limit of open files is lower.
@@ -21,7 +21,7 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
     let allowed = rlimit::increase_nofile_limit(CLIENTS as u64 + OTHER_FILES).expect("a limit");
     let clients = CLIENTS.min(allowed.saturating_sub(OTHER_FILES) as usize);
     if clients < CLIENTS {
-        println!("only {clients} clients: the system allows {allowed} files");
+        programs::warn(format!("only {clients} clients: the system allows {allowed} files"));
     }
     let mut server = Server::start();
     // After the first client, the server has opened all files that it keeps.

@@ -7,11 +7,10 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use adapter_tests::programs::{Missing, needs, succeeds};
 use adapter_tests::{Running, Setup};
 use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, ConnectionConfig, Event, Published};
-
-use crate::programs::{has, missing, succeeds};
 
 /// The time after which a wait fails the test.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -121,48 +120,43 @@ impl Drop for Nginx {
 }
 
 /// Returns a Python with the library `sseclient-py`, in a virtual environment below the target folder.
-pub(crate) fn python() -> Option<String> {
-    static PYTHON: OnceLock<Option<String>> = OnceLock::new();
+pub(crate) fn python() -> Result<String, Missing> {
+    // Tests that run at the same time wait for one installation.
+    static PYTHON: OnceLock<Result<String, Missing>> = OnceLock::new();
     PYTHON.get_or_init(install_python).clone()
 }
 
-fn install_python() -> Option<String> {
-    if !has("python3", "--version") {
-        return None;
-    }
+fn install_python() -> Result<String, Missing> {
+    needs("python3", "--version")?;
     let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let python = environment.join("bin").join("python");
     let can_import = || succeeds(Command::new(&python).args(["-c", "import sseclient"]));
     let installed = can_import()
         || succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment))
             && succeeds(Command::new(&python).args(["-m", "pip", "install", "sseclient-py==1.9.0"]));
-    if !installed {
-        missing("sseclient-py cannot be installed");
-        return None;
-    }
-    python.to_str().map(str::to_owned)
+    let python = python.to_str().filter(|_| installed);
+    python.map(str::to_owned).ok_or_else(|| Missing::new("sseclient-py cannot be installed"))
 }
 
 /// Returns a folder below the target folder with a script that uses the package `eventsource` for Node.js.
-pub(crate) fn node() -> Option<PathBuf> {
-    static NODE: OnceLock<Option<PathBuf>> = OnceLock::new();
+pub(crate) fn node() -> Result<PathBuf, Missing> {
+    static NODE: OnceLock<Result<PathBuf, Missing>> = OnceLock::new();
     NODE.get_or_init(install_node).clone()
 }
 
-fn install_node() -> Option<PathBuf> {
-    if !(has("node", "--version") && has("npm", "--version")) {
-        return None;
+fn install_node() -> Result<PathBuf, Missing> {
+    for program in ["node", "npm"] {
+        needs(program, "--version")?;
     }
     let folder = folder("node");
     std::fs::write(folder.join("follow.mjs"), include_str!("follow.mjs")).expect("the folder can be written");
     let is_there = folder.join("node_modules").join("eventsource").exists();
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "eventsource@3.0.7", "--prefix"]).arg(&folder);
-    if !(is_there || succeeds(&mut npm)) {
-        missing("the package eventsource cannot be installed");
-        return None;
+    if is_there || succeeds(&mut npm) {
+        return Ok(folder);
     }
-    Some(folder)
+    Err(Missing::new("the package eventsource cannot be installed"))
 }
 
 /// Creates a folder below the target folder.

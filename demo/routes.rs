@@ -12,8 +12,12 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use sse_core::shared::{Channel, Connection, SharedHub};
-use sse_core::{ChannelConfig, Event, HistoryConfig, OpenError, PublishError, Resume};
+use sse_core::{
+    ChannelConfig, ConnectionConfig, Event, HistoryConfig, Limits, OpenError, PublishError, Resume, StartFrom,
+};
 use sse_hyper::Refusal;
+
+use crate::readme;
 
 /// How long the channel of a user stays open without a connection of the user.
 const USER_AWAY: Duration = Duration::from_secs(300);
@@ -24,8 +28,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The longest time for which a client can drop its connection.
 const MAX_DROP: Duration = Duration::from_secs(60);
 
-/// The longest name of a channel, a user or a client, in bytes.
-const MAX_NAME_BYTES: usize = 200;
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
+
+/// The number of events of a channel with which a new page begins. The chart shows two minutes, with a report every second.
+const EVENTS_AT_START: usize = 120;
 
 /// The state that all requests share.
 #[derive(Clone)]
@@ -41,6 +48,7 @@ type HttpError = (StatusCode, String);
 pub(crate) fn router(demo: Demo) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("index.html"))))
+        .route("/readme", get(readme::page))
         .route("/sse", get(follow_several))
         .route("/sse/{channel}", get(follow))
         .route("/sse/user/{id}", get(follow_user))
@@ -62,6 +70,7 @@ impl Demo {
     pub(crate) fn open(&self, name: &str) -> Result<Channel, OpenError> {
         let config = ChannelConfig {
             history: HistoryConfig { events: 500, ..HistoryConfig::default() },
+            start: StartFrom::Last(EVENTS_AT_START),
             empty_timeout: name.starts_with("user/").then_some(USER_AWAY),
             ..ChannelConfig::default()
         };
@@ -85,21 +94,19 @@ impl Demo {
         client: Option<&str>,
         request: &Request,
     ) -> Result<Response, HttpError> {
-        for name in names {
+        for name in names.iter().map(String::as_str).chain(client) {
             check_name(name)?;
         }
         let version = request.version();
-        let Ok(outbound) = self.hub.connect(sse_hyper::connection_config(request)) else {
-            return Ok(Refusal::default().into_response(version).into_response());
-        };
+        let refusal = || Ok(Refusal::default().into_response(version).into_response());
+        let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(request) };
+        let Ok(outbound) = self.hub.connect(config) else { return refusal() };
         let mut resumed = Vec::new();
         for name in names {
-            let channel =
-                self.open(name).map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-            resumed.push(outbound.subscribe(&channel).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))?);
+            let Ok(channel) = self.open(name) else { return refusal() };
+            resumed.push(outbound.subscribe(&channel).map_err(|e| bad_request(e.to_string()))?);
         }
         if let Some(client) = client {
-            check_name(client)?;
             let handle = outbound.handle();
             let (outcome, events) = summary(&resumed);
             let report = json!({ "outcome": outcome, "events": events }).to_string();
@@ -172,7 +179,6 @@ async fn publish_to_user(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, HttpError> {
-    check_name(&id)?;
     let text = text(&body)?;
     if text.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "the text is empty".into()));
@@ -210,28 +216,27 @@ fn event<'a>(text: &'a str, id: Option<String>) -> Event<'a> {
     }
 }
 
-/// Returns the id of the request for the event: the header `X-Event-Id`, or else `?id=`.
+/// Returns the id of the request for the event: the header `X-Event-Id`, or else `?id=`. An empty value is no id.
 fn event_id(headers: &HeaderMap, query: &HashMap<String, String>) -> Result<Option<String>, HttpError> {
-    let Some(header) = headers.get("x-event-id") else { return Ok(query.get("id").cloned()) };
-    let id = std::str::from_utf8(header.as_bytes()).map_err(|_| bad_request("X-Event-Id is not UTF-8"))?;
-    Ok(Some(id.to_owned()))
+    let id = match headers.get("x-event-id") {
+        Some(id) => std::str::from_utf8(id.as_bytes()).map_err(|_| bad_request("X-Event-Id is not UTF-8"))?,
+        None => query.get("id").map_or("", String::as_str),
+    };
+    Ok(Some(id.to_owned()).filter(|id| !id.is_empty()))
 }
 
 fn text(body: &[u8]) -> Result<&str, HttpError> {
     std::str::from_utf8(body).map_err(|error| bad_request(format!("the body is not UTF-8: {error}")))
 }
 
+/// Checks the name of a channel or a client. `docs/examples.md` describes the names of all examples.
 fn check_name(name: &str) -> Result<(), HttpError> {
-    if name.is_empty() {
-        return Err(bad_request("a name is empty"));
+    let limit = Limits::MAX_NAME_BYTES;
+    match name.len() {
+        0 => Err(bad_request("a name is empty")),
+        bytes if bytes > limit => Err(bad_request(format!("a name has {bytes} bytes, the limit is {limit}"))),
+        _ => Ok(()),
     }
-    if name.len() > MAX_NAME_BYTES {
-        return Err(bad_request(format!("a name has {} bytes, the limit is {MAX_NAME_BYTES}", name.len())));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(bad_request("a name has control characters"));
-    }
-    Ok(())
 }
 
 fn bad_request(what: impl Into<String>) -> HttpError {

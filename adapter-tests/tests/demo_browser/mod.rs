@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use adapter_tests::programs::Follower;
 use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
-
-use crate::programs::Follower;
 
 /// Functions for the scripts of the tests.
 const HELPERS: &str = "
