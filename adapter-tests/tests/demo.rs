@@ -18,6 +18,7 @@ fn main() {
         curl_receives_each_event_at_once_and_its_disconnect_is_noticed,
         bad_input_gets_a_4xx_with_the_reason,
         a_new_page_begins_with_history,
+        the_links_of_the_page_have_targets,
         an_interrupt_ends_the_server_at_once_with_open_streams,
         a_browser_misses_nothing_when_the_server_drops_its_connection,
     ];
@@ -76,6 +77,20 @@ fn a_new_page_begins_with_history() -> Result<(), Missing> {
     let mut stream = demo.open_stream("/sse?channel=weather&client=page");
     read_until(&mut stream, &mut seen, "event: resume");
     assert!(seen.matches("event: weather").count() >= 3, "history comes before the report: {seen}");
+    Ok(())
+}
+
+fn the_links_of_the_page_have_targets() -> Result<(), Missing> {
+    let demo = Example::start("demo", 0);
+    let (_, page) = demo.http("GET /", "", b"");
+    let (status, readme) = demo.http("GET /readme", "", b"");
+    assert_eq!(status, 200);
+    let anchors: Vec<_> =
+        page.split("href=\"/readme#").skip(1).filter_map(|link| link.split('"').next()).collect();
+    assert!(anchors.len() >= 3, "axum, sockets and the core: {anchors:?}");
+    for anchor in anchors {
+        assert!(readme.contains(&format!("id=\"{anchor}\"")), "the README has no section {anchor}");
+    }
     Ok(())
 }
 
