@@ -39,8 +39,9 @@ fuzz_target!(|input: Input<'_>| {
     if let Some(comment) = input.comment {
         event = event.comment(comment);
     }
-    let may_be_encoded =
-        input.id.is_none_or(is_id) && !input.event.is_some_and(|name| name.contains(['\r', '\n']));
+    let may_be_encoded = input.id.is_none_or(is_id)
+        && !input.event.is_some_and(|name| name.contains(['\r', '\n']))
+        && input.retry.is_none_or(|millis| u128::from(millis) <= Event::MAX_RETRY.as_millis());
     let encoded = event.encode();
     assert_eq!(encoded.is_ok(), may_be_encoded, "{encoded:?}");
     let Ok(frame) = encoded else { return };

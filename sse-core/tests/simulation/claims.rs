@@ -44,5 +44,10 @@ impl World {
 /// Returns where the last frame begins.
 fn last_frame(bytes: &[u8]) -> usize {
     let before = &bytes[..bytes.len().saturating_sub(2)];
-    before.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |end| end + 2)
+    let begin = before.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |end| end + 2);
+    // A ping is a frame of one line.
+    if bytes[begin..].len() > 2 && bytes[begin..].starts_with(b":\n") {
+        return begin + 2;
+    }
+    begin
 }
