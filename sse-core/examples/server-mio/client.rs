@@ -12,9 +12,14 @@ use crate::writer::EventWriter;
 /// The number of bytes that a streaming client can send. The rest of a request body is legal and is discarded.
 const MAX_UNREAD_BYTES: u32 = 64 * 1024;
 
+/// The number of reads from one socket in a turn. A client that sends without a pause delays the others only a little.
+const MAX_READS: usize = 4;
+
 pub(crate) struct Client {
     socket: TcpStream,
     state: State,
+    /// Whether the socket is in the queue of sockets with unread input.
+    pub(crate) is_queued: bool,
 }
 
 enum State {
@@ -24,7 +29,8 @@ enum State {
 
 impl Client {
     pub(crate) fn new(socket: TcpStream) -> Client {
-        Client { socket, state: State::Requesting { input: Vec::new(), idle_ticks: 0 } }
+        let state = State::Requesting { input: Vec::new(), idle_ticks: 0 };
+        Client { socket, state, is_queued: false }
     }
 
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
@@ -32,24 +38,29 @@ impl Client {
         Some(writer.connection)
     }
 
-    /// Reads input and writes pending bytes. The socket is closed after an error.
+    /// Reads input and writes pending bytes, and returns whether more input can be unread. The socket is closed after an error.
     pub(crate) fn handle_ready(
         &mut self,
         hub: &mut Hub,
         now: Instant,
         scratch: &mut Vec<u8>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let mut bytes = [0; 4096];
-        loop {
+        let mut has_more = true;
+        for _ in 0..MAX_READS {
             match self.socket.read(&mut bytes) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.handle_input(&bytes[..count], hub, now)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    has_more = false;
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
-        self.write_pending(hub, now, scratch)
+        self.write_pending(hub, now, scratch)?;
+        Ok(has_more)
     }
 
     fn handle_input(&mut self, bytes: &[u8], hub: &mut Hub, now: Instant) -> io::Result<()> {

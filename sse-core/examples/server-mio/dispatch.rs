@@ -14,12 +14,28 @@ impl Server {
                 self.slot_of_index.resize(len, usize::MAX);
                 self.slot_of_index[connection.index()] = slot;
             }
-            if result.is_err() {
-                self.close(slot, now);
+            match result {
+                Ok(true) if !client.is_queued => {
+                    client.is_queued = true;
+                    self.unread.push_back(slot);
+                }
+                Ok(_) => {}
+                Err(_) => self.close(slot, now),
             }
         }
         // Handle actions now, because the next connection can reuse the index of one that the hub has closed.
         self.handle_actions(now);
+    }
+
+    /// Continues with each socket whose input was not read to its end. mio does not report these sockets again.
+    pub(crate) fn handle_unread(&mut self, now: Instant) {
+        for _ in 0..self.unread.len() {
+            let Some(slot) = self.unread.pop_front() else { return };
+            if let Some(client) = self.clients[slot].as_mut() {
+                client.is_queued = false;
+            }
+            self.handle_ready(slot, now);
+        }
     }
 
     /// Handles all actions of the hub.

@@ -4,7 +4,7 @@
 //! Run `cargo run --release --package sse-core --example server-mio`, and in two terminals
 //! `curl -N http://127.0.0.1:3000/sse/news` and `curl -d 'hello' http://127.0.0.1:3000/publish/news`.
 //! Try `-H 'Last-Event-ID: …'` with an earlier id, `--http1.0`, and `-H 'X-Event-Id: 7'` for a publication.
-//! `PORT` sets the port.
+//! `PORT` sets the port. `docs/examples.md` describes the routes.
 //!
 //! `server.rs` holds the sockets, `dispatch.rs` handles their readiness and the actions of the hub, and `client.rs` is one
 //! socket. `request.rs` and `routes.rs` serve requests. `writer.rs` and `chunk.rs` write events.
@@ -31,6 +31,9 @@ use server::{LISTENER, Server};
 
 /// The interval at which idle sockets are closed.
 const TICK: Duration = Duration::from_secs(10);
+
+/// The longest pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = match std::env::var("PORT") {
@@ -59,10 +62,17 @@ fn run(server: &mut Server) -> io::Result<()> {
         if tick <= now {
             tick = now.saturating_add(TICK);
             server.close_idle(now);
-            // Retry connections that found no free file descriptor.
+        }
+        if server.retry_accept {
             server.accept();
         }
-        let deadline = server.hub.poll_timeout().map_or(tick, |at| at.min(tick));
+        let mut deadline = server.hub.poll_timeout().map_or(tick, |at| at.min(tick));
+        if server.retry_accept {
+            deadline = deadline.min(now.saturating_add(ACCEPT_PAUSE));
+        }
+        if !server.unread.is_empty() {
+            deadline = now;
+        }
         match server.poll.poll(&mut events, Some(deadline.saturating_duration_since(clock.now()))) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Err(_) => continue,
@@ -74,6 +84,7 @@ fn run(server: &mut Server) -> io::Result<()> {
                 Token(slot) => server.handle_ready(slot, clock.now()),
             }
         }
+        server.handle_unread(clock.now());
     }
 }
 

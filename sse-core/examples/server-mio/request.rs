@@ -79,7 +79,8 @@ impl<'h, 'b> Request<'h, 'b> {
 
     pub(crate) fn parameter(&self, name: &str) -> Option<Vec<u8>> {
         let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| percent_decode(value))
+        // In a query, a plus is a space.
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| percent_decode(&value.replace('+', " ")))
     }
 }
 

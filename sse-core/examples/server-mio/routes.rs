@@ -1,10 +1,11 @@
 //! The routes: `GET /sse/{channel}` and `POST /publish/{channel}`.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use sse_core::adapter::HEADERS;
 use sse_core::{
-    ChannelConfig, ConnectionConfig, ConnectionId, Event, Hub, Instant, LastEventId, PublishError,
+    ChannelConfig, ConnectionConfig, ConnectionId, Event, Hub, Instant, LastEventId, OpenError, PublishError,
 };
 
 use crate::request::{NO_FIELDS, Request, percent_decode};
@@ -16,6 +17,9 @@ pub(crate) enum Next {
     /// Streams a connection. The flag is true for chunked framing.
     Stream(ConnectionId, bool),
 }
+
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
 
 /// The response at a limit. Browsers reconnect only after status 200.
 const RETRY_LATER: &str =
@@ -33,15 +37,15 @@ pub(crate) fn respond(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answe
     };
     let status = match (request.method, request.path.split_at(request.path.rfind('/').map_or(0, |at| at + 1)))
     {
-        ("GET", ("/sse/", name)) => {
-            let is_chunked = request.is_http_1_1;
-            return Some(match follow(hub, now, name, &request) {
-                Some(connection) => {
-                    (stream_head(is_chunked), Next::Stream(connection, is_chunked), request.len)
-                }
-                None => (RETRY_LATER.to_owned(), Next::Close, request.len),
-            });
-        }
+        (_, ("/sse/" | "/publish/", "")) => "404 Not Found",
+        ("GET", ("/sse/", name)) => match follow(hub, now, name, &request) {
+            Ok(Some(connection)) => {
+                let is_chunked = request.is_http_1_1;
+                return Some((stream_head(is_chunked), Next::Stream(connection, is_chunked), request.len));
+            }
+            Ok(None) => return Some((RETRY_LATER.to_owned(), Next::Close, request.len)),
+            Err(status) => status,
+        },
         ("POST", ("/publish/", name)) => publish(hub, now, name, &request),
         (_, ("/sse/" | "/publish/", _)) => "405 Method Not Allowed",
         _ => "404 Not Found",
@@ -50,29 +54,45 @@ pub(crate) fn respond(input: &[u8], hub: &mut Hub, now: Instant) -> Option<Answe
     Some((without_body(status, is_last), if is_last { Next::Close } else { Next::KeepAlive }, request.len))
 }
 
-fn follow(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -> Option<ConnectionId> {
+/// Subscribes a request. Returns `None` at a limit of the hub, and the status of the response as an error.
+fn follow(
+    hub: &mut Hub,
+    now: Instant,
+    name: &str,
+    request: &Request<'_, '_>,
+) -> Result<Option<ConnectionId>, &'static str> {
     let last_event_id = request.field("last-event-id").and_then(LastEventId::new);
     let last_event_id = last_event_id.or_else(|| LastEventId::new(&request.parameter("lastEventId")?));
-    // By default, a channel keeps 500 events, and an idle connection receives a ping every 50 seconds.
-    let channel = hub.open_channel(now, &text(percent_decode(name)), ChannelConfig::default()).ok()?;
-    let connection =
-        hub.connect(now, ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok()?;
+    // By default, a channel keeps 500 events.
+    let channel = match hub.open_channel(now, &text(percent_decode(name))?, ChannelConfig::default()) {
+        Ok(channel) => channel,
+        Err(OpenError::NameTooLong { .. }) => return Err("400 Bad Request"),
+        Err(_) => return Ok(None),
+    };
+    let config = ConnectionConfig { last_event_id, ping: Some(PING), ..ConnectionConfig::default() };
+    let Ok(connection) = hub.connect(now, config) else { return Ok(None) };
     if hub.subscribe(now, channel, connection).is_err() {
         hub.disconnect(now, connection);
-        return None;
+        return Ok(None);
     }
-    Some(connection)
+    Ok(Some(connection))
 }
 
+/// Publishes the body of a request, and returns the status of the response.
 fn publish(hub: &mut Hub, now: Instant, name: &str, request: &Request<'_, '_>) -> &'static str {
     let id = request.field("x-event-id").map(<[u8]>::to_vec).or_else(|| request.parameter("id"));
+    let (Ok(name), Ok(id)) = (text(percent_decode(name)), text(id.unwrap_or_default())) else {
+        return "400 Bad Request";
+    };
     let Ok(data) = str::from_utf8(request.body) else { return "400 Bad Request" };
     let mut event = Event::new().data(data);
-    if let Some(id) = id {
-        event = event.id(text(id));
+    if !id.is_empty() {
+        event = event.id(id);
     }
-    let Ok(channel) = hub.open_channel(now, &text(percent_decode(name)), ChannelConfig::default()) else {
-        return "503 Service Unavailable";
+    let channel = match hub.open_channel(now, &name, ChannelConfig::default()) {
+        Ok(channel) => channel,
+        Err(OpenError::NameTooLong { .. }) => return "400 Bad Request",
+        Err(_) => return "503 Service Unavailable",
     };
     match hub.publish(now, channel, &event) {
         Ok(_) => "202 Accepted",
@@ -95,6 +115,6 @@ fn without_body(status: &str, is_last: bool) -> String {
     format!("HTTP/1.1 {status}\r\n{connection}content-length: 0\r\n\r\n")
 }
 
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text(bytes: Vec<u8>) -> Result<String, &'static str> {
+    String::from_utf8(bytes).map_err(|_| "400 Bad Request")
 }

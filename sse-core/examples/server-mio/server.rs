@@ -1,6 +1,7 @@
 //! The hub and its sockets.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 use mio::net::TcpListener;
@@ -15,9 +16,13 @@ pub(crate) struct Server {
     pub(crate) hub: Hub,
     pub(crate) poll: Poll,
     listener: TcpListener,
+    /// Whether the last connection could not be accepted. mio does not report it again.
+    pub(crate) retry_accept: bool,
     /// The clients. The token of a socket is its index here.
     pub(crate) clients: Vec<Option<Client>>,
     free: Vec<usize>,
+    /// The sockets with unread input.
+    pub(crate) unread: VecDeque<usize>,
     /// The index in `clients`, by the index of the connection.
     pub(crate) slot_of_index: Vec<usize>,
     /// A buffer for one write, which all sockets share.
@@ -31,16 +36,29 @@ impl Server {
     ) -> Result<Server, Box<dyn std::error::Error>> {
         let (hub, poll, mut listener) = (Hub::new(config)?, Poll::new()?, TcpListener::bind(address)?);
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let (clients, free, slot_of_index, scratch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Server { hub, poll, listener, clients, free, slot_of_index, scratch })
+        let (clients, free, unread) = (Vec::new(), Vec::new(), VecDeque::new());
+        let (slot_of_index, scratch) = (Vec::new(), Vec::new());
+        Ok(Server { hub, poll, listener, retry_accept: false, clients, free, unread, slot_of_index, scratch })
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
+    /// Accepts all waiting connections.
     pub(crate) fn accept(&mut self) {
-        while let Ok((mut socket, _)) = self.listener.accept() {
+        loop {
+            let mut socket = match self.listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) => {
+                    // Any other error is most likely that no file descriptor is free.
+                    self.retry_accept = error.kind() != ErrorKind::WouldBlock;
+                    if self.retry_accept {
+                        eprintln!("cannot accept a connection: {error}");
+                    }
+                    return;
+                }
+            };
             let slot = self.free.pop().unwrap_or(self.clients.len());
             let both = Interest::READABLE | Interest::WRITABLE;
             let registered = socket.set_nodelay(true).and_then(|()| {
