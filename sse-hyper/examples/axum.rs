@@ -6,6 +6,7 @@
 //! client is `new EventSource("/events").onmessage = event => console.log(event.data)`.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,9 +14,12 @@ use axum::http::{Response, StatusCode};
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::{Channel, SharedHub};
-use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
+
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
 
 #[derive(Clone)]
 struct App {
@@ -32,12 +36,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/events", listener.local_addr()?);
+    // `axum::serve` never closes connections that send nothing or half of a request. The server in `server/mod.rs`, which the
+    // other examples use, closes them after 30 seconds.
     axum::serve(listener, app).await?;
     Ok(())
 }
 
 async fn follow(State(app): State<App>, request: Request) -> Response<SseBody> {
-    let outbound = app.hub.connect(sse_hyper::connection_config(&request)).ok();
+    let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(&request) };
+    let outbound = app.hub.connect(config).ok();
     match outbound.filter(|outbound| outbound.subscribe(&app.news).is_ok()) {
         Some(outbound) => sse_hyper::response(request.version(), outbound),
         // At a limit, the browser is asked to reconnect later.

@@ -3,7 +3,10 @@
 //!
 //! Run `cargo run --package sse-hyper --example deploy`, and `curl -N http://127.0.0.1:3000/` in several terminals. Then
 //! `kill` the process or press Ctrl-C: the streams end one after the other, each with its `retry:`. New clients find no
-//! listener, or the next process. Browsers reconnect by themselves.
+//! listener, or the next process. Browsers reconnect by themselves. The process exits at the latest one second after the end of
+//! the drain, even if peers do not read, or have sent only a part of a request.
+
+mod server;
 
 use std::error::Error;
 use std::io;
@@ -15,9 +18,13 @@ use axum::http::Response;
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::{Channel, SharedHub};
-use sse_core::{ChannelConfig, DrainConfig, Event, HubConfig};
+use sse_core::{ChannelConfig, ConnectionConfig, DrainConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
 
 /// Kubernetes kills a process after 30 seconds. The drain ends before that, even if clients do not read.
 const DRAIN: DrainConfig = DrainConfig {
@@ -26,6 +33,9 @@ const DRAIN: DrainConfig = DrainConfig {
     // By the time that clients reconnect, the next process listens.
     retry: Some((Duration::from_secs(1), Duration::from_secs(8))),
 };
+
+/// How long the process waits after the drain for peers that do not read the bytes that hyper has buffered.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -37,22 +47,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/", listener.local_addr()?);
-    let draining = hub.clone();
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async move {
-            // If no signal handler can be installed, stop at once rather than never.
-            let _ = terminated().await;
-            println!("draining {} streams", draining.stats().connections);
-            draining.drain(DRAIN);
-        })
-        .await?;
-    // The server has waited for all of its responses.
-    println!("drained, {} streams are open", hub.stats().connections);
+    // If no signal handler can be installed, stop at once rather than never.
+    let connections = server::serve(listener, app, terminated()).await;
+    println!("draining {} streams", hub.stats().connections);
+    hub.drain(DRAIN);
+    let is_complete = timeout(DRAIN.within + GRACE, connections.shutdown()).await.is_ok();
+    let how = if is_complete { "all connections are closed" } else { "some peers do not read" };
+    println!("drained, {} streams are open, {how}", hub.stats().connections);
     Ok(())
 }
 
 async fn follow(State((hub, clock)): State<(SharedHub, Channel)>, request: Request) -> Response<SseBody> {
-    let outbound = hub.connect(sse_hyper::connection_config(&request)).ok();
+    let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(&request) };
+    let outbound = hub.connect(config).ok();
     match outbound.filter(|outbound| outbound.subscribe(&clock).is_ok()) {
         Some(outbound) => sse_hyper::response(request.version(), outbound),
         // This also answers requests on kept-alive connections during the drain.

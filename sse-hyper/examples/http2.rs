@@ -7,6 +7,9 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -15,9 +18,16 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use sse_core::shared::{Channel, SharedHub};
-use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
+
+/// The time limit for the first request of a connection.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -27,7 +37,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(tick(hub.clone(), clock.clone()));
 
     let mut server = Builder::new(TokioExecutor::new());
-    // With a timer, hyper closes connections that do not complete the head of a request or no longer respond.
+    // With a timer, hyper closes HTTP/1 connections whose head is not complete after 30 seconds, and HTTP/2 connections whose
+    // peer does not respond to a ping. It does not close connections that are silent from the start: until it has read enough
+    // to know the version of HTTP, no timeout runs.
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
@@ -37,27 +49,42 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (socket, _) = match listener.accept().await {
             Ok(accepted) => accepted,
             // Most likely no file descriptor is free. Wait until other connections end.
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let (server, hub, clock) = (server.clone(), hub.clone(), clock.clone());
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let response = follow(&hub, &clock, &request);
-                async { Ok::<_, Infallible>(response) }
-            });
-            if let Err(error) = server.serve_connection(TokioIo::new(socket), service).await {
-                eprintln!("{error}");
-            }
-        });
+        tokio::spawn(serve(server.clone(), socket, hub.clone(), clock.clone()));
+    }
+}
+
+/// Serves one connection. A connection without a request for [`FIRST_REQUEST_TIMEOUT`] is closed.
+async fn serve(server: Builder<TokioExecutor>, socket: TcpStream, hub: SharedHub, clock: Channel) {
+    let has_request = Arc::new(AtomicBool::new(false));
+    let requested = has_request.clone();
+    let service = service_fn(move |request| {
+        requested.store(true, Ordering::Relaxed);
+        let response = follow(&hub, &clock, &request);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let mut connection = pin!(server.serve_connection(TokioIo::new(socket), service));
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = sleep(FIRST_REQUEST_TIMEOUT) => match has_request.load(Ordering::Relaxed) {
+            true => connection.await,
+            false => return,
+        },
+    };
+    if let Err(error) = result {
+        eprintln!("{error}");
     }
 }
 
 /// Subscribes a request to the clock. The head depends on the version: HTTP/2 has no `connection: keep-alive`.
 fn follow(hub: &SharedHub, clock: &Channel, request: &Request<Incoming>) -> Response<SseBody> {
-    let outbound = hub.connect(sse_hyper::connection_config(request)).ok();
+    let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(request) };
+    let outbound = hub.connect(config).ok();
     match outbound.filter(|outbound| outbound.subscribe(clock).is_ok()) {
         Some(outbound) => sse_hyper::response(request.version(), outbound),
         None => Refusal::default().into_response(request.version()),

@@ -12,7 +12,10 @@
 //! | Is a limit reached? | `rate(sse_refused_total[5m])` |
 //! | Is history too short? | `rate(sse_gaps_total[5m]) / rate(sse_connections_opened_total[5m])` |
 
+mod server;
+
 use std::error::Error;
+use std::future::pending;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,12 +25,15 @@ use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use sse_core::shared::{Channel, MetricsConfig};
-use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
 /// Buckets in seconds, for fan-outs to a few readers up to a million readers.
 const FAN_OUT_BUCKETS: [f64; 8] = [0.000_1, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
+
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -41,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/metrics", listener.local_addr()?);
     tokio::spawn(publish_time(news.clone(), prometheus.clone()));
-    axum::serve(listener, app(news, prometheus)).await?;
+    server::serve(listener, app(news, prometheus), pending::<()>()).await;
     Ok(())
 }
 
@@ -58,7 +64,8 @@ pub(crate) fn app(news: Channel, prometheus: PrometheusHandle) -> Router {
 }
 
 async fn follow(State(news): State<Channel>, request: Request) -> Response<SseBody> {
-    match news.hub().connect(sse_hyper::connection_config(&request)) {
+    let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(&request) };
+    match news.hub().connect(config) {
         Ok(outbound) if outbound.subscribe(&news).is_ok() => sse_hyper::response(request.version(), outbound),
         _ => Refusal::default().into_response(request.version()),
     }

@@ -2,7 +2,7 @@
 //!
 //! Run `cargo run --release --package sse-hyper --example server-hyper`, then `curl -N http://127.0.0.1:3000/sse/news` and
 //! `curl -d 'hello' -H 'X-Event-Id: 7' http://127.0.0.1:3000/publish/news`. The parameter `?id=7` replaces the header.
-//! `PORT` sets the port, and `THREADS=1` runs everything on one thread.
+//! `PORT` sets the port, and `THREADS=1` runs everything on one thread. `docs/examples.md` describes the routes.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -12,16 +12,20 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sse_core::shared::SharedHub;
-use sse_core::{ChannelConfig, Event, HubConfig, PublishError};
-use sse_hyper::{Refusal, SseBody};
+use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, OpenError, PublishError};
+use sse_hyper::Refusal;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let is_single = std::env::var("THREADS").is_ok_and(|threads| threads == "1");
@@ -44,10 +48,14 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     // events into one buffer.
     http.timer(TokioTimer::new()).writev(false);
     loop {
-        let Ok((socket, _)) = listener.accept().await else {
+        let socket = match listener.accept().await {
+            Ok((socket, _)) => socket,
             // Most likely no file descriptor is free. Wait until other connections end.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
         };
         // Nagle's algorithm would delay small events until the previous ones are acknowledged.
         let _ = socket.set_nodelay(true);
@@ -56,19 +64,20 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     }
 }
 
-async fn follow(
-    State(hub): State<SharedHub>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Response<SseBody> {
-    // By default, a channel keeps 500 events, and an idle connection receives a ping every 50 seconds.
-    let channel = hub.open_channel(&name, ChannelConfig::default()).ok();
-    let outbound = hub.connect(sse_hyper::connection_config(&request)).ok();
-    match outbound.zip(channel) {
-        Some((outbound, channel)) if outbound.subscribe(&channel).is_ok() => {
-            sse_hyper::response(request.version(), outbound)
+async fn follow(State(hub): State<SharedHub>, Path(name): Path<String>, request: Request) -> Response {
+    let refusal = || Refusal::default().into_response(request.version()).into_response();
+    // By default, a channel keeps 500 events.
+    let channel = match hub.open_channel(&name, ChannelConfig::default()) {
+        Ok(channel) => channel,
+        Err(error @ OpenError::NameTooLong { .. }) => return bad_request(error).into_response(),
+        Err(_) => return refusal(),
+    };
+    let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(&request) };
+    match hub.connect(config) {
+        Ok(outbound) if outbound.subscribe(&channel).is_ok() => {
+            sse_hyper::response(request.version(), outbound).into_response()
         }
-        _ => Refusal::default().into_response(request.version()),
+        _ => refusal(),
     }
 }
 
@@ -79,18 +88,25 @@ async fn publish(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, (StatusCode, String)> {
-    let data = str::from_utf8(&body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-    let header = headers.get("x-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()));
-    let mut event = Event::new().data(data);
-    if let Some(id) = header.or_else(|| query.get("id").map(|id| id.as_str().into())) {
+    let mut event = Event::new().data(str::from_utf8(&body).map_err(bad_request)?);
+    let id = match headers.get("x-event-id") {
+        Some(id) => str::from_utf8(id.as_bytes()).map_err(bad_request)?,
+        None => query.get("id").map_or("", String::as_str),
+    };
+    if !id.is_empty() {
         event = event.id(id);
     }
-    let channel = hub
-        .open_channel(&name, ChannelConfig::default())
-        .map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let channel = hub.open_channel(&name, ChannelConfig::default()).map_err(|error| match error {
+        OpenError::TooManyChannels { .. } => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        _ => bad_request(error),
+    })?;
     channel.publish(&event).map_err(|error| match error {
         PublishError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-        _ => (StatusCode::BAD_REQUEST, error.to_string()),
+        _ => bad_request(error),
     })?;
     Ok(StatusCode::ACCEPTED)
+}
+
+fn bad_request(error: impl Error) -> (StatusCode, String) {
+    (StatusCode::BAD_REQUEST, error.to_string())
 }

@@ -7,7 +7,10 @@
 //! `-H 'Last-Event-ID: …'` and the last id that it printed: nothing is missing or repeated. The last event is `done`. A
 //! client that reconnects after it receives 204, so an `EventSource` stops.
 
+mod server;
+
 use std::error::Error;
+use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,12 +20,17 @@ use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::{Channel, SharedHub};
-use sse_core::{ChannelConfig, Event, HistoryConfig, HubConfig, OnClose, PublishError, StartFrom};
+use sse_core::{
+    ChannelConfig, ConnectionConfig, Event, HistoryConfig, HubConfig, OnClose, PublishError, StartFrom,
+};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
 /// How long an answer is kept without a reader, while it is generated and after it is complete.
 const RETENTION: Duration = Duration::from_secs(60);
+
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
 
 /// The id of the last event of each answer. All answers can share this id, because a connection follows one channel.
 const DONE: &str = "done";
@@ -38,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/answers", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    server::serve(listener, app, pending::<()>()).await;
     Ok(())
 }
 
@@ -82,7 +90,7 @@ async fn answer(hub: &SharedHub, channel: &Channel, question: &str) -> Result<()
 }
 
 async fn read(State(hub): State<SharedHub>, Path(name): Path<String>, request: Request) -> Response<SseBody> {
-    let config = sse_hyper::connection_config(&request);
+    let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(&request) };
     let is_complete = config.last_event_id.as_ref().is_some_and(|id| id.as_str() == Some(DONE));
     let channel = hub.channel(&format!("/answers/{name}")).filter(|_| !is_complete);
     let Some(channel) = channel else { return Refusal::StayAway.into_response(request.version()) };

@@ -7,10 +7,13 @@
 //! `curl -X DELETE 'http://127.0.0.1:3000/sessions?token=…'` the stream ends at its next check, and the token is no longer
 //! valid. One minute after the last stream of a user has ended, the channel closes together with its history.
 
+#[path = "../server/mod.rs"]
+mod server;
 mod sessions;
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::future::pending;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::SharedHub;
-use sse_core::{ChannelConfig, Event, HubConfig};
+use sse_core::{ChannelConfig, Event, HubConfig, OpenError};
 use sse_hyper::Refusal;
 use tokio::net::TcpListener;
 
@@ -49,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    server::serve(listener, app, pending::<()>()).await;
     Ok(())
 }
 
@@ -68,7 +71,7 @@ async fn follow(State(app): State<App>, Query(query): Query<Parameters>, request
     let session = query.get("token").and_then(|token| Some((token, app.sessions.user_of(token)?)));
     // After a status other than 200 a browser does not reconnect, which is right without a session.
     let Some((token, user)) = session else { return StatusCode::UNAUTHORIZED.into_response() };
-    let config = sessions::with_session_checks(sse_hyper::connection_config(&request));
+    let config = sessions::with_pings_and_checks(sse_hyper::connection_config(&request));
     // The session determines the channel, so a client cannot follow the channel of another user.
     let channel = app.hub.open_channel(&format!("user/{user}"), user_channel_config()).ok();
     match app.hub.connect(config).ok().zip(channel) {
@@ -86,6 +89,7 @@ async fn notify(State(app): State<App>, Path(user): Path<String>, text: String) 
             Ok(published) => (StatusCode::ACCEPTED, format!("{} streams\n", published.subscriptions)),
             Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
         },
+        Err(error @ OpenError::NameTooLong { .. }) => (StatusCode::BAD_REQUEST, error.to_string()),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }
 }

@@ -10,6 +10,9 @@ use sse_core::{ConnectionConfig, OnMaxLifetime};
 /// The interval at which the session of an open stream is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
+
 /// The users, by the token of their session.
 #[derive(Clone, Default)]
 pub(crate) struct Sessions {
@@ -56,7 +59,12 @@ impl Sessions {
     }
 }
 
-/// Returns a configuration with which the hub reports the next check of a connection and does not close it.
-pub(crate) fn with_session_checks(config: ConnectionConfig) -> ConnectionConfig {
-    ConnectionConfig { max_lifetime: Some(CHECK_INTERVAL), on_max_lifetime: OnMaxLifetime::Report, ..config }
+/// Returns a configuration with pings, and with which the hub reports the next check of a connection and does not close it.
+pub(crate) fn with_pings_and_checks(config: ConnectionConfig) -> ConnectionConfig {
+    ConnectionConfig {
+        ping: Some(PING),
+        max_lifetime: Some(CHECK_INTERVAL),
+        on_max_lifetime: OnMaxLifetime::Report,
+        ..config
+    }
 }
