@@ -7,12 +7,13 @@
 //! $ curl -d sunny localhost:3000/publish/weather
 //! ```
 //!
-//! `THREADS=1` runs the server on one thread.
+//! `THREADS=1` runs the server on one thread. `docs/examples.md` describes the routes.
 
 mod service;
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::time::Duration;
 
 use async_std::net::{TcpListener, TcpStream};
 use async_std::task;
@@ -45,8 +46,17 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let hub = sse_async_std::start(sse_async_std::epoch_from_clock(), HubConfig::default())?;
     let sockets = Sockets::start();
     loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+        let socket = match listener.accept().await {
+            Ok((socket, _)) => socket,
+            // Most likely no file descriptor is free. Wait until other connections end.
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                task::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        // Nagle's algorithm would delay small events until the previous ones are acknowledged.
+        let _ = socket.set_nodelay(true);
         // Boxed, so that the memory of the future is freed at its end even if a waker keeps the task alive.
         task::spawn(Box::pin(serve_requests(socket, hub.clone(), sockets.clone())));
     }
@@ -59,6 +69,7 @@ async fn serve_requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
         async move { Ok::<_, Infallible>(service::respond(&hub, request).await) }
     });
     let mut builder = http1::Builder::new();
+    // With a timer, hyper closes connections whose head takes longer than 30 seconds.
     builder.timer(SmolTimer::new());
     let served = sse_hyper::serve_connection(&builder, FuturesIo::new(socket), http_service);
     if let Ok(Outcome::Detached(detached)) = served.await

@@ -24,6 +24,9 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 /// The time limit for the TLS handshake, and for the head of the request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
+const PING: Duration = Duration::from_secs(25);
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
@@ -40,10 +43,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("https://localhost:{}/", listener.local_addr()?.port());
     loop {
-        // Most likely no file descriptor is free. Wait until other connections end.
-        let Ok((socket, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
+        let socket = match listener.accept().await {
+            Ok((socket, _)) => socket,
+            // Most likely no file descriptor is free. Wait until other connections end.
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
         };
         let (acceptor, hub, clock) = (acceptor.clone(), hub.clone(), clock.clone());
         tokio::spawn(async move {
@@ -63,7 +70,7 @@ async fn follow(
     socket.set_nodelay(true)?;
     let mut stream = timeout(REQUEST_TIMEOUT, acceptor.accept(socket)).await??;
     let (framing, last_event_id) = timeout(REQUEST_TIMEOUT, request::read(&mut stream)).await??;
-    let config = ConnectionConfig { last_event_id, ..ConnectionConfig::default() };
+    let config = ConnectionConfig { last_event_id, ping: Some(PING), ..ConnectionConfig::default() };
     let outbound = hub.connect(config)?;
     outbound.subscribe(clock)?;
 
