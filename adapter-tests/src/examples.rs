@@ -1,9 +1,12 @@
 //! The examples of the workspace as processes.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::TIMEOUT;
 
@@ -12,6 +15,8 @@ pub struct Example {
     process: Child,
     /// The port on which it listens.
     pub port: u16,
+    /// The time in which clients expect a response.
+    pub timeout: Duration,
 }
 
 impl Example {
@@ -20,8 +25,7 @@ impl Example {
         Example::listening(Command::new(executable(name)), port)
     }
 
-    /// Starts an example that can open only a number of files.
-    #[cfg(unix)]
+    /// Starts an example that can open only a number of files, on Unix.
     pub fn start_with_files(name: &str, files: u64) -> Example {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\"")]).arg(executable(name));
@@ -33,11 +37,14 @@ impl Example {
         let command = command.env("PORT", port.to_string()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("the example starts");
         let mut line = String::new();
-        let stdout = process.stdout.take().expect("it was piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the example prints its address");
+        let mut stdout = BufReader::new(process.stdout.take().expect("it was piped"));
+        stdout.read_line(&mut line).expect("the example prints its address");
+        // A program that prints to a closed pipe would panic.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         let address = line.trim().rsplit(':').next().unwrap_or_default();
         let digits: String = address.chars().take_while(char::is_ascii_digit).collect();
-        Example { port: digits.parse().unwrap_or_else(|_| panic!("no port in {line:?}")), process }
+        let port = digits.parse().unwrap_or_else(|_| panic!("no port in {line:?}"));
+        Example { process, port, timeout: TIMEOUT }
     }
 
     /// Returns the status of the process if it has exited.
@@ -45,8 +52,7 @@ impl Example {
         self.process.try_wait().expect("the process has a status")
     }
 
-    /// Returns the number of files that the process has open.
-    #[cfg(target_os = "linux")]
+    /// Returns the number of files that the process has open, or 0 where the system does not show them.
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).map_or(0, Iterator::count)
     }
@@ -57,15 +63,20 @@ impl Example {
         assert!(killed.expect("the program `kill` runs").success());
     }
 
-    /// Waits until the process exits, and returns whether it succeeded.
-    pub fn wait(&mut self) -> bool {
-        self.process.wait().expect("the process exits").success()
+    /// Waits until the process exits with success. Fails the test otherwise, and after a time.
+    pub fn wait_for_exit(&mut self, time: Duration) {
+        let start = Instant::now();
+        while self.exit_status().is_none() {
+            assert!(start.elapsed() < time, "the process does not exit within {time:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(self.exit_status().is_some_and(|status| status.success()), "the process exits with success");
     }
 
     /// Connects a client.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the example listens");
-        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
+        stream.set_read_timeout(Some(self.timeout)).expect("a timeout can be set");
         stream
     }
 
@@ -105,17 +116,35 @@ impl Drop for Example {
     }
 }
 
-/// Builds an example if it is not up to date, and returns its executable.
-fn executable(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this test is a file");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("the test is in target/PROFILE/deps");
+/// Builds examples unless they are up to date.
+pub fn build(names: &[&str]) {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let missing = || names.iter().filter(|name| !built.contains(**name));
+    if missing().next().is_none() {
+        return;
+    }
+    let profile = profile();
     let mut cargo = Command::new(env!("CARGO"));
     // With the selection of `cargo test --workspace`, cargo finds that nothing is left to build.
-    cargo.args(["build", "--quiet", "--workspace", "--example", name]);
+    cargo.args(["build", "--quiet", "--workspace"]).args(missing().flat_map(|name| ["--example", name]));
     cargo.arg("--target-dir").arg(profile.parent().expect("a folder of targets"));
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
-    assert!(cargo.status().expect("cargo runs").success(), "the example {name} compiles");
-    profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    assert!(cargo.status().expect("cargo runs").success(), "the examples {names:?} compile");
+    built.extend(names.iter().map(|name| name.to_string()));
+}
+
+/// Builds an example unless it is up to date, and returns its executable.
+fn executable(name: &str) -> PathBuf {
+    build(&[name]);
+    profile().join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Returns the folder of the profile with which this test was built.
+fn profile() -> PathBuf {
+    let test = std::env::current_exe().expect("this test is a file");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("the test is in target/PROFILE/deps");
+    profile.to_owned()
 }

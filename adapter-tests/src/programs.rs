@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -100,11 +101,16 @@ impl Follower {
 
     /// Waits for a line that contains `text`, and returns the line.
     pub fn wait_for(&mut self, text: &str) -> String {
+        let line = self.wait_within(TIMEOUT, |line| line.contains(text));
+        line.unwrap_or_else(|| panic!("{text:?} did not arrive"))
+    }
+
+    /// Waits for a line. Returns `None` if no line arrives for the time.
+    pub fn wait_within(&mut self, time: Duration, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
         loop {
-            match self.lines.recv_timeout(TIMEOUT) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
-                Err(_) => panic!("{text:?} did not arrive"),
+            let line = self.lines.recv_timeout(time).ok()?;
+            if is_wanted(&line) {
+                return Some(line);
             }
         }
     }
