@@ -18,11 +18,15 @@
 //! # #[cfg(not(feature = "async-std"))] fn main() {}
 //! # #[cfg(feature = "async-std")]
 //! use std::io::{BufRead, BufReader, Write};
+//! # #[cfg(feature = "async-std")]
+//! use std::time::Duration;
 //!
 //! # #[cfg(feature = "async-std")]
-//! use async_std::io::prelude::{BufReadExt, WriteExt};
+//! use async_std::io::prelude::{BufReadExt, ReadExt, WriteExt};
 //! # #[cfg(feature = "async-std")]
 //! use async_std::net::{TcpListener, TcpStream};
+//! # #[cfg(feature = "async-std")]
+//! use async_std::{future::timeout, task};
 //! # #[cfg(feature = "async-std")]
 //! use sse_async_std::Sockets;
 //! # #[cfg(feature = "async-std")]
@@ -35,10 +39,10 @@
 //! type Error = Box<dyn std::error::Error + Send + Sync>;
 //!
 //! # #[cfg(feature = "async-std")]
-//! async fn accept(hub: &SharedHub, sockets: &Sockets, mut socket: TcpStream) -> Result<(), Error> {
+//! async fn follow(hub: SharedHub, sockets: Sockets, mut socket: TcpStream) -> Result<(), Error> {
 //!     // A real server parses the request with an HTTP library.
 //!     let mut line = String::new();
-//!     let mut request = async_std::io::BufReader::new(&socket);
+//!     let mut request = async_std::io::BufReader::new(&socket).take(8192);
 //!     while request.read_line(&mut line).await? > 2 {
 //!         line.clear();
 //!     }
@@ -54,21 +58,36 @@
 //! }
 //!
 //! # #[cfg(feature = "async-std")]
-//! fn main() -> Result<(), Error> {
-//!     async_std::task::block_on(async {
-//!         let hub = sse_async_std::start(sse_async_std::epoch_from_clock(), HubConfig::default())?;
-//!         let sockets = Sockets::start();
-//!         let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! async fn accept(hub: SharedHub, sockets: Sockets, listener: TcpListener) {
+//!     loop {
+//!         match listener.accept().await {
+//!             Ok((socket, _)) => {
+//!                 let followed = follow(hub.clone(), sockets.clone(), socket);
+//!                 task::spawn(timeout(Duration::from_secs(30), followed));
+//!             }
+//!             // An error of one connection must not end the loop. Most likely no file descriptor is free.
+//!             Err(_) => task::sleep(Duration::from_millis(100)).await,
+//!         }
+//!     }
+//! }
 //!
+//! # #[cfg(feature = "async-std")]
+//! fn main() -> Result<(), Error> {
+//!     task::block_on(async {
+//!         let hub = sse_async_std::start(sse_async_std::epoch_from_clock(), HubConfig::default())?;
+//!         let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!         let address = listener.local_addr()?;
+//!         task::spawn(accept(hub.clone(), Sockets::start(), listener));
+//!
 //!         let client = std::thread::spawn(move || {
 //!             let mut socket = std::net::TcpStream::connect(address).unwrap();
 //!             socket.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-//!             BufReader::new(socket).lines().map_while(Result::ok).find(|line| line.starts_with("data"))
+//!             BufReader::new(socket).lines().map_while(Result::ok).find(|line| line.starts_with("data: s"))
 //!         });
-//!
-//!         accept(&hub, &sockets, listener.accept().await?.0).await?;
-//!         hub.open_channel("weather", ChannelConfig::default())?.publish(&Event::new().data("sunny"))?;
+//!         let weather = hub.open_channel("weather", ChannelConfig::default())?;
+//!         while weather.publish(&Event::new().data("sunny"))?.subscriptions == 0 {
+//!             task::sleep(Duration::from_millis(10)).await;
+//!         }
 //!         assert_eq!(client.join().unwrap().as_deref(), Some("data: sunny"));
 //!         Ok(())
 //!     })
