@@ -297,6 +297,9 @@ pub enum LagPolicy {
 #[non_exhaustive]
 pub enum OnClose {
     /// The subscriptions end, and the connections stay open.
+    ///
+    /// The connections keep the last event id that their other channels gave them. See
+    /// [`Hub::close_channel`](crate::Hub::close_channel) for a channel that is opened again under the same name.
     #[default]
     Unsubscribe,
     /// The connections are closed after they took the events published before.
@@ -323,14 +326,16 @@ pub struct ConnectionConfig {
     pub last_event_id: Option<LastEventId>,
     /// The time without a written byte after which a ping is sent ([T1](crate::rules#t1)). `None` sends no pings.
     ///
-    /// The default is 50 seconds, as in `sse-channels`: many proxies close an idle connection after one minute. The
-    /// minimum is one millisecond.
+    /// The default is 50 seconds, as in `sse-channels`: many proxies close an idle connection after one minute. Set less
+    /// than the shortest idle timeout between the server and the client. HAProxy's documentation suggests 50 seconds,
+    /// Google Cloud's load balancer waits 30 seconds, and a common polyfill of `EventSource` waits 45 seconds: 25 seconds
+    /// are below all of them. The minimum is one millisecond.
     pub ping: Option<Duration>,
     /// The maximum lifetime of the connection ([T2](crate::rules#t2)), without a limit by default.
     pub max_lifetime: Option<Duration>,
     /// The effect of reaching the maximum lifetime.
     pub on_max_lifetime: OnMaxLifetime,
-    /// Whether a connection without a last event id starts with the block `id: <epoch>-<position>`, so that the client
+    /// Whether a connection without a last event id starts with the event [`ControlEvents::POSITION`], so that the client
     /// can resume even if it disconnects before its first event ([H3](crate::rules#h3)). The default is `true`.
     pub announce_position: bool,
     /// The maximum number of bytes of pending direct sends ([S2](crate::rules#s2)). The default is 1 MiB. More than 4

@@ -159,6 +159,11 @@ impl Hub {
     /// Closes a channel: its name is free, and nothing can be published to it any more. What was published is still
     /// delivered; then the subscriptions end ([K3](crate::rules#k3)). Returns false when the channel is not open.
     ///
+    /// A channel that is opened later under the same name is another channel, and its members subscribe anew. A client
+    /// that stayed connected for other channels may by then have a last event id above the first events of the new
+    /// channel. When it reconnects with that id, those events count as received. Where that matters, choose
+    /// [`OnClose::CloseConnections`](crate::OnClose::CloseConnections), or keep the channel open.
+    ///
     /// # Cost
     ///
     /// O(1). The members are visited by [`poll_action`](Hub::poll_action).

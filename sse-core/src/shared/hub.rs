@@ -228,8 +228,9 @@ impl SharedHub {
     /// Calls `work` with the locked hub and the time of its clock: for several calls under one lock, and for calls that
     /// have no method here.
     ///
-    /// Other threads that use the hub wait until `work` returns. `work` must not use a handle on the same hub: that is a
-    /// deadlock.
+    /// Other threads that use the hub wait until `work` returns. `work` must not use a handle on the same hub, such as a
+    /// [`Channel`](super::Channel) or an [`Outbound`]: the call would wait for a lock that its own thread holds, and
+    /// never return. Use the calls of the [`HubMut`] with [`Channel::id`](super::Channel::id) instead.
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
