@@ -132,7 +132,7 @@ fn an_idle_socket_receives_pings() {
         let all: Vec<_> = hub.members(server.channel.id()).collect();
         all.iter().for_each(|id| assert!(hub.set_ping(now, *id, Some(Duration::from_millis(20)))));
     });
-    client.wait_for(":\n\n:\n\n:\n\n");
+    client.wait_for(":\n:\n:\n");
 }
 
 #[test]
