@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
 use sse_core::{
-    ChannelConfig, CloseReason, ConnectionConfig, DrainConfig, Event, HubConfig, Limits, OnMaxLifetime,
+    ChannelConfig, CloseReason, ConnectionConfig, ControlEvents, DrainConfig, Event, HubConfig, Limits,
+    OnMaxLifetime,
 };
 
 use crate::client::Client;
@@ -48,6 +49,8 @@ pub fn a_reconnecting_client_receives_what_it_missed(path: Path) {
         "id: e-0\nevent: position\ndata: \n\n",
         "the client can resume before its first event"
     );
+    let position = client.message();
+    assert_eq!((position.event.as_str(), position.id.as_str()), (ControlEvents::POSITION, "e-0"));
     let [a, b] = ["a", "b"].map(|name| server.hub.channel(name).expect("the channel is open"));
     a.publish(&Event::new().data("1")).expect("the channel is open");
     b.publish(&Event::new().data("2")).expect("the channel is open");

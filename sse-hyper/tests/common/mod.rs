@@ -9,7 +9,7 @@ use axum::http::Response;
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::SharedHub;
-use sse_core::{ChannelConfig, Decoder, Event, HubConfig, Message};
+use sse_core::{ChannelConfig, ControlEvents, Decoder, Event, HubConfig, Message};
 use sse_hyper::{Refusal, SseBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -104,11 +104,14 @@ impl Client {
         }
     }
 
-    /// Waits for a number of messages, and returns their data.
+    /// Waits for a number of messages other than the position event (H3), and returns their data.
     pub(crate) async fn data(&mut self, count: usize) -> Vec<String> {
         let mut data = Vec::new();
         while data.len() < count {
-            data.push(self.message().await.data);
+            let message = self.message().await;
+            if message.event != ControlEvents::POSITION {
+                data.push(message.data);
+            }
         }
         data
     }
