@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Buf;
 use sse_core::{
-    Action, ChannelConfig, ChannelId, ConnectionConfig, ConnectionId, Decoder, Event, Hub, HubConfig,
-    Instant, LastEventId,
+    Action, ChannelConfig, ChannelId, ConnectionConfig, ConnectionId, ControlEvents, Decoder, Event, Hub,
+    HubConfig, Instant, LastEventId,
 };
 
 /// The state of an `EventSource`, which reconnects after `retry` with its last event id.
@@ -39,7 +39,11 @@ impl Browser {
             window.advance(count);
         }
         while let Some(message) = self.decoder.next_message() {
-            self.seen.push(message.expect("events are small").data);
+            let message = message.expect("events are small");
+            // A page does not listen for the event that tells a new connection its position.
+            if message.event != ControlEvents::POSITION {
+                self.seen.push(message.data);
+            }
         }
         self.last_event_id = self.decoder.last_event_id().to_owned();
     }
