@@ -35,7 +35,7 @@ pub(super) enum Response {
     Stream,
     /// The server redirects the request to this location.
     Redirect(String),
-    /// The server refuses for now, for the time of `Retry-After`.
+    /// The server refuses until the time of `Retry-After` has passed.
     Refused(Duration),
     /// The client stops.
     Final(StopReason),
