@@ -327,9 +327,8 @@ pub struct ConnectionConfig {
     /// The time without a written byte after which a ping is sent ([T1](crate::rules#t1)). `None` sends no pings.
     ///
     /// The default is 50 seconds, as in `sse-channels`: many proxies close an idle connection after one minute. Set less
-    /// than the shortest idle timeout between the server and the client. HAProxy's documentation suggests 50 seconds,
-    /// Google Cloud's load balancer waits 30 seconds, and a common polyfill of `EventSource` waits 45 seconds: 25 seconds
-    /// are below all of them. The minimum is one millisecond.
+    /// than the shortest idle timeout between the server and the client. HAProxy is often installed with 50 seconds, and a
+    /// common polyfill of `EventSource` waits 45 seconds: 25 seconds are below both. The minimum is one millisecond.
     pub ping: Option<Duration>,
     /// The maximum lifetime of the connection ([T2](crate::rules#t2)), without a limit by default.
     pub max_lifetime: Option<Duration>,
