@@ -10,6 +10,19 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::TIMEOUT;
 
+/// The arguments of a Chromium that runs without a screen, as any user, and requests nothing on its own.
+pub const CHROMIUM_ARGUMENTS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
 /// The reason for which a test cannot run here, such as a program that is not installed.
 #[derive(Clone, Debug)]
 pub struct Missing(String);
@@ -82,11 +95,12 @@ pub struct Follower {
 impl Follower {
     /// Starts a program.
     pub fn start(program: &str, arguments: &[&str]) -> Follower {
-        let mut process = Command::new(program)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program is installed");
+        Follower::spawn(Command::new(program).args(arguments))
+    }
+
+    /// Starts a program with the environment and the error output of a command.
+    pub fn spawn(command: &mut Command) -> Follower {
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the program is installed");
         let stdout = process.stdout.take().expect("it was piped");
         let (sender, lines) = channel();
         std::thread::spawn(move || {

@@ -13,7 +13,8 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sse_core::Event;
 
-use clients_kit::{Nginx, Server, node, python};
+use clients_kit::resumption::{self, CHANNELS};
+use clients_kit::{Browser, Nginx, Relay, Server, node, python};
 
 /// A delay that a buffering proxy would exceed by far, and a busy machine does not.
 const PROMPT: Duration = Duration::from_secs(5);
@@ -37,12 +38,18 @@ fn main() {
 /// Returns all tests for one path.
 fn trials_of(name: &str, run: Run) -> Vec<Trial> {
     let path = Path { run, is_http2: false, reads_requests: true };
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 11] = [
         ("curl_receives_each_event_and_its_disconnect_is_noticed", curl_receives_each_event),
         ("python_receives_missed_and_live_events", python_receives_missed_and_live_events),
         ("node_reconnects_by_itself_and_misses_nothing", node_reconnects_by_itself),
         ("nginx_forwards_events_at_once_and_disconnects_with_its_client", nginx_forwards_events_at_once),
         ("pings_keep_a_stream_open_through_nginx", pings_keep_a_stream_open_through_nginx),
+        ("firefox_resumes_from_its_position", firefox_resumes),
+        ("chromium_resumes_from_its_position", chromium_resumes),
+        ("eventsource_3_resumes_from_its_position", eventsource_3_resumes),
+        ("eventsource_4_resumes_from_its_position", eventsource_4_resumes),
+        ("fetch_event_source_resumes_from_its_position", fetch_event_source_resumes),
+        ("httpx_sse_resumes_from_its_position", httpx_sse_resumes),
     ];
     tests.map(|(test, check)| trial(format!("{name}::{test}"), move || check(path))).into()
 }
@@ -161,4 +168,41 @@ fn pings_keep_a_stream_open_through_nginx(path: Path) -> Result<(), Missing> {
     server.publish("news", &Event::new().data("still here"));
     curl.wait_for("data: still here");
     Ok(())
+}
+
+fn firefox_resumes(path: Path) -> Result<(), Missing> {
+    resumption::check(path, |relay| Browser::firefox(&relay.url()))
+}
+
+fn chromium_resumes(path: Path) -> Result<(), Missing> {
+    resumption::check(path, |relay| Browser::chromium(&relay.url()))
+}
+
+fn eventsource_3_resumes(path: Path) -> Result<(), Missing> {
+    resumption::check(path, |relay| follow_in_node("eventsource-3", relay))
+}
+
+fn eventsource_4_resumes(path: Path) -> Result<(), Missing> {
+    resumption::check(path, |relay| follow_in_node("eventsource-4", relay))
+}
+
+fn fetch_event_source_resumes(path: Path) -> Result<(), Missing> {
+    resumption::check(path, |relay| follow_in_node("@microsoft/fetch-event-source", relay))
+}
+
+/// Follows the channels of the test with a library for Node.js.
+fn follow_in_node(library: &str, relay: &Relay) -> Result<Follower, Missing> {
+    let script = node()?.join("streams_in_node.mjs");
+    let script = script.to_str().expect("the path is UTF-8");
+    let [ended, reset] = CHANNELS;
+    Ok(Follower::start("node", &[script, library, &relay.url(), &relay.reports_url(), ended, reset]))
+}
+
+fn httpx_sse_resumes(path: Path) -> Result<(), Missing> {
+    resumption::check(path, |relay| {
+        let python = python()?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients_kit/streams.py");
+        let [ended, reset] = CHANNELS;
+        Ok(Follower::start(&python, &[script, &relay.url(), &relay.reports_url(), ended, reset]))
+    })
 }

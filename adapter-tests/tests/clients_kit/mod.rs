@@ -1,19 +1,26 @@
-//! A server, nginx in front of it, and the client libraries of other languages.
+//! A server, nginx or a relay in front of it, browsers, and the client libraries of other languages.
+
+mod browser;
+mod install;
+mod relay;
+pub(crate) mod resumption;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use adapter_tests::programs::{Missing, needs, succeeds};
 use adapter_tests::{Running, Setup};
-use sse_core::shared::SharedHub;
-use sse_core::{ChannelConfig, ConnectionConfig, Event, Published};
+use sse_core::shared::{HubMut, SharedHub};
+use sse_core::{ChannelConfig, ConnectionConfig, ConnectionId, Event, Frame, Published};
+
+pub(crate) use browser::Browser;
+pub(crate) use install::{node, python};
+pub(crate) use relay::Relay;
 
 /// The time after which a wait fails the test.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server on a thread of its own.
 pub(crate) struct Server {
@@ -24,7 +31,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(path: adapter_tests::Path) -> Server {
-        let connection = ConnectionConfig::default();
+        Server::with(path, ConnectionConfig::default())
+    }
+
+    /// Starts a server with a configuration of its connections.
+    pub(crate) fn with(path: adapter_tests::Path, connection: ConnectionConfig) -> Server {
         let running = path.start(Setup { connection, ..Setup::default() });
         Server { hub: running.hub.clone(), port: running.port, _running: running }
     }
@@ -47,17 +58,28 @@ impl Server {
     }
 
     pub(crate) fn close_all(&self) {
-        self.hub.with(|hub, now| {
-            for connection in hub.connections().collect::<Vec<_>>() {
-                hub.close_connection(now, connection);
-            }
+        self.for_each_connection(|hub, now, connection| {
+            hub.close_connection(now, connection);
         });
     }
 
     pub(crate) fn ping_every(&self, interval: Duration) {
+        self.for_each_connection(|hub, now, connection| {
+            hub.set_ping(now, connection, Some(interval));
+        });
+    }
+
+    /// Sends a frame to each connection.
+    pub(crate) fn send(&self, frame: &Frame) {
+        self.for_each_connection(|hub, now, connection| {
+            hub.send(now, connection, frame).expect("the frame is small");
+        });
+    }
+
+    fn for_each_connection(&self, mut call: impl FnMut(&mut HubMut<'_>, sse_core::Instant, ConnectionId)) {
         self.hub.with(|hub, now| {
             for connection in hub.connections().collect::<Vec<_>>() {
-                hub.set_ping(now, connection, Some(interval));
+                call(hub, now, connection);
             }
         });
     }
@@ -117,46 +139,6 @@ impl Drop for Nginx {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Returns a Python with the library `sseclient-py`, in a virtual environment below the target folder.
-pub(crate) fn python() -> Result<String, Missing> {
-    // Tests that run at the same time wait for one installation.
-    static PYTHON: OnceLock<Result<String, Missing>> = OnceLock::new();
-    PYTHON.get_or_init(install_python).clone()
-}
-
-fn install_python() -> Result<String, Missing> {
-    needs("python3", "--version")?;
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
-    let python = environment.join("bin").join("python");
-    let can_import = || succeeds(Command::new(&python).args(["-c", "import sseclient"]));
-    let installed = can_import()
-        || succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment))
-            && succeeds(Command::new(&python).args(["-m", "pip", "install", "sseclient-py==1.9.0"]));
-    let python = python.to_str().filter(|_| installed);
-    python.map(str::to_owned).ok_or_else(|| Missing::new("sseclient-py cannot be installed"))
-}
-
-/// Returns a folder below the target folder with a script that uses the package `eventsource` for Node.js.
-pub(crate) fn node() -> Result<PathBuf, Missing> {
-    static NODE: OnceLock<Result<PathBuf, Missing>> = OnceLock::new();
-    NODE.get_or_init(install_node).clone()
-}
-
-fn install_node() -> Result<PathBuf, Missing> {
-    for program in ["node", "npm"] {
-        needs(program, "--version")?;
-    }
-    let folder = folder("node");
-    std::fs::write(folder.join("follow.mjs"), include_str!("follow.mjs")).expect("the folder can be written");
-    let is_there = folder.join("node_modules").join("eventsource").exists();
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "eventsource@3.0.7", "--prefix"]).arg(&folder);
-    if is_there || succeeds(&mut npm) {
-        return Ok(folder);
-    }
-    Err(Missing::new("the package eventsource cannot be installed"))
 }
 
 /// Creates a folder below the target folder.

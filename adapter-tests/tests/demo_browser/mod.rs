@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adapter_tests::programs::Follower;
+use adapter_tests::programs::{CHROMIUM_ARGUMENTS, Follower};
 use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 
@@ -26,19 +26,9 @@ impl Browser {
         let line = driver.wait_for("started successfully on port");
         let port = line.trim_end_matches('.').rsplit(' ').next().expect("a port").to_owned();
         let profile = std::env::temp_dir().join(format!("sse-demo-{}", std::process::id()));
-        let arguments = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--window-size=1280,900",
-            &format!("--user-data-dir={}", profile.display()),
-        ];
+        let mut arguments = CHROMIUM_ARGUMENTS.map(str::to_owned).to_vec();
+        arguments.push("--window-size=1280,900".to_owned());
+        arguments.push(format!("--user-data-dir={}", profile.display()));
         let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
         let Value::Object(capabilities) = capabilities else { unreachable!("it is an object") };
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
