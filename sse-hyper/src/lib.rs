@@ -93,7 +93,8 @@
 //! # Pages of other origins
 //!
 //! [`AllowedOrigins`] lists the origins whose pages may subscribe, and refuses all others with 403. Without a list, no
-//! `Access-Control-Allow-Origin` is sent.
+//! `Access-Control-Allow-Origin` is sent. [`AllowedOrigins::preflight`] answers the `OPTIONS` requests that clients built on
+//! `fetch` cause.
 //!
 //! # Notes
 //!
