@@ -153,6 +153,12 @@ mod pages {
     #[doc = include_str!("../../docs/comparison.md")]
     struct Comparison;
 
+    #[doc = include_str!("../../docs/clients.md")]
+    struct Clients;
+
+    #[doc = include_str!("../../docs/middleware.md")]
+    struct Middleware;
+
     #[doc = include_str!("../../CONTRIBUTING.md")]
     struct Contributing;
 }
