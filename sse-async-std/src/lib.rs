@@ -1,9 +1,9 @@
-//! Server-Sent Events on [smol](https://docs.rs/smol) and [async-std](https://docs.rs/async-std).
+//! Server-Sent Events on smol, and on async-std, which is discontinued: on smol, set `default-features = false`.
 //!
-//! **async-std is discontinued**, and its maintainers recommend smol. On smol, turn the feature `async-std` off, which is on
-//! by default: `default-features = false`. The crate then does not depend on async-std. It uses the same reactor, and only
-//! the calls that spawn a task differ. With the feature, the crate serves programs that still run on async-std. New programs
-//! should use smol, or tokio with the crate `sse-tokio`.
+//! The feature `async-std` is on by default. Without it, the crate does not depend on
+//! [async-std](https://docs.rs/async-std), whose maintainers recommend [smol](https://docs.rs/smol). It uses the same
+//! reactor, and only the calls that spawn a task differ. With the feature, the crate serves programs that still run on
+//! async-std. New programs should use smol, or tokio with the crate `sse-tokio`.
 //!
 //! [`sse_core`] implements the protocol. This crate adds a clock, a timer, and these ways to write to a client:
 //!
