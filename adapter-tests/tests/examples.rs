@@ -96,6 +96,7 @@ const OTHERS: [&str; 2] = ["follow", "virtual_time"];
 fn main() {
     let mut tests = trials![
         the_list_of_examples_is_complete,
+        tokens_ends_the_stream_of_a_reader_that_comes_after_the_end,
         deploy_exits_although_peers_send_half_a_head_or_grant_no_window
     ];
     let on_each = |test: &str, check: Check, servers: &mut dyn Iterator<Item = &Server>| -> Vec<Trial> {
@@ -130,6 +131,25 @@ fn the_list_of_examples_is_complete() -> Result<(), Missing> {
     let found: BTreeSet<String> = paths.filter_map(name).chain(["demo".to_owned()]).collect();
     let listed = SERVERS.iter().map(|server| server.name).chain(OTHERS).map(str::to_owned).collect();
     assert_eq!(found, listed);
+    Ok(())
+}
+
+fn tokens_ends_the_stream_of_a_reader_that_comes_after_the_end() -> Result<(), Missing> {
+    let tokens = Example::start("tokens", 0);
+    let path = tokens.http("POST /answers", "", b"one two three").1.trim().to_owned();
+    let request = format!("GET {path}");
+    let live = tokens.http(&request, "", b"").1;
+    let late = tokens.http(&request, "", b"").1;
+    let resumed = tokens.http(&request, "Last-Event-ID: unknown", b"").1;
+    for (reader, seen) in [("during the answer", &live), ("after it", &late)] {
+        let data: Vec<_> = seen.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        assert_eq!(data, ["", "three", "two", "one", ""], "{reader}: {seen}");
+    }
+    // An open stream would have a ping after some time, and would end when the answer is no longer kept.
+    for seen in [late, resumed] {
+        assert!(!seen.lines().any(|line| line == ":"), "the stream stays open: {seen}");
+    }
+    assert_eq!(tokens.http(&request, "Last-Event-ID: done", b"").0, 204);
     Ok(())
 }
 
