@@ -131,6 +131,11 @@ fn the_list_of_examples_is_complete() -> Result<(), Missing> {
     let found: BTreeSet<String> = paths.filter_map(name).chain(["demo".to_owned()]).collect();
     let listed = SERVERS.iter().map(|server| server.name).chain(OTHERS).map(str::to_owned).collect();
     assert_eq!(found, listed);
+    let page = std::fs::read_to_string(root.join("docs/examples.md")).expect("the page of examples");
+    for name in found {
+        let command = format!("--example {name}");
+        assert!(page.contains(&format!("{command}`")) || page.contains(&format!("{command} ")), "{name}");
+    }
     Ok(())
 }
 
