@@ -1,4 +1,5 @@
-//! Checks of the page of rules: every cited rule exists, every rule has a test, every link has a target.
+//! Checks of the page of rules: every cited rule exists, every rule has a test, every link has a target. Checks of all pages:
+//! every link to a page or to a section has a target, and every page in `docs/` is linked from another page.
 //!
 //! A citation is a chapter letter and one or two digits as a word, in any Rust file or page. A test proves a rule when
 //! its name begins with the rule's number in lower case.
@@ -69,6 +70,38 @@ fn every_link_to_a_rule_has_a_target() {
     let known: BTreeSet<String> = anchors(page(&sources)).map(|anchor| anchor.what).collect();
     let dead = sources.iter().flat_map(links).filter(|link| !known.contains(&link.what));
     assert_none(dead, "is not an anchor of docs/rules.md");
+}
+
+#[test]
+fn every_page_is_linked_from_another_page() {
+    let sources = sources();
+    let from_others = |source| page_links(source).into_iter().filter(|link| link.page != source.path);
+    let linked: BTreeSet<String> = sources.iter().flat_map(from_others).map(|link| link.page).collect();
+    let pages = sources.iter().filter(|source| is_page(source) && source.path.starts_with("docs/"));
+    let unlinked = pages.filter(|source| !linked.contains(&source.path));
+    let unlinked = unlinked.map(|source| Found { place: source.path.clone(), what: "the page".into() });
+    assert_none(unlinked, "has no link from another page");
+}
+
+#[test]
+fn every_link_between_pages_has_a_target() {
+    let sources = sources();
+    let pages = sources.iter().filter(|source| is_page(source));
+    let targets: BTreeMap<&str, BTreeSet<String>> =
+        pages.map(|source| (source.path.as_str(), sections(source))).collect();
+    let dead = sources.iter().flat_map(page_links).filter(|link| {
+        let sections = targets.get(link.page.as_str());
+        sections.is_none_or(|sections| !link.section.is_empty() && !sections.contains(&link.section))
+    });
+    let dead = dead.map(|link| Found { place: link.place, what: format!("{}#{}", link.page, link.section) });
+    assert_none(dead, "is not a page or section of this repository");
+}
+
+#[test]
+fn a_section_has_the_anchor_that_a_forge_gives_it() {
+    let text = "# First steps, with `axum`\n## <a id=\"x\"></a>Six connections, and HTTP/2\ntext";
+    let found = sections(&Source { path: "page.md".into(), text: text.into() });
+    assert_eq!(found, ["first-steps-with-axum", "six-connections-and-http2", "x"].map(str::to_owned).into());
 }
 
 #[test]
@@ -228,4 +261,55 @@ fn parts_after(source: &Source, start: &'static str, end: char) -> impl Iterator
         let parts = line.split(start).skip(1).map(move |part| part.split(end).next().unwrap_or_default());
         parts.map(move |part| Found { place: place.clone(), what: part.to_owned() })
     })
+}
+
+/// A link to a section of a page. The section is empty if the link is to the whole page.
+struct PageLink {
+    place: String,
+    page: String,
+    section: String,
+}
+
+fn is_page(source: &Source) -> bool {
+    source.path.ends_with(".md")
+}
+
+/// Returns the links of a page to pages and their sections.
+fn page_links(source: &Source) -> Vec<PageLink> {
+    if !is_page(source) {
+        return Vec::new();
+    }
+    let links = parts_after(source, "](", ')').filter(|link| !link.what.contains("://"));
+    let links = links.filter_map(|link| {
+        let (path, section) = link.what.split_once('#').unwrap_or((&link.what, ""));
+        let is_to_page = path.ends_with(".md") || path.is_empty() && !section.is_empty();
+        let page = if path.is_empty() { source.path.clone() } else { resolved(&source.path, path) };
+        is_to_page.then(|| PageLink { place: link.place.clone(), page, section: section.to_owned() })
+    });
+    links.collect()
+}
+
+/// Returns a path that is relative to a file, from the root of the repository.
+fn resolved(file: &str, path: &str) -> String {
+    let mut parts: Vec<_> = file.split('/').collect();
+    parts.pop();
+    for part in path.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            "." => {}
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// Returns the anchors of the sections of a page, explicit ones included.
+fn sections(page: &Source) -> BTreeSet<String> {
+    let headings = page.text.lines().filter(|line| line.starts_with('#'));
+    let names = headings.map(|line| {
+        let title = line.rsplit("</a>").next().unwrap_or(line).trim_start_matches('#').trim();
+        let letters = title.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+        letters.collect::<String>().to_lowercase().replace(' ', "-")
+    });
+    names.chain(anchors(page).map(|anchor| anchor.what)).collect()
 }
