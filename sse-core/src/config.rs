@@ -225,7 +225,8 @@ impl Default for HistoryConfig {
 
 /// The bounds of a channel's backlog ([S1](crate::rules#s1)).
 ///
-/// The backlog keeps frames for connected readers that are behind. It is empty while no reader is behind.
+/// The backlog keeps frames for connected readers that are behind. It is empty while no reader is behind. The same bounds
+/// hold, separately, for events that left the history and are retained for readers that replay ([H6](crate::rules#h6)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BacklogConfig {
     /// The maximum number of frames. The default is 16,384, enough for a large burst of a publisher.

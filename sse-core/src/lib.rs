@@ -161,7 +161,7 @@ pub use hub::{
     OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
 };
 pub use id::{ChannelId, ConnectionId, Position};
-pub use resume::{LastEventId, Resume};
+pub use resume::{Join, LastEventId, Resume};
 pub use stats::{ChannelStats, CloseCounts, CloseReason, Stats};
 pub use time::Instant;
 pub use wire::{DecodeError, Decoder, EncodeError, EncodeField, Event, Frame, FrameError, Message};

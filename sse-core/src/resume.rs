@@ -82,6 +82,17 @@ pub enum Resume {
     Unknown,
 }
 
+/// What a client has of a channel that it joins: the argument of [`Hub::join`](crate::Hub::join)
+/// ([O6](crate::rules#o6)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Join<'a> {
+    /// The client never had the channel.
+    New,
+    /// The channel was complete at the client at this id.
+    After(&'a LastEventId),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

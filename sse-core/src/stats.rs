@@ -48,6 +48,11 @@ pub struct ChannelStats {
     pub backlog_frames: usize,
     /// Bytes of the frames in the backlog.
     pub backlog_bytes: usize,
+    /// Frames that left the history and are kept for connections that replay what came before them
+    /// ([H6](crate::rules#h6)).
+    pub retained_frames: usize,
+    /// Bytes of these frames.
+    pub retained_bytes: usize,
     /// The newest position of an event with an id that can no longer be replayed ([H5](crate::rules#h5)).
     pub floor: Position,
 }

@@ -1,6 +1,6 @@
 //! Limits and counters: A1 and A3.
 mod common;
-use common::{World, data_frame, secs};
+use common::{World, data_frame, history_of, secs};
 use sse_core::{
     Action, ChannelConfig, CloseReason, ConnectError, ConnectionConfig, Event, HubConfig, Limits, OnClose,
     OpenError, PublishError, Resume, SubscribeError,
@@ -153,7 +153,8 @@ fn a1_evicted_and_closed_history_does_not_count_towards_the_limit() {
 fn a3_every_end_has_a_reason_and_is_counted_by_it() {
     let mut w = World::new();
     let config = ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
-    let (a, lossy) = (w.open_with("a", config), w.open_with_history("lossy", 1));
+    let narrow = ChannelConfig { history: history_of(1), ..common::narrow_backlog() };
+    let (a, lossy) = (w.open_with("a", config), w.open_with("lossy", narrow));
     let disconnected = w.connect();
     let requested = w.connect();
     let _channel_closed = w.follow(a);
@@ -200,7 +201,8 @@ fn a3_published_delivered_and_replayed_events_are_counted() {
 #[test]
 fn a3_gaps_lags_and_pings_are_counted() {
     let mut w = World::new();
-    let (a, b) = (w.open_with_history("a", 1), w.open("b"));
+    let narrow = ChannelConfig { history: history_of(1), ..common::narrow_backlog() };
+    let (a, b) = (w.open_with("a", narrow), w.open("b"));
     w.publish_numbers(a, 1..=2);
     for id in ["e-0", "?", "e-1"] {
         let c = w.reconnect(id);
@@ -218,7 +220,7 @@ fn a3_gaps_lags_and_pings_are_counted() {
 
     let lagged = w.reconnect("e-1");
     assert_eq!(w.subscribe(a, lagged), Resume::Replayed { events: 1 });
-    w.publish(a, "3");
+    w.publish_numbers(a, 3..=4);
     assert_eq!(w.hub.stats().lagged, 0, "the reader has not detected its loss");
     assert_eq!(w.data(lagged), [""; 0]);
     assert_eq!(w.hub.stats().lagged, 1);

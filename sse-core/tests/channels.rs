@@ -246,7 +246,9 @@ fn k3_the_subscriptions_of_five_thousand_members_end_with_their_channels() {
     let mut w = World::new();
     let (a, b) = (w.open("a"), open_closing_connections(&mut w, "b"));
     for n in 0..5_000 {
-        w.follow(if n % 2 == 0 { a } else { b });
+        let c = w.connect_with(ConnectionConfig::default());
+        w.subscribe(if n % 2 == 0 { a } else { b }, c);
+        w.take(c);
     }
     w.hub.close_channel(w.now, a);
     w.hub.close_channel(w.now, b);

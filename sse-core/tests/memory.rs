@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use bytes::Buf;
-use common::{World, without_position};
+use common::{World, history_of, without_position};
 use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, ConnectionConfig, ConnectionId, Event, HubConfig,
     Limits, OpenError,
@@ -150,12 +150,12 @@ fn d8_a_stall_and_the_end_of_a_lifetime_free_everything_at_once() {
 #[test]
 fn d8_a_lagged_connection_frees_everything_at_once() {
     let mut w = World::new();
-    let a = w.open_with_history("a", 1);
+    let a = w.open_with("a", ChannelConfig { history: history_of(1), ..common::narrow_backlog() });
     w.publish(a, "1");
     let c = w.reconnect("e-0");
     w.subscribe(a, c);
     fill(&mut w, c);
-    w.publish(a, "2");
+    w.publish_numbers(a, 2..=3);
     assert!(freed(|| assert_eq!(w.pending_bytes(c), 0)) >= PENDING);
 }
 
@@ -193,13 +193,14 @@ fn d8_close_channel_frees_the_log_when_the_last_member_took_its_last_byte() {
 
 #[test]
 fn d8_a_queue_that_had_more_than_1024_entries_gives_its_memory_back() {
-    let mut w = World::new();
+    // With external positions, no ends of names are remembered.
+    let mut w = World::external(0);
     let info = measure(|| {
         let channels: Vec<ChannelId> = (0..1_500).map(|number| w.open(&number.to_string())).collect();
         // All connections are queued for a first check, all channels for a sweep, and the end of each is an action.
         let members: Vec<ConnectionId> = channels.iter().map(|channel| w.follow(*channel)).collect();
-        for channel in channels {
-            w.publish(channel, "x");
+        for (position, channel) in (1..).zip(channels) {
+            w.publish_at(channel, position);
             w.hub.close_channel(w.now, channel);
         }
         for member in members {
@@ -208,6 +209,20 @@ fn d8_a_queue_that_had_more_than_1024_entries_gives_its_memory_back() {
         assert_eq!(w.actions().len(), 1_500);
     });
     assert!(info.bytes_max > 100_000 && info.bytes_current < 4_096, "{info:?}");
+}
+
+#[test]
+fn d8_the_ends_of_former_names_take_at_most_140_kib() {
+    let mut w = World::new();
+    let info = measure(|| {
+        for number in 0..100_000 {
+            let channel = w.open(&number.to_string());
+            w.publish(channel, "x");
+            w.hub.close_channel(w.now, channel);
+            w.actions();
+        }
+    });
+    assert!(info.bytes_current <= 140 << 10, "{info:?}");
 }
 
 #[test]

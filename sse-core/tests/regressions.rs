@@ -2,18 +2,8 @@
 
 mod common;
 
-use std::num::NonZeroUsize;
-
-use common::{World, history_of, secs};
-use sse_core::{
-    BacklogConfig, ChannelConfig, CloseReason, GapPolicy, HubConfig, LagPolicy, Position, Resume,
-};
-
-/// Configures a channel whose backlog has room for one frame.
-fn narrow_backlog() -> ChannelConfig {
-    let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..BacklogConfig::default() };
-    ChannelConfig { backlog, ..ChannelConfig::default() }
-}
+use common::{World, history_of, narrow_backlog, secs};
+use sse_core::{ChannelConfig, CloseReason, GapPolicy, HubConfig, LagPolicy, Position, Resume};
 
 fn with_short_stall() -> World {
     World::with(HubConfig { stall_timeout: Some(secs(2)), ..HubConfig::default() })
@@ -135,7 +125,7 @@ fn h7_the_reset_of_a_late_subscription_comes_before_all_pending_events() {
     w.publish(a, "2");
     w.publish(b, "3");
     assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(3), events: 0 });
-    assert_eq!(w.take(c), "id: e-3\nevent: reset\ndata: \n\nid: e-2\ndata: 2\n\n");
+    assert_eq!(w.data(c), ["reset e-0", "2", "position e-3"]);
 }
 
 #[test]
@@ -184,15 +174,15 @@ fn h7_a_close_flushes_the_reset_for_an_unknown_id() {
 #[test]
 fn h7_unsubscribing_while_closing_keeps_the_resets_of_other_channels() {
     let mut w = World::new();
-    let b = w.open("b");
-    w.publish(b, "1");
-    let a = w.open("a");
+    let (a, b) = (w.open_with_history("a", 1), w.open("b"));
+    w.publish_numbers(a, 1..=2);
+    w.publish(b, "3");
     let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
     w.hub.close_connection(w.now, c);
     w.hub.unsubscribe(w.now, b, c);
-    assert_eq!(w.take(c), "id: e-1\nevent: reset\ndata: \n\n");
+    assert_eq!(w.data(c), ["reset e-1", "2"]);
 }
 
 #[test]
@@ -207,8 +197,7 @@ fn h7_a_subscription_after_a_detected_loss_adds_no_reset_for_the_unknown_id() {
     w.publish_numbers(a, 1..=3);
     assert_eq!(w.pending_bytes(c), 29 + 17, "the reset for the detected loss, and the third event");
     assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(3), events: 0 });
-    let resets = "id: e-3\nevent: reset\ndata: \n\nid: e-2\nevent: reset\ndata: \n\n";
-    assert_eq!(w.take(c), format!("{resets}id: e-3\ndata: 3\n\n"));
+    assert_eq!(w.data(c), ["reset e-0", "reset e-2", "3", "position e-3"]);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 mod common;
 use common::{World, history_of};
 use sse_core::{
-    Action, ChannelConfig, ChannelId, ConnectionConfig, Event, GapPolicy, LastEventId, Position, Resume,
-    StartFrom,
+    Action, ChannelConfig, ChannelId, ConnectionConfig, Event, GapPolicy, LagPolicy, LastEventId, Position,
+    Resume, StartFrom,
 };
 
 /// Channel `a` has the odd events up to 6 and keeps all of them. Channel `b` has the even ones and keeps only the
@@ -94,7 +94,7 @@ fn h4_an_application_id_is_not_looked_up_after_the_first_byte() {
     w.subscribe(a, c);
     assert_eq!(w.data(c), ["reset e-2"]);
     assert_eq!(w.subscribe(b, c), Resume::Gap { lost_through: Position::new(2), events: 0 });
-    assert_eq!(w.data(c), ["reset e-2"]);
+    assert_eq!(w.data(c), ["reset e-2", "position e-2"]);
 }
 
 #[test]
@@ -135,14 +135,40 @@ fn h5_live_only_events_do_not_raise_the_floor() {
 }
 
 #[test]
-fn h5_the_floor_of_a_new_channel_is_the_head() {
+fn h5_a_name_that_was_never_used_has_lost_nothing() {
     let mut w = World::new();
     let a = w.open("a");
     w.publish_numbers(a, 1..=3);
     let late = w.open("late");
-    assert_eq!(w.hub.channel_stats(late).unwrap().floor, Position::new(3));
-    let c = w.reconnect("e-3");
+    assert_eq!(w.hub.channel_stats(late).unwrap().floor, Position::ORIGIN);
+    let c = w.reconnect("e-1");
     assert_eq!(w.subscribe(late, c), Resume::UpToDate);
+    w.publish(late, "4");
+    assert_eq!(w.data(c), ["4"]);
+}
+
+#[test]
+fn h5_the_end_of_a_forgotten_name_counts_for_every_unknown_name() {
+    let mut w = World::new();
+    for number in 0..=1024 {
+        let room = w.open(&format!("room {number}"));
+        w.publish(room, "hello");
+        w.hub.close_channel(w.now, room);
+    }
+    let floors = ["never used", "room 0", "room 1", "room 1024"].map(|name| {
+        let room = w.open(name);
+        w.hub.channel_stats(room).unwrap().floor.get()
+    });
+    assert_eq!(floors, [1, 1, 2, 1025], "the first room was forgotten");
+}
+
+#[test]
+fn h5_with_external_positions_the_floor_of_a_new_channel_is_the_head() {
+    let mut w = World::external(2);
+    let a = w.open("a");
+    w.publish_at(a, 5);
+    let late = w.open("late");
+    assert_eq!(w.hub.channel_stats(late).unwrap().floor, Position::new(5));
 }
 
 #[test]
@@ -156,6 +182,8 @@ fn h5_a_reopened_channel_reports_a_gap_for_older_ids() {
     assert_eq!(w.subscribe(a, c), Resume::Gap { lost_through: Position::new(5), events: 0 });
     w.publish(a, "6");
     assert_eq!(w.take(c), "id: e-5\nevent: reset\ndata: \n\nid: e-6\ndata: 6\n\n");
+    let complete = w.reconnect("e-5");
+    assert_eq!(w.subscribe(a, complete), Resume::Replayed { events: 1 });
 }
 
 #[test]
@@ -258,7 +286,42 @@ fn h7_the_reset_comes_before_an_event_of_its_position() {
     let c = w.reconnect("e-0");
     w.subscribe(a, c);
     w.subscribe(b, c);
-    assert_eq!(w.take(c), "id: e-2\nevent: reset\ndata: \n\nid: e-2\ndata: 2\n\nid: e-3\ndata: 3\n\n");
+    assert_eq!(w.take(c), "id: e-1\nevent: reset\ndata: \n\nid: e-2\ndata: 2\n\nid: e-3\ndata: 3\n\n");
+}
+
+#[test]
+fn h7_a_client_that_leaves_behind_a_reset_loses_no_event_of_its_position() {
+    let mut w = World::new();
+    let (a, b) = (w.open("a"), w.open_with_history("b", 1));
+    w.publish_to(&[a, b], "1");
+    w.publish(b, "2");
+    let c = w.reconnect("e-0");
+    w.subscribe(b, c);
+    w.subscribe(a, c);
+    assert_eq!(common::data(&w.take_frame(c)), ["reset e-0"]);
+    w.hub.disconnect(w.now, c);
+    let c = w.reconnect("e-0");
+    w.subscribe(b, c);
+    w.subscribe(a, c);
+    assert_eq!(w.data(c), ["reset e-0", "1", "2"]);
+}
+
+#[test]
+fn h7_a_reset_takes_the_id_before_when_a_later_loss_leaves_an_event_at_its_position() {
+    let mut w = World::new();
+    let skipping = |history| ChannelConfig {
+        on_lag: LagPolicy::Skip,
+        history: history_of(history),
+        ..common::narrow_backlog()
+    };
+    let (a, b) = (w.open_with("a", skipping(1)), w.open_with("b", skipping(9)));
+    let c = w.follow(a);
+    w.subscribe(b, c);
+    w.publish_to(&[a, b], "1");
+    w.publish(a, "2");
+    w.publish(b, "3");
+    // Both lost their place in the backlogs. The history of the second has the event at which the first lost.
+    assert_eq!(w.data(c), ["reset e-0", "1", "2", "3"]);
 }
 
 #[test]
@@ -298,7 +361,8 @@ fn h7_an_unknown_id_gives_one_reset_before_everything_else() {
 #[test]
 fn h7_nothing_above_a_loss_is_sent_before_its_reset_or_the_end() {
     let mut w = World::new();
-    let (a, b) = (w.open("a"), w.open_with_history("b", 1));
+    let narrow = ChannelConfig { history: history_of(1), ..common::narrow_backlog() };
+    let (a, b) = (w.open("a"), w.open_with("b", narrow));
     w.publish(a, "1");
     w.publish(b, "2");
     let c = w.reconnect("e-0");
@@ -306,8 +370,8 @@ fn h7_nothing_above_a_loss_is_sent_before_its_reset_or_the_end() {
     w.subscribe(b, c);
     assert_eq!(w.take_frame(c), "id: e-1\ndata: 1\n\n");
     w.publish(a, "3");
-    // Event 2, which is pending, leaves history now. It was never in the backlog of this reader.
-    w.publish(b, "4");
+    // Event 2, which is pending, leaves history, and then the one frame that is retained.
+    w.publish_numbers(b, 4..=5);
     assert_eq!(w.take(c), "");
     assert_eq!(w.close_reasons(), [(c, sse_core::CloseReason::Lagged)]);
 }

@@ -26,17 +26,17 @@ pub(crate) struct ChannelState {
 }
 
 impl ChannelState {
-    /// Creates a channel in a hub whose head is `opened_at`. Events above `complete_through` may still arrive.
+    /// Creates a channel that cannot replay events up to `floor`. Events above `complete_through` may still arrive.
     pub(crate) fn new(
         now: Instant,
         name: &str,
         config: ChannelConfig,
-        opened_at: Position,
+        floor: Position,
         complete_through: Position,
     ) -> ChannelState {
         ChannelState {
             name: Box::from(name),
-            history: History::new(config.history.clone(), opened_at),
+            history: History::new(config.history.clone(), config.backlog.clone(), floor),
             backlog: Backlog::new(config.backlog.clone()),
             members: Members::default(),
             last: complete_through,

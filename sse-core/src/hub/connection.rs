@@ -1,12 +1,13 @@
 //! One connection: its position, its subscriptions, its deadlines.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::hint::black_box;
 
 use bytes::Bytes;
 
 use crate::config::{ConnectionConfig, GapPolicy, OnMaxLifetime};
-use crate::id::{ChannelId, Position};
+use crate::id::{ChannelId, ConnectionId, Position};
 use crate::resume::{LastEventId, Resume};
 use crate::stats::CloseReason;
 use crate::time::Instant;
@@ -16,7 +17,7 @@ use super::channel::ChannelState;
 use super::claim::ClaimNumber;
 use super::own_frames::OwnFrames;
 use super::ping::Ping;
-use super::resume_point::{JoinTime, Reset, ResumePoint, decide};
+use super::resume_point::{JoinTime, ResumePoint, decide};
 use super::subscription::{Loss, SubscriptionNumber, Subscriptions};
 use super::timer_queue::TimerKey;
 
@@ -256,32 +257,43 @@ impl ConnectionState {
         }
     }
 
-    /// Decides where all subscriptions start: before the first byte they are one step (O3). Each reset is given to
-    /// `insert_reset`. Returns the outcome for the last subscription.
+    /// Returns the position that the id of the client stands for. It is beyond the position of the connection if the client
+    /// is ahead of the hub (O4).
+    pub(crate) fn client_position(&self) -> Position {
+        self.resume_point().position().map_or(self.position, |point| point.max(self.position))
+    }
+
+    /// Ends the first step (O3): later subscriptions are late. The opening frame stays what it is now.
+    pub(crate) fn end_first_step(&mut self, channels: &Channels) {
+        self.start_is_open = false;
+        self.is_starting = self.opening(channels).is_some();
+    }
+
+    /// Decides where all subscriptions start: before the first byte they are one step (O3). Returns the outcome for the last
+    /// subscription, and the positions before which resets stand.
     pub(crate) fn decide_starts(
         &mut self,
-        channels: &Channels,
-        mut insert_reset: impl FnMut(&mut OwnFrames, Reset),
-    ) -> Option<Resume> {
+        id: ConnectionId,
+        channels: &mut Channels,
+    ) -> (Option<Resume>, Vec<Position>) {
         self.own_frames.remove_resets();
         let point = self.resume_point();
         let mut start: Option<Position> = None;
         let mut outcome = None;
+        let mut resets = Vec::new();
         for subscription in self.subscriptions.as_mut_slice() {
-            let Some(channel) = channels.at(subscription.channel) else { continue };
-            let decision = decide(subscription, channel, point, JoinTime::BeforeFirstByte);
+            let Some(channel) = channels.at_mut(subscription.channel) else { continue };
+            let decision = decide(id, subscription, channel, point, JoinTime::BeforeFirstByte);
             subscription.replay_from(channel, decision.start_after);
             let begins = subscription.owed_after.min(subscription.live_after);
             start = Some(start.map_or(begins, |start| start.min(begins)));
-            if let Some(reset) = decision.reset {
-                insert_reset(&mut self.own_frames, reset);
-            }
+            resets.extend(decision.reset_before);
             outcome = Some(decision.outcome);
         }
         if let Some(start) = start {
             self.position = start;
         }
-        outcome
+        (outcome, resets)
     }
 
     /// Returns the frame with which the bytes of the connection begin.
@@ -293,12 +305,10 @@ impl ConnectionState {
         match self.resume_point() {
             ResumePoint::None => self.announces_position.then_some(OpeningFrame::Position(self.position)),
             ResumePoint::Unknown => {
-                let subscriptions = self.subscriptions.as_slice();
-                let first = subscriptions.iter().map(|subscription| subscription.subscribed_at).min()?;
-                let resets = subscriptions.iter().any(|subscription| {
+                let resets = self.subscriptions.as_slice().iter().any(|subscription| {
                     channels.at(subscription.channel).is_some_and(|c| c.config.on_gap == GapPolicy::Reset)
                 });
-                resets.then_some(OpeningFrame::Reset(first))
+                resets.then_some(OpeningFrame::Reset(self.position))
             }
             ResumePoint::At(_) => None,
         }

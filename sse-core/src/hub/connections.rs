@@ -260,7 +260,7 @@ impl Hub {
     }
 
     /// Returns the position of an id in the hub's own form, if this hub can have issued the id (H4).
-    fn position_of(&self, id: &LastEventId) -> Option<Position> {
+    pub(super) fn position_of(&self, id: &LastEventId) -> Option<Position> {
         let position = self.epoch.position(id.as_str()?)?;
         match self.config.positions {
             // A client may have been at a node that is ahead of this one (O4).

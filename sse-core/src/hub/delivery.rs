@@ -208,7 +208,12 @@ impl Hub {
                 connection.ping.mark_sent();
                 self.stats.pings = self.stats.pings.saturating_add(1);
             }
-            PendingItem::Own(_) => connection.own_frames.pop(),
+            PendingItem::Own(_) => {
+                // The id of a reset or of a position stands for all channels, as that of an event does.
+                if let Some(position) = connection.own_frames.pop().filter(|at| *at > connection.position) {
+                    connection.move_to(&mut self.channels, position);
+                }
+            }
             PendingItem::Event(LogIndex { position, in_history, .. }) => {
                 let is_open = connection.is_open();
                 self.stats.replayed = self.stats.replayed.saturating_add(u64::from(in_history));
@@ -283,6 +288,7 @@ impl Hub {
             // The opening frame depends on all subscriptions.
             return None;
         }
+        let start_is_open = connection.start_is_open && connection.is_open();
         connection.subscriptions.numbered().find_map(|(number, subscription)| {
             let channel = self.channels.at(subscription.channel)?;
             if connection.is_open() && !channel.is_closed {
@@ -291,7 +297,9 @@ impl Hub {
             let next = subscription.next(channel, connection.position.max(subscription.owed_after));
             let is_drained = next.is_none_or(|place| !connection.receives(place.position))
                 && subscription.loss(channel, connection.position, connection.end()).is_none();
-            is_drained.then(|| (number, channel.closes_connections()))
+            // Until the transport has asked for bytes, a later subscription may still change what this one is owed (O3).
+            let may_end = !start_is_open || channel.closes_connections();
+            (is_drained && may_end).then(|| (number, channel.closes_connections()))
         })
     }
 }

@@ -5,7 +5,6 @@ use crate::id::Position;
 use crate::stats::CloseReason;
 
 use super::arena::ConnectionSlot;
-use super::resume_point::Reset;
 use super::subscription::SubscriptionNumber;
 use super::{Action, Hub};
 
@@ -28,17 +27,18 @@ impl Hub {
             }
             self.skip_loss(slot, number, through);
         }
+        // Only now it is known what stands at the positions of the resets.
+        self.refresh_resets(slot);
     }
 
     /// Lets a reader continue behind a loss, with a reset frame where the loss ends (H7).
     fn skip_loss(&mut self, slot: ConnectionSlot, number: SubscriptionNumber, through: Position) {
-        self.insert_reset(slot, Reset { before: through, id: through });
         let Some((id, connection)) = self.connections.entry_mut(slot) else { return };
-        connection.start_is_open = false;
         // A later subscription must not give the connection an opening frame that it does not have now.
-        connection.is_starting = connection.opening(&self.channels).is_some();
+        connection.end_first_step(&self.channels);
         let channel = connection.subscriptions.get(number).map(|subscription| subscription.channel);
         self.read_from_history(slot, number, through);
+        self.insert_reset(slot, through);
         if let Some(channel) = channel.and_then(|channel| self.channels.id(channel)) {
             self.notices.push_back(Action::Lagged { connection: id, channel, lost_through: through });
         }
@@ -76,12 +76,5 @@ impl Hub {
             connection.expires_at = flushed_by;
         }
         self.arm_timer(slot);
-    }
-
-    pub(super) fn insert_reset(&mut self, slot: ConnectionSlot, reset: Reset) {
-        let (now, frame) = (self.now, self.control_frames.reset(&self.epoch, reset.id));
-        if let Some(connection) = self.connections.at_mut(slot) {
-            connection.own_frames.insert_reset(now, reset.before, frame);
-        }
     }
 }

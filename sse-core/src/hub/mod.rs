@@ -19,6 +19,7 @@ mod connections;
 mod control;
 mod delivery;
 mod drain;
+mod ended_names;
 mod epoch;
 mod error;
 mod lag;
@@ -31,6 +32,7 @@ mod publish;
 mod resume_point;
 mod snapshot;
 mod subscription;
+mod subscriptions;
 mod timer_queue;
 mod timers;
 mod transmit;
@@ -64,6 +66,7 @@ use claim::ClaimNumber;
 use connection::{Channels, ConnectionState};
 use control::ControlFrames;
 use drain::Draining;
+use ended_names::EndedNames;
 use epoch::Epoch;
 use timer_queue::TimerQueue;
 use timers::StallScan;
@@ -87,6 +90,7 @@ pub struct Hub {
     connections: Arena<ConnectionId, ConnectionState>,
     channels: Channels,
     names: HashMap<Box<str>, ChannelId>,
+    ended_names: EndedNames,
     timers: TimerQueue,
     stall_scan: StallScan,
     /// The number of prefetched connections whose deadlines were not handled yet.
@@ -138,6 +142,7 @@ impl Hub {
             connections: Arena::new(),
             channels: Arena::new(),
             names: HashMap::new(),
+            ended_names: EndedNames::new(after),
             timers: TimerQueue::default(),
             stall_scan: StallScan::default(),
             prefetched: 0,
@@ -215,6 +220,8 @@ impl Hub {
             history_bytes: channel.history.bytes(),
             backlog_frames: channel.backlog.len(),
             backlog_bytes: channel.backlog.bytes(),
+            retained_frames: channel.history.retained().0,
+            retained_bytes: channel.history.retained().1,
             floor: channel.history.floor(),
         })
     }

@@ -1,4 +1,4 @@
-//! Frames for one connection alone: direct sends (S2) and resets (H7).
+//! Frames for one connection alone: direct sends (S2), resets (H7) and the positions of late subscriptions (O9).
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -10,8 +10,18 @@ use crate::wire::Frame;
 /// A frame for one connection alone, and its place among the published events.
 pub(crate) struct OwnFrame {
     pub(crate) key: OrderKey,
+    kind: OwnKind,
     pub(crate) frame: Frame,
     pub(crate) pending_since: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OwnKind {
+    Direct,
+    /// A reset, and the position of its id.
+    Reset(Position),
+    /// The event `position` behind a late subscription.
+    Position,
 }
 
 /// The place of a frame in the order of a connection: just before, at, or just behind the events of a position.
@@ -23,7 +33,8 @@ pub(crate) enum Rank {
     /// A reset: it stands where a loss ends (H7).
     Before,
     Event,
-    /// A direct send: it stands behind the hub's head at the time of the call (O1).
+    /// A direct send, or the position of a late subscription: it stands behind the hub's head at the time of the call
+    /// (O1, O9).
     After,
 }
 
@@ -55,47 +66,83 @@ impl OwnFrames {
         self.0.as_ref().map_or((0, 0), |queued| (queued.direct_bytes, queued.frames.len()))
     }
 
-    /// Inserts a reset just before the events of a position. It replaces a reset that is there.
-    pub(crate) fn insert_reset(&mut self, now: Instant, before: Position, frame: Frame) {
+    /// Inserts a reset just before the events of a position, with the id of position `id`. It replaces a reset that is
+    /// there.
+    pub(crate) fn insert_reset(&mut self, now: Instant, before: Position, id: Position, frame: Frame) {
         let key = OrderKey(before, Rank::Before);
+        let kind = OwnKind::Reset(id);
         let frames = &mut self.0.get_or_insert_default().frames;
         match frames.binary_search_by_key(&key, |own| own.key) {
             Ok(index) => {
                 if let Some(own) = frames.get_mut(index) {
-                    own.frame = frame;
+                    (own.kind, own.frame) = (kind, frame);
                 }
             }
-            Err(index) => frames.insert(index, OwnFrame { key, frame, pending_since: now }),
+            Err(index) => frames.insert(index, OwnFrame { key, kind, frame, pending_since: now }),
         }
+    }
+
+    /// Returns the positions before which resets stand, each with the position of its id.
+    pub(crate) fn resets(&self) -> impl Iterator<Item = (Position, Position)> + '_ {
+        self.0.iter().flat_map(|queued| &queued.frames).filter_map(|own| match own.kind {
+            OwnKind::Reset(id) => Some((own.key.0, id)),
+            OwnKind::Direct | OwnKind::Position => None,
+        })
+    }
+
+    /// Inserts the event `position` behind everything at `position`. It replaces the one of an earlier late subscription:
+    /// its id stands for both.
+    pub(crate) fn insert_position(&mut self, now: Instant, position: Position, frame: Frame) {
+        let queued = self.0.get_or_insert_default();
+        queued.frames.retain(|own| own.kind != OwnKind::Position);
+        let key = OrderKey(position, Rank::After);
+        queued.insert_last(OwnFrame { key, kind: OwnKind::Position, frame, pending_since: now });
     }
 
     /// Appends a direct send behind `head`. The caller has checked the limits.
     pub(crate) fn push_direct(&mut self, now: Instant, head: Position, frame: Frame) {
         let queued = self.0.get_or_insert_default();
         queued.direct_bytes = queued.direct_bytes.saturating_add(frame.len());
-        queued.frames.push_back(OwnFrame { key: OrderKey(head, Rank::After), frame, pending_since: now });
+        let key = OrderKey(head, Rank::After);
+        queued.insert_last(OwnFrame { key, kind: OwnKind::Direct, frame, pending_since: now });
     }
 
-    /// Removes the next frame.
-    pub(crate) fn pop(&mut self) {
-        let Some(queued) = &mut self.0 else { return };
-        if let Some(popped) = queued.frames.pop_front()
-            && popped.key.1 == Rank::After
-        {
-            queued.direct_bytes = queued.direct_bytes.saturating_sub(popped.frame.len());
+    /// Removes the next frame. Returns the position at which its client stands then, if the frame has an id of the hub.
+    pub(crate) fn pop(&mut self) -> Option<Position> {
+        let queued = self.0.as_mut()?;
+        let popped = queued.frames.pop_front();
+        if let Some(direct) = popped.as_ref().filter(|own| own.kind == OwnKind::Direct) {
+            queued.direct_bytes = queued.direct_bytes.saturating_sub(direct.frame.len());
         }
         if queued.frames.is_empty() {
             self.0 = None;
+        }
+        let popped = popped?;
+        match popped.kind {
+            OwnKind::Direct => None,
+            OwnKind::Reset(id) => Some(id),
+            OwnKind::Position => Some(popped.key.0),
         }
     }
 
     /// Removes all resets.
     pub(crate) fn remove_resets(&mut self) {
         if let Some(queued) = &mut self.0 {
-            queued.frames.retain(|own| own.key.1 == Rank::After);
+            queued.frames.retain(|own| !matches!(own.kind, OwnKind::Reset(_)));
             if queued.frames.is_empty() {
                 self.0 = None;
             }
         }
+    }
+}
+
+impl Queued {
+    /// Inserts a frame behind all frames whose key is not greater.
+    fn insert_last(&mut self, own: OwnFrame) {
+        let index = match self.frames.back() {
+            Some(last) if last.key > own.key => self.frames.partition_point(|other| other.key <= own.key),
+            _ => self.frames.len(),
+        };
+        self.frames.insert(index, own);
     }
 }

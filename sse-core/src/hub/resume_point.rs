@@ -3,7 +3,7 @@
 //! [`decide`] is the only place where this is decided. `docs/architecture.md` shows it as a flow chart.
 
 use crate::config::{GapPolicy, StartFrom};
-use crate::id::Position;
+use crate::id::{ConnectionId, Position};
 use crate::resume::Resume;
 
 use super::channel::ChannelState;
@@ -19,13 +19,56 @@ pub(crate) enum ResumePoint {
     At(Position),
 }
 
+impl ResumePoint {
+    /// Returns the position, if it is known.
+    pub(crate) fn position(self) -> Option<Position> {
+        match self {
+            ResumePoint::At(position) => Some(position),
+            ResumePoint::None | ResumePoint::Unknown => None,
+        }
+    }
+}
+
 /// When a subscription was made in the life of its connection (O3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JoinTime {
     /// Before the first byte: the subscription resumes together with all others.
     BeforeFirstByte,
-    /// Later: the subscription starts live. The connection and the head of the hub have these positions.
-    Later { connection: Position, head: Position },
+    /// Later: the subscription begins behind what the client has.
+    Later(LateJoin),
+}
+
+/// A late subscription, and the connection that makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LateJoin {
+    pub(crate) joined: JoinPoint,
+    /// The position of the connection: everything that is pending stands above.
+    pub(crate) position: Position,
+    /// The id of the client stands for this position, which is beyond `position` if the client is ahead of the hub (O4).
+    pub(crate) client: Position,
+    /// The position through which the channel counts as lost if the hub cannot know what the client has.
+    pub(crate) lost_through: Position,
+}
+
+/// Where a client stands in a channel that it joins late (O6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinPoint {
+    /// The client never had the channel.
+    New,
+    /// The client may have had the channel; the hub cannot know what.
+    Unknown,
+    /// The client has everything up to this position.
+    At(Position),
+}
+
+impl JoinPoint {
+    /// Returns the position, if it is known.
+    pub(crate) fn position(self) -> Option<Position> {
+        match self {
+            JoinPoint::At(position) => Some(position),
+            JoinPoint::New | JoinPoint::Unknown => None,
+        }
+    }
 }
 
 /// What [`decide`] has decided.
@@ -33,44 +76,39 @@ pub(crate) enum JoinTime {
 pub(crate) struct Decision {
     /// The subscription starts after this position.
     pub(crate) start_after: Position,
-    pub(crate) reset: Option<Reset>,
+    /// A reset stands just before the events of this position.
+    pub(crate) reset_before: Option<Position>,
     pub(crate) outcome: Resume,
 }
 
-/// A reset frame and its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reset {
-    /// The frame stands just before the events of this position.
-    pub(crate) before: Position,
-    /// The frame has the id of this position.
-    pub(crate) id: Position,
-}
-
-/// Decides where a subscription starts.
+/// Decides where a subscription of the connection `id` starts.
 pub(crate) fn decide(
+    id: ConnectionId,
     subscription: &Subscription,
     channel: &ChannelState,
     point: ResumePoint,
-    joined: JoinTime,
+    time: JoinTime,
 ) -> Decision {
-    match joined {
+    match time {
         JoinTime::BeforeFirstByte => decide_first(subscription, channel, point),
-        JoinTime::Later { connection, head } => decide_later(subscription, channel, point, connection, head),
+        JoinTime::Later(late) => decide_later(id, subscription, channel, late),
     }
 }
 
 fn decide_first(subscription: &Subscription, channel: &ChannelState, point: ResumePoint) -> Decision {
-    let floor = channel.history.floor();
+    let floor = subscription.floor(channel);
     let policy = channel.config.on_gap;
     let live = subscription.subscribed_at;
     let (start_after, has_reset) = match point {
-        ResumePoint::None => (fresh_start(subscription, channel), false),
+        ResumePoint::None => (fresh_start(subscription, channel, floor), false),
         ResumePoint::At(position) if position >= floor => (position, false),
         // A client that is ahead of this node has the events below its id (O4).
         ResumePoint::At(position) if policy == GapPolicy::Live => (live.max(position), false),
         ResumePoint::At(_) => (floor, policy == GapPolicy::Reset),
         // The one reset for an unknown id is the opening frame of the connection (H7).
-        ResumePoint::Unknown if policy == GapPolicy::Kept => (fresh_start(subscription, channel), false),
+        ResumePoint::Unknown if policy == GapPolicy::Kept => {
+            (fresh_start(subscription, channel, floor), false)
+        }
         ResumePoint::Unknown => (live, false),
     };
     let events = channel.history.count(subscription.start_after(start_after), subscription.live_after);
@@ -81,38 +119,45 @@ fn decide_first(subscription: &Subscription, channel: &ChannelState, point: Resu
         ResumePoint::At(_) if events > 0 => Resume::Replayed { events },
         ResumePoint::At(_) => Resume::UpToDate,
     };
-    Decision { start_after, reset: has_reset.then_some(Reset { before: floor, id: floor }), outcome }
+    Decision { start_after, reset_before: has_reset.then_some(floor), outcome }
 }
 
-/// The hub cannot know what the client has of a channel that it joins later: a client with an id has a gap (O3).
+/// Decides where a late subscription starts (O3, O6). What the client is owed comes in the order of positions, so none of
+/// it may stand at or below the position of the client: the ids would go back.
 fn decide_later(
+    id: ConnectionId,
     subscription: &Subscription,
     channel: &ChannelState,
-    point: ResumePoint,
-    connection: Position,
-    head: Position,
+    late: LateJoin,
 ) -> Decision {
-    let lost_through = match point {
-        ResumePoint::None => {
-            let start_after = subscription.live_after;
-            return Decision { start_after, reset: None, outcome: Resume::Fresh };
+    let LateJoin { joined, position, client, lost_through } = late;
+    match joined {
+        JoinPoint::New => {
+            let start_after = subscription.live_after.max(client);
+            return Decision { start_after, reset_before: None, outcome: Resume::Fresh };
         }
-        ResumePoint::Unknown => head,
-        // A client may be ahead of a hub with external positions (O4).
-        ResumePoint::At(position) => position.max(head),
-    };
+        JoinPoint::At(point) if point >= channel.history.floor() => {
+            let first_owed = channel.history.above(point).find(|entry| entry.except != Some(id));
+            if first_owed.is_none_or(|entry| entry.position > client) {
+                let start_after = point.max(client);
+                let events = channel.history.count(start_after, subscription.live_after);
+                let outcome = if events > 0 { Resume::Replayed { events } } else { Resume::UpToDate };
+                return Decision { start_after, reset_before: None, outcome };
+            }
+        }
+        JoinPoint::At(_) | JoinPoint::Unknown => {}
+    }
     // The reset stands before everything that is pending: behind it, it would hide events of other channels (H7).
-    let reset =
-        (channel.config.on_gap == GapPolicy::Reset).then_some(Reset { before: connection, id: lost_through });
-    Decision { start_after: lost_through, reset, outcome: Resume::Gap { lost_through, events: 0 } }
+    let reset_before = (channel.config.on_gap == GapPolicy::Reset).then_some(position);
+    Decision { start_after: lost_through, reset_before, outcome: Resume::Gap { lost_through, events: 0 } }
 }
 
 /// Returns where a connection without a last event id starts (H8).
-fn fresh_start(subscription: &Subscription, channel: &ChannelState) -> Position {
+fn fresh_start(subscription: &Subscription, channel: &ChannelState, floor: Position) -> Position {
     let live = subscription.subscribed_at;
     match channel.config.start {
         StartFrom::Live => live,
-        StartFrom::Last(events) => channel.history.before_newest(events, live).min(live),
-        StartFrom::All => channel.history.floor().min(live),
+        StartFrom::Last(events) => channel.history.before_newest(events, live, floor).min(live),
+        StartFrom::All => floor.min(live),
     }
 }

@@ -152,7 +152,7 @@ impl Subscription {
         debug_assert!(self.counted_at <= channel.last, "{self:?}, newest event {}", channel.last);
         debug_assert!(channel.backlog.lost_id_through() <= channel.backlog.lost_through());
         debug_assert!(channel.backlog.lost_through() <= channel.last);
-        debug_assert!(channel.history.evicted_through() <= channel.last);
+        debug_assert!(channel.history.lost_through() <= channel.last);
     }
 
     /// Counts the subscription as a reader of the backlog.
@@ -165,6 +165,9 @@ impl Subscription {
     /// Moves the reader in the backlog when its connection has come to `position`, unless the reader has fallen out.
     #[inline]
     pub(crate) fn move_to(&mut self, channel: &mut ChannelState, position: Position) {
+        if self.is_replaying() && self.replay_through <= position {
+            self.end_replay(channel);
+        }
         self.count_at(channel, self.reads_after(position));
     }
 
@@ -232,19 +235,19 @@ impl Subscription {
     /// count: a reset there would hide what other channels have before that.
     #[inline]
     pub(crate) fn loss(&self, channel: &ChannelState, position: Position, end: Position) -> Option<Loss> {
-        let evicted = channel.history.evicted_through().min(end);
+        let lost = channel.history.lost_through().min(end);
         let owed_after = position.max(self.owed_after);
         let mut through: Option<Position> = None;
-        if owed_after < self.replay_through && owed_after < evicted {
-            through = Some(evicted.min(self.replay_through));
+        if owed_after < self.replay_through && owed_after < lost {
+            through = Some(lost.min(self.replay_through));
         }
         // A new decision on the start rewinds the connection. Positions that the reader has passed are no loss (O3).
         let reads_after = self.reads_after(position).max(self.counted_at);
         let has_fallen_out = reads_after < end && channel.backlog.has_lost_after(reads_after);
         if has_fallen_out {
-            let evicted = evicted.min(channel.backlog.lost_id_through());
-            if evicted > reads_after.max(owed_after) {
-                through = through.max(Some(evicted));
+            let lost = lost.min(channel.backlog.lost_id_through());
+            if lost > reads_after.max(owed_after) {
+                through = through.max(Some(lost));
             }
         }
         (has_fallen_out || through.is_some()).then_some(Loss { through })
@@ -256,17 +259,47 @@ impl Subscription {
         if self.counted_at > self.live_after { from.max(self.counted_at) } else { from }
     }
 
+    /// Returns the position after which the subscription can start: the floor, or a position before it, if the history
+    /// retains for this reader what it has evicted since (H6).
+    pub(crate) fn floor(&self, channel: &ChannelState) -> Position {
+        let floor = channel.history.floor();
+        let has_all = self.is_replaying() && channel.history.lost_through() <= self.owed_after;
+        if has_all { floor.min(self.owed_after) } else { floor }
+    }
+
     /// Starts the subscription after `from`. History replays what it has now, and what it had at an earlier decision: the
-    /// part of that which is evicted before it was taken is a loss.
-    pub(crate) fn replay_from(&mut self, channel: &ChannelState, from: Position) {
+    /// part of that which is lost before it was taken is a loss.
+    pub(crate) fn replay_from(&mut self, channel: &mut ChannelState, from: Position) {
         self.replay_between(channel, from, self.live_after);
     }
 
     /// Starts the subscription of a connection that receives nothing above `end`.
-    pub(crate) fn replay_between(&mut self, channel: &ChannelState, from: Position, end: Position) {
+    pub(crate) fn replay_between(&mut self, channel: &mut ChannelState, from: Position, end: Position) {
+        let former = self.is_replaying().then_some(self.owed_after);
         self.owed_after = self.start_after(from);
         let newest = channel.history.newest_by(self.live_after.min(end)).unwrap_or_default();
         self.replay_through = newest.max(self.replay_through);
+        // The new replay is counted before the former one ends: in between, history would drop what it retains.
+        if self.is_replaying() {
+            channel.history.begin_replay(self.owed_after);
+        }
+        if let Some(after) = former {
+            channel.history.end_replay(after);
+        }
         self.assert_order(channel);
+    }
+
+    /// Returns whether the subscription has events to read from history, which retains them (H6).
+    #[inline]
+    fn is_replaying(&self) -> bool {
+        self.owed_after < self.replay_through
+    }
+
+    /// Ends the replay: the subscription needs nothing from history any more.
+    pub(crate) fn end_replay(&mut self, channel: &mut ChannelState) {
+        if self.is_replaying() {
+            channel.history.end_replay(self.owed_after);
+            self.replay_through = Position::ORIGIN;
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! Helpers of the rule tests: a hub with a clock, and clients that collect what they receive.
 #![allow(dead_code, reason = "each test file uses a part of them")]
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytes::Buf;
 use sse_core::{
-    Action, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, Decoder, Event, Frame,
-    HistoryConfig, Hub, HubConfig, Instant, LastEventId, Message, OnMaxLifetime, Position, PositionSource,
-    PublishOptions, Published, Resume,
+    Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, Decoder,
+    Event, Frame, HistoryConfig, Hub, HubConfig, Instant, LastEventId, Message, OnMaxLifetime, Position,
+    PositionSource, PublishOptions, Published, Resume,
 };
 
 /// A hub with the epoch `e`, and the clock that drives it.
@@ -178,7 +179,7 @@ impl World {
         self.hub.transmit(self.now, connection).remaining()
     }
 
-    /// Takes all pending bytes and returns the data of the events, with `reset <id>` for a reset.
+    /// Takes all pending bytes and returns the data of the events, with `reset <id>` and `position <id>` for the hub's own.
     pub(crate) fn data(&mut self, connection: ConnectionId) -> Vec<String> {
         data(&self.take(connection))
     }
@@ -202,10 +203,10 @@ pub(crate) fn messages(stream: &str) -> Vec<Message> {
     std::iter::from_fn(|| decoder.next_message()).map(Result::unwrap).collect()
 }
 
-/// Returns the data of the events in a stream, with `reset <id>` for a reset.
+/// Returns the data of the events in a stream, with `reset <id>` and `position <id>` for the hub's own.
 pub(crate) fn data(stream: &str) -> Vec<String> {
     let show = |message: Message| match message.event.as_str() {
-        "reset" => format!("reset {}", message.id),
+        "reset" | "position" => format!("{} {}", message.event, message.id),
         _ => message.data,
     };
     messages(stream).into_iter().map(show).collect()
@@ -226,6 +227,12 @@ pub(crate) fn close_reasons(actions: &[Action]) -> Vec<(ConnectionId, CloseReaso
 /// Returns the configuration of a connection without a position as first block.
 pub(crate) fn without_position() -> ConnectionConfig {
     ConnectionConfig { announce_position: false, ..ConnectionConfig::default() }
+}
+
+/// Returns the configuration of a channel whose backlog has a single frame.
+pub(crate) fn narrow_backlog() -> ChannelConfig {
+    let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..BacklogConfig::default() };
+    ChannelConfig { backlog, ..ChannelConfig::default() }
 }
 
 pub(crate) fn history_of(events: usize) -> HistoryConfig {

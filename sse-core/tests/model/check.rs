@@ -65,6 +65,7 @@ fn channel(harness: &Harness, chan: usize) {
     );
     assert_eq!(stats.floor.get(), channel.floor(), "H5");
     assert_eq!((stats.backlog_frames, stats.backlog_bytes), (backlog.len(), bytes), "S1");
+    assert_eq!((stats.retained_frames, stats.retained_bytes), channel.retained(), "H6");
     let limits = &channel.config;
     assert!(stats.history_events <= limits.history.events);
     assert!(limits.history.bytes.is_none_or(|limit| stats.history_bytes <= limit));

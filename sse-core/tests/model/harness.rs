@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
-    Action, ChannelId, Claim, CloseReason, ConnectError, ConnectionId, Event, Frame, Hub, Instant, OpenError,
-    Position, PublishOptions,
+    Action, ChannelId, Claim, CloseReason, ConnectError, ConnectionId, Event, Frame, Hub, Instant, Join,
+    OpenError, Position, PublishOptions,
 };
 
 use super::naive::{Draft, Model, State, wire};
-use super::op::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, Op};
+use super::op::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, LastId, Op};
 use super::{check, settings};
 
 /// Number of the newest connections and channels that a reference can select.
@@ -39,6 +39,7 @@ impl Harness {
             head: hub.head().get(),
             now: Instant::ORIGIN,
             chans: Vec::new(),
+            ended_names: HashMap::new(),
             conns: Vec::new(),
             actions: Vec::new(),
             counters: Default::default(),
@@ -58,6 +59,9 @@ impl Harness {
             Op::Open { name, log } => self.open(*name, log),
             Op::CloseChannel(channel) => self.on_channel(*channel, Harness::close_channel),
             Op::Subscribe { channel, connection } => self.on_both(*channel, *connection, Harness::subscribe),
+            Op::Join { channel, connection, after } => {
+                self.on_both(*channel, *connection, |s, chan, conn| s.join(chan, conn, *after));
+            }
             Op::Unsubscribe { channel, connection } => {
                 self.on_both(*channel, *connection, Harness::unsubscribe)
             }
@@ -212,7 +216,16 @@ impl Harness {
     fn subscribe(&mut self, chan: usize, conn: usize) {
         let now = self.observed();
         let resume = self.hub.subscribe(now, self.model.chans[chan].id, self.id(conn));
-        assert_eq!(resume, self.model.subscribe(chan, conn), "subscribe");
+        assert_eq!(resume, self.model.subscribe(chan, conn, None), "subscribe");
+    }
+
+    fn join(&mut self, chan: usize, conn: usize, after: Option<LastId>) {
+        let now = self.observed();
+        let after = after.and_then(|after| settings::last_event_id(after, self.model.head));
+        let join = after.as_ref().map_or(Join::New, Join::After);
+        let resume = self.hub.join(now, self.model.chans[chan].id, self.id(conn), join);
+        let join = Some(after.as_ref().map(|after| after.as_str()));
+        assert_eq!(resume, self.model.subscribe(chan, conn, join), "join");
     }
 
     fn unsubscribe(&mut self, chan: usize, conn: usize) {

@@ -19,6 +19,12 @@ pub(crate) enum Op {
         channel: u8,
         connection: u8,
     },
+    /// Subscribes a client that never had the channel, or had everything up to an id.
+    Join {
+        channel: u8,
+        connection: u8,
+        after: Option<LastId>,
+    },
     Unsubscribe {
         channel: u8,
         connection: u8,

@@ -72,7 +72,7 @@ pub(crate) fn connection(client: &ConnectionSetup, head: u64) -> ConnectionConfi
     }
 }
 
-fn last_event_id(last: LastId, head: u64) -> Option<LastEventId> {
+pub(crate) fn last_event_id(last: LastId, head: u64) -> Option<LastEventId> {
     let text = match last {
         LastId::None => return None,
         LastId::Behind(steps) => format!("{EPOCH}-{}", head.saturating_sub(u64::from(steps))),

@@ -24,6 +24,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => open(),
         1 => some().prop_map(Op::CloseChannel),
         7 => (0..4u8, some()).prop_map(|(channel, connection)| Op::Subscribe { channel, connection }),
+        3 => (0..4u8, some(), of(last()))
+            .prop_map(|(channel, connection, after)| Op::Join { channel, connection, after }),
         1 => (0..4u8, some()).prop_map(|(channel, connection)| Op::Unsubscribe { channel, connection }),
         10 => (channels(), content(), weighted(0.2, some()))
             .prop_map(|(channels, event, except)| Op::Publish { channels, event, except }),

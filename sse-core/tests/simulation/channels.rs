@@ -31,13 +31,14 @@ impl World {
         let now = self.clock();
         let state = &mut self.servers[server];
         let channel = state.hub.open_channel(now, NAMES[name], config.clone()).expect("no limit");
-        let opened = state.head();
-        self.log(|_| {
-            format!("server {server} opens {} as {channel} after {opened}: {config:?}", NAMES[name])
-        });
+        let is_external = self.positions == PositionSource::External;
+        let first_floor = if is_external { state.head() } else { state.take_floor(name) };
+        let floor = state.hub.channel_stats(channel).expect("an open channel").floor.get();
+        assert_eq!(floor, first_floor, "H5");
+        self.log(|_| format!("server {server} opens {} as {channel} after {floor}: {config:?}", NAMES[name]));
         let log = Vec::new();
         let empty_since = Some(self.now);
-        let known = Channel { name, config, opened, log, is_closed: false, empty_since };
+        let known = Channel { name, config, first_floor, log, is_closed: false, empty_since };
         assert!(
             self.servers[server].channels.insert(channel, known).is_none(),
             "a channel id was used before"

@@ -22,6 +22,8 @@ pub(crate) struct Subscription {
     pub(crate) head: u64,
     /// Live events up to this position are not pending: the client has them, or a reset covers them.
     pub(crate) live_after: u64,
+    /// The position after which events are replayed, if there are any: they are retained (H6).
+    pub(crate) replays_after: Option<u64>,
 }
 
 /// An event that the connection has to receive.
@@ -95,8 +97,13 @@ pub(crate) struct Connection {
     /// Resets that have to arrive, and those that arrived.
     pub(crate) resets: BTreeSet<u64>,
     pub(crate) received_resets: BTreeSet<u64>,
-    /// The reset of a late subscription. It has to arrive before everything else.
-    pub(crate) late_reset: Option<u64>,
+    /// The gaps of late subscriptions: a channel, and the position through which it lost events. One reset for all of them
+    /// has to arrive before everything else.
+    pub(crate) late_gaps: Vec<(usize, u64)>,
+    /// A late subscription was made, so positions may be announced.
+    pub(crate) has_late: bool,
+    /// The instant of the first late subscription whose position has not arrived.
+    pub(crate) late_since: Option<Instant>,
     /// Ends of losses that the connection skipped. Another start before the first byte may remove their resets.
     pub(crate) skipped: BTreeSet<u64>,
     /// Resets that arrived before the action that explains them.
@@ -165,7 +172,9 @@ impl Connection {
             begun_before_reset: false,
             resets: BTreeSet::new(),
             received_resets: BTreeSet::new(),
-            late_reset: None,
+            late_gaps: Vec::new(),
+            has_late: false,
+            late_since: None,
             skipped: BTreeSet::new(),
             unexplained: BTreeSet::new(),
             received: HashSet::new(),
@@ -226,9 +235,10 @@ impl Connection {
         if !self.has_taken && self.first_block != FirstBlock::None {
             since.push(self.opened_at);
         }
-        if with_lost && (!self.resets.is_empty() || self.late_reset.is_some()) {
+        if with_lost && (!self.resets.is_empty() || !self.late_gaps.is_empty()) {
             since.push(self.opened_at);
         }
+        since.extend(self.late_since.filter(|_| with_lost));
         since.into_iter().min()
     }
 }

@@ -1,10 +1,10 @@
 //! Polling actions and moving bytes.
 
 use bytes::Buf;
-use sse_core::{Action, CloseReason, ConnectionId, Instant, OnMaxLifetime, Transmit};
+use sse_core::{Action, CloseReason, ConnectionId, OnMaxLifetime, Transmit};
 
-use super::connection::{Block, Connection, FirstBlock};
-use super::window::{claim, position_block, read_window, reset_block, take_bytes};
+use super::connection::Connection;
+use super::window::{claim, read_window, take_bytes};
 use super::world::{CLIENTS, PositionSource, World};
 
 impl World {
@@ -80,8 +80,16 @@ impl World {
                 let through = lost_through.get();
                 connection.skipped.insert(through);
                 let name = self.servers[server].channels.get(&channel).map(|channel| channel.name);
-                if !connection.unexplained.remove(&through)
-                    && !connection.received_resets.contains(&through)
+                // The id of the reset may be the position before.
+                let ids = [through.saturating_sub(1), through];
+                connection.unexplained.retain(|id| !ids.contains(id));
+                let was_received = ids.into_iter().any(|id| connection.received_resets.contains(&id));
+                if was_received {
+                    let epoch = self.servers[server].epoch;
+                    self.clients[client].record_reset(epoch, through);
+                }
+                let connection = self.clients[client].connection.as_mut().expect("open");
+                if !was_received
                     && connection.follows(channel)
                     && (connection.start_decisions == 1 || through > connection.newest_event)
                 {
@@ -138,8 +146,8 @@ impl World {
                     let lost = connection.newest_event + 1..=stats.floor.get();
                     // At the starting position of a hub with external positions, an event may be lost or still to
                     // come.
-                    let is_unsure =
-                        stats.floor.get() == channel.opened && self.positions == PositionSource::External;
+                    let is_unsure = stats.floor.get() == channel.first_floor
+                        && self.positions == PositionSource::External;
                     is_unsure
                         || channel
                             .log
@@ -259,120 +267,6 @@ impl World {
         self.clients[client].connection = Some(connection);
     }
 
-    fn receive(&mut self, client: usize, connection: &mut Connection, block: Block) {
-        let is_first = !std::mem::replace(&mut connection.has_opened, true);
-        let first_block = if is_first { connection.first_block } else { FirstBlock::None };
-        let epoch = self.servers[connection.server].epoch;
-        self.log(|_| format!("{} received {:.40?}", connection.id, String::from_utf8_lossy(&block.bytes)));
-        if block.bytes == b":\n" {
-            assert_eq!(first_block, FirstBlock::None);
-            return connection.check_ping(self.now);
-        }
-        if let Some(position) = position_block(epoch, &block) {
-            assert_eq!(first_block, FirstBlock::Announce, "the position {position} was announced");
-            connection.announced = position;
-            if self.positions == PositionSource::External {
-                // The position may be published to a channel that was subscribed to after the first byte.
-                connection.expected.remove(&position);
-            }
-            let mut required =
-                connection.expected.iter().filter(|(_, event)| event.is_replayable && !event.is_optional);
-            let next = required.next().map(|(position, _)| *position);
-            assert!(next.is_none_or(|next| next > position), "announced {position}, but {next:?} is pending");
-            for name in self.clients[client].follows.clone() {
-                self.clients[client].excuse_through(&self.truth, name, epoch, position);
-            }
-            return;
-        }
-        if let Some(position) = reset_block(epoch, &block) {
-            return self.receive_reset(client, connection, position, first_block);
-        }
-        assert_eq!(first_block, FirstBlock::None, "{:?}", String::from_utf8_lossy(&block.bytes));
-        let Some(number) = self.blocks.get(&block.bytes).copied() else {
-            let direct = connection.directs.pop_front().expect("a direct frame that was sent");
-            assert_eq!(block.bytes, direct.frame.as_bytes(), "direct frames in their order");
-            assert!(direct.head >= connection.newest_event, "a direct frame behind later events");
-            connection.newest_direct = direct.head;
-            return;
-        };
-        self.receive_event(client, connection, block, number);
-    }
-
-    fn receive_reset(
-        &mut self,
-        client: usize,
-        connection: &mut Connection,
-        position: u64,
-        first: FirstBlock,
-    ) {
-        let server = &self.servers[connection.server];
-        self.clients[client].record_reset(server.epoch, position);
-        assert!(position <= server.head().max(connection.resume_position.unwrap_or(0)));
-        if first == FirstBlock::Reset {
-            let begins = connection.first_head;
-            let tie = u64::from(self.positions == PositionSource::External);
-            // The subscription that required the reset may have ended together with its channel.
-            let ends = connection.subscriptions.iter().map(|s| s.head).max().unwrap_or(begins);
-            assert!((begins.saturating_sub(tie)..=ends.max(begins)).contains(&position));
-            for subscription in &connection.subscriptions {
-                let (name, head) = (subscription.name, subscription.head);
-                self.clients[client].excuse_through(&self.truth, name, server.epoch, head);
-            }
-            return;
-        }
-        assert_eq!(first, FirstBlock::None);
-        if connection.late_reset == Some(position) {
-            connection.late_reset = None;
-            // The reset may replace an earlier one, which it covers.
-            connection.skipped.extend(connection.resets.pop_first());
-            connection.received_resets.insert(position);
-            return;
-        }
-        if !connection.resets.remove(&position) {
-            let is_explained =
-                connection.received_resets.contains(&position) || connection.skipped.contains(&position);
-            if !is_explained {
-                connection.unexplained.insert(position);
-            }
-        }
-        connection.received_resets.insert(position);
-    }
-
-    fn receive_event(&mut self, client: usize, connection: &mut Connection, block: Block, number: usize) {
-        let truth = &self.truth[number];
-        let message = block.message.expect("an event with data is dispatched");
-        assert_eq!((&message.event, &message.data), (&truth.event, &truth.data));
-        if let Some(id) = &truth.id {
-            assert_eq!(&message.id, id);
-        }
-        let position = truth.position;
-        let is_expected = connection.expected.remove(&position).is_some_and(|event| event.number == number);
-        let is_orphan = std::mem::take(&mut connection.has_orphan) && !is_expected;
-        assert!(is_expected || is_orphan, "event {number} was not expected");
-        assert!(position > connection.newest_event, "event {number} is out of order");
-        let tie = u64::from(self.positions == PositionSource::Local);
-        assert!(
-            position >= connection.newest_direct + tie || is_orphan || connection.newest_direct == 0,
-            "event {number} behind a later direct frame"
-        );
-        let first_reset = connection.resets.first().copied();
-        let was_begun = std::mem::take(&mut connection.begun_before_reset);
-        assert!(
-            connection.late_reset.is_none() && first_reset.is_none_or(|reset| reset > position)
-                || is_orphan
-                || was_begun,
-            "event {number} at {position} before the reset {first_reset:?}"
-        );
-        connection.newest_event = position;
-        connection.received.insert(number);
-        if !self.settings.reuses_ids {
-            self.clients[client]
-                .receive(number, truth.is_replayable || self.positions == PositionSource::Local);
-        } else {
-            self.clients[client].receive(number, false);
-        }
-    }
-
     pub(crate) fn take_all(&mut self) {
         for client in 0..CLIENTS {
             self.take(client);
@@ -385,19 +279,5 @@ impl World {
 
     pub(crate) fn id_of(&self, client: usize) -> Option<ConnectionId> {
         self.clients[client].connection.as_ref().map(|connection| connection.id)
-    }
-}
-
-impl Connection {
-    /// Checks that nothing was written for the ping interval. The first interval is shortened by up to half (T1).
-    fn check_ping(&mut self, now: Instant) {
-        let (interval, quiet_since) = (self.ping_at_begin.expect("an interval"), self.quiet_since);
-        let interval = if self.is_first_ping { interval / 2 } else { interval };
-        self.is_first_ping = false;
-        // Frames of a start that was decided again become available after the ping.
-        let is_silent = quiet_since.saturating_add(interval) <= now
-            || self.start_decisions > 1
-            || self.first_block == FirstBlock::Reset;
-        assert!(is_silent, "a ping at {now:?}, last bytes at {quiet_since:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! `world.rs` and `channels.rs` are the steps, `driver.rs` and `window.rs` move bytes, `publish.rs` publishes events.
+//! `world.rs` and `channels.rs` are the steps, `driver.rs`, `receive.rs` and `window.rs` move bytes, `publish.rs` publishes
+//! events.
 //! `server.rs`, `connection.rs`, `subscriptions.rs` and `client.rs` are the model, and `check.rs` compares it with
 //! the hub.
 
@@ -10,6 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod driver;
 pub(crate) mod publish;
 pub(crate) mod random;
+pub(crate) mod receive;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod subscriptions;

@@ -21,6 +21,10 @@ pub(crate) struct Server {
     pub(crate) hub: Hub,
     pub(crate) epoch: usize,
     pub(crate) channels: BTreeMap<ChannelId, Channel>,
+    /// The position after which the hub started.
+    after: u64,
+    /// Where the channels of closed names ended (H5).
+    ends: BTreeMap<usize, u64>,
     /// Index of the next event in the feed, and the channels of that event that do not have it yet.
     pub(crate) feed_index: usize,
     pub(crate) next_channels: VecDeque<usize>,
@@ -34,9 +38,11 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(hub: Hub, epoch: usize, feed_index: usize) -> Server {
         Server {
+            after: hub.head().get(),
             hub,
             epoch,
             channels: BTreeMap::new(),
+            ends: BTreeMap::new(),
             feed_index,
             next_channels: VecDeque::new(),
             missed_live_only: 0,
@@ -48,6 +54,22 @@ impl Server {
 
     pub(crate) fn head(&self) -> u64 {
         self.hub.head().get()
+    }
+
+    /// Returns the floor with which a channel of this name opens, in a hub that assigns its positions (H5).
+    pub(crate) fn take_floor(&mut self, name: usize) -> u64 {
+        // The action that reports the end of an empty channel may not have been polled yet.
+        let ended = self.channels.iter().filter(|(_, channel)| channel.name == name && !channel.is_closed);
+        let ended = ended.map(|(_, channel)| channel.end()).max();
+        self.ends.remove(&name).max(ended).unwrap_or(self.after)
+    }
+
+    /// Records where a channel ended.
+    pub(crate) fn record_end(&mut self, id: ChannelId) {
+        let channel = &self.channels[&id];
+        // A later channel of the name may have ended before the end of this one was reported.
+        let end = self.ends.entry(channel.name).or_default();
+        *end = channel.end().max(*end);
     }
 
     /// Returns a channel that still exists, with its floor and the kept events.
@@ -62,7 +84,8 @@ impl Server {
 pub(crate) struct Channel {
     pub(crate) name: usize,
     pub(crate) config: ChannelConfig,
-    pub(crate) opened: u64,
+    /// The floor at the opening.
+    pub(crate) first_floor: u64,
     pub(crate) log: Vec<Entry>,
     pub(crate) is_closed: bool,
     pub(crate) empty_since: Option<Instant>,
@@ -79,6 +102,12 @@ pub(crate) struct Entry {
 }
 
 impl Channel {
+    /// Returns the newest position of an event with an id, or the floor at the opening.
+    fn end(&self) -> u64 {
+        let newest = self.log.iter().rfind(|entry| entry.is_replayable).map_or(0, |entry| entry.position);
+        newest.max(self.first_floor)
+    }
+
     pub(crate) fn newest(&self) -> u64 {
         self.log.last().map_or(0, |entry| entry.position)
     }
@@ -88,8 +117,19 @@ impl Channel {
     pub(crate) fn kept(&self, stats: &ChannelStats) -> Vec<&Entry> {
         let floor = stats.floor.get();
         let above = self.log.iter().filter(|entry| entry.is_replayable && entry.position > floor).count();
-        let first = if floor == self.opened && above < stats.history_events { floor } else { floor + 1 };
+        let first = if floor == self.first_floor && above < stats.history_events { floor } else { floor + 1 };
         self.log.iter().filter(|entry| entry.is_replayable && entry.position >= first).collect()
+    }
+
+    /// Returns the events that were evicted and are retained for connections that replay (H6), and the position through
+    /// which all others are gone.
+    pub(crate) fn retained(&self, stats: &ChannelStats) -> (Vec<&Entry>, u64) {
+        let floor = stats.floor.get();
+        let evicted = self.log.iter().filter(|entry| entry.is_replayable && entry.position <= floor);
+        let mut evicted: Vec<&Entry> = evicted.collect();
+        let retained = evicted.split_off(evicted.len().saturating_sub(stats.retained_frames));
+        let gone_through = evicted.last().map_or(0, |entry| entry.position);
+        (retained, gone_through)
     }
 
     /// Returns the position after which a new connection receives replayed events (H8).

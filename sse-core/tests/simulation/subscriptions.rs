@@ -43,7 +43,9 @@ impl World {
             return;
         }
         let (epoch, is_late) = (server.epoch, connection.start_is_fixed);
-        let mut subscription = Subscription { channel, name, live_index: log.log.len(), head, live_after: 0 };
+        let live_index = log.log.len();
+        let mut subscription =
+            Subscription { channel, name, live_index, head, live_after: 0, replays_after: None };
         if is_late {
             let expected = match connection.last_event_id {
                 None => Resume::Fresh,
@@ -51,17 +53,15 @@ impl World {
                     let end = connection.resume_position.unwrap_or(0).max(head);
                     subscription.live_after = end;
                     if log.config.on_gap == GapPolicy::Reset {
-                        // A later reset replaces one that is still pending.
-                        if let Some(known) = connection.late_reset.replace(end) {
-                            assert!(known <= end);
-                            connection.skipped.insert(known);
-                        }
+                        connection.late_gaps.push((name, end));
                         connection.begun_before_reset = !connection.partial.is_empty();
                     }
                     Resume::Gap { lost_through: Position::new(end), events: 0 }
                 }
             };
             assert_eq!(resume, expected, "a late subscription");
+            connection.has_late = true;
+            connection.late_since = connection.late_since.or(Some(self.now));
             // The id of the client had passed these events before the subscription.
             let begun = connection.expected.keys().next().copied().filter(|_| !connection.partial.is_empty());
             let passed = connection.newest_event.max(begun.unwrap_or(0));
@@ -117,7 +117,13 @@ impl World {
         connection.start_decisions += 1;
         connection.first_head = connection.subscriptions.iter().map(|s| s.head).min().unwrap_or(0);
         for subscription in &mut connection.subscriptions {
-            let Some((channel, floor, kept)) = server.channel(subscription.channel) else { continue };
+            let Some((channel, mut floor, mut kept)) = server.channel(subscription.channel) else { continue };
+            let stats = server.hub.channel_stats(subscription.channel).expect("it exists");
+            let (retained, gone_through) = channel.retained(&stats);
+            if let Some(start) = subscription.replays_after.filter(|start| gone_through <= *start) {
+                floor = floor.min(start);
+                kept.splice(0..0, retained);
+            }
             let name = subscription.name;
             let policy = channel.config.on_gap;
             let (replay_after, live_after) = match (&connection.last_event_id, connection.resume_position) {
@@ -166,6 +172,9 @@ impl World {
                 }
             };
             subscription.live_after = live_after;
+            let live_from = channel.log.get(subscription.live_index).map_or(u64::MAX, |entry| entry.position);
+            subscription.replays_after = replay_after
+                .filter(|after| kept.iter().any(|entry| (after + 1..live_from).contains(&entry.position)));
             for (index, entry) in channel.log.iter().enumerate() {
                 let is_expected = if index >= subscription.live_index {
                     entry.position > live_after
@@ -251,6 +260,7 @@ impl World {
 
     /// Records that a channel was closed: no event of it is expected any more.
     pub(crate) fn record_channel_close(&mut self, server: usize, id: ChannelId) {
+        self.servers[server].record_end(id);
         let channel = self.servers[server].channels.get_mut(&id).expect("an open channel");
         channel.is_closed = true;
         if channel.config.on_close == OnClose::CloseConnections {

@@ -1,11 +1,11 @@
 //! The events that a channel keeps for clients that reconnect: its newest ones that carry an id (H1).
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use core::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::config::HistoryConfig;
+use crate::config::{BacklogConfig, HistoryConfig};
 use crate::id::Position;
 use crate::time::Instant;
 
@@ -13,34 +13,55 @@ use super::entry::LogEntry;
 
 /// The replayable events of one channel, oldest first.
 ///
+/// An event that is evicted while a reader replays what comes before it is *retained* for that reader, within the bounds of
+/// the backlog (H6). No other reader receives it: it is below the floor.
+///
 /// # Cost
 ///
 /// Adding an event and finding an id are O(1) amortised, finding a position is O(log n).
 pub(crate) struct History {
+    /// The retained events, and behind them the events of the history.
     kept: VecDeque<LogEntry>,
-    /// The bytes of the frames in `kept`.
+    /// The number of retained events.
+    retained: usize,
+    retained_bytes: usize,
+    /// The bytes of the events of the history.
     bytes: usize,
-    /// The position of the hub when the channel was opened.
-    opened_at: Position,
+    /// The floor at the opening of the channel.
+    first_floor: Position,
     /// The newest event with an id that was evicted.
     evicted_through: Position,
+    /// The newest of these that is not retained.
+    lost_through: Position,
+    /// The readers that replay, counted by the position after which they began.
+    replays: BTreeMap<Position, u32>,
     /// The position of the newest use of each application id. The hub's own ids contain their positions.
     index: HashTable<Position>,
     hasher: DefaultHashBuilder,
     limits: HistoryConfig,
+    retained_limits: BacklogConfig,
 }
 
 impl History {
-    /// Creates the history of a channel that is opened when the hub's head is `opened_at`. Everything before is lost (H5).
-    pub(crate) fn new(limits: HistoryConfig, opened_at: Position) -> History {
+    /// Creates the history of a channel that cannot replay events up to `first_floor` (H5).
+    pub(crate) fn new(
+        limits: HistoryConfig,
+        retained_limits: BacklogConfig,
+        first_floor: Position,
+    ) -> History {
         History {
             kept: VecDeque::new(),
+            retained: 0,
+            retained_bytes: 0,
             bytes: 0,
-            opened_at,
+            first_floor,
             evicted_through: Position::ORIGIN,
+            lost_through: Position::ORIGIN,
+            replays: BTreeMap::new(),
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             limits,
+            retained_limits,
         }
     }
 
@@ -48,10 +69,11 @@ impl History {
     pub(crate) fn push(&mut self, entry: &LogEntry, application_id: Option<&str>) {
         if self.limits.events == 0 {
             self.evicted_through = self.evicted_through.max(entry.position);
+            self.lost_through = self.evicted_through;
             return;
         }
         self.expire(entry.published_at);
-        while self.kept.len() >= self.limits.events {
+        while self.len() >= self.limits.events {
             self.evict();
         }
         self.bytes = self.bytes.saturating_add(entry.frame.len());
@@ -66,15 +88,53 @@ impl History {
 
     /// Evicts the oldest event. Returns false when there is none.
     pub(crate) fn evict(&mut self) -> bool {
-        let Some(oldest) = self.kept.pop_front() else { return false };
-        self.bytes = self.bytes.saturating_sub(oldest.frame.len());
-        self.evicted_through = self.evicted_through.max(oldest.position);
-        self.remove_id(&oldest);
-        if self.kept.is_empty() {
-            self.kept = VecDeque::new();
+        let Some(oldest) = self.kept.get(self.retained) else { return false };
+        let (position, bytes) = (oldest.position, oldest.frame.len());
+        remove_id(&mut self.index, &self.hasher, oldest);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.evicted_through = self.evicted_through.max(position);
+        self.retained = self.retained.saturating_add(1);
+        self.retained_bytes = self.retained_bytes.saturating_add(bytes);
+        self.release();
+        if self.len() == 0 {
             self.index = HashTable::new();
         }
         true
+    }
+
+    /// Counts a reader that replays the events above a position.
+    pub(crate) fn begin_replay(&mut self, after: Position) {
+        let readers = self.replays.entry(after).or_insert(0);
+        *readers = readers.saturating_add(1);
+    }
+
+    /// Stops counting a reader that began to replay after a position.
+    pub(crate) fn end_replay(&mut self, after: Position) {
+        let Some(readers) = self.replays.get_mut(&after) else { return };
+        *readers = readers.saturating_sub(1);
+        if *readers == 0 {
+            self.replays.remove(&after);
+            self.release();
+        }
+    }
+
+    /// Drops the retained events that no reader needs, or that exceed the limits.
+    fn release(&mut self) {
+        let needed_after = self.replays.first_key_value().map(|(after, _)| *after);
+        while self.retained > 0
+            && let Some(oldest) = self.kept.front()
+            && (needed_after.is_none_or(|after| oldest.position <= after)
+                || self.retained > self.retained_limits.frames.get()
+                || self.retained_bytes > self.retained_limits.bytes)
+        {
+            self.lost_through = self.lost_through.max(oldest.position);
+            self.retained = self.retained.saturating_sub(1);
+            self.retained_bytes = self.retained_bytes.saturating_sub(oldest.frame.len());
+            self.kept.pop_front();
+        }
+        if self.kept.is_empty() {
+            self.kept = VecDeque::new();
+        }
     }
 
     /// Evicts the events that are older than the channel keeps them. Returns the bytes that this freed.
@@ -88,18 +148,24 @@ impl History {
 
     /// Returns the instant at which the oldest event expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.kept.front()?.published_at.checked_add(self.limits.age?)
+        self.kept.get(self.retained)?.published_at.checked_add(self.limits.age?)
     }
 
     /// Returns the newest position of an event with an id that can no longer be replayed (H5).
     pub(crate) fn floor(&self) -> Position {
-        self.opened_at.max(self.evicted_through)
+        self.first_floor.max(self.evicted_through)
     }
 
-    /// Returns the newest event with an id that this channel had and evicted. With external positions, the event of the
-    /// position at which the channel was opened may still arrive: for readers of that event the floor is no loss (O4).
-    pub(crate) fn evicted_through(&self) -> Position {
-        self.evicted_through
+    /// Returns the newest position of an event with an id that the channel had, or its floor.
+    pub(crate) fn end(&self) -> Position {
+        self.newest().max(self.floor())
+    }
+
+    /// Returns the newest event with an id that this channel had and that no reader can read any more. With external
+    /// positions, the event of the position at which the channel was opened may still arrive: for readers of that event
+    /// the floor is no loss (O4).
+    pub(crate) fn lost_through(&self) -> Position {
+        self.lost_through
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -107,7 +173,12 @@ impl History {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.kept.len()
+        self.kept.len().saturating_sub(self.retained)
+    }
+
+    /// Returns the number of retained events and their bytes.
+    pub(crate) fn retained(&self) -> (usize, usize) {
+        (self.retained, self.retained_bytes)
     }
 
     pub(crate) fn keeps_any(&self) -> bool {
@@ -124,6 +195,11 @@ impl History {
         Some((index, self.kept.get(index)?))
     }
 
+    /// Returns the events above a position, oldest first.
+    pub(crate) fn above(&self, position: Position) -> impl Iterator<Item = &LogEntry> {
+        self.kept.iter().skip(self.index_after(position))
+    }
+
     /// Returns the number of events above `after`, up to and including `last`.
     pub(crate) fn count(&self, after: Position, last: Position) -> usize {
         self.index_after(last).saturating_sub(self.index_after(after))
@@ -135,10 +211,10 @@ impl History {
         Some(self.kept.get(index)?.position)
     }
 
-    /// Returns the position just before the newest `events` events up to `last`, or before all that are kept.
-    pub(crate) fn before_newest(&self, events: usize, last: Position) -> Position {
+    /// Returns the position just before the newest `events` events up to `last`, or before all that are kept above `floor`.
+    pub(crate) fn before_newest(&self, events: usize, last: Position, floor: Position) -> Position {
         let index = self.index_after(last).saturating_sub(events);
-        self.kept.get(index).map_or(self.newest(), |entry| entry.position.before()).max(self.floor())
+        self.kept.get(index).map_or(self.newest(), |entry| entry.position.before()).max(floor)
     }
 
     /// Returns the position of the newest use of an application id (H4).
@@ -168,14 +244,14 @@ impl History {
             None => drop(self.index.insert_unique(hash, position, rehash)),
         }
     }
+}
 
-    /// Removes the id of an evicted event from the index, unless a newer event uses the same id.
-    fn remove_id(&mut self, evicted: &LogEntry) {
-        let Some(id) = evicted.frame.id() else { return };
-        let hash = self.hasher.hash_one(id);
-        if let Ok(known) = self.index.find_entry(hash, |known| *known == evicted.position) {
-            known.remove();
-        }
+/// Removes the id of an evicted event from the index, unless a newer event uses the same id.
+fn remove_id(index: &mut HashTable<Position>, hasher: &DefaultHashBuilder, evicted: &LogEntry) {
+    let Some(id) = evicted.frame.id() else { return };
+    let hash = hasher.hash_one(id);
+    if let Ok(known) = index.find_entry(hash, |known| *known == evicted.position) {
+        known.remove();
     }
 }
 

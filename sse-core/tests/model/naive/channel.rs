@@ -10,8 +10,8 @@ pub(crate) struct Chan {
     pub(crate) id: ChannelId,
     pub(crate) name: String,
     pub(crate) config: ChannelConfig,
-    /// Head of the hub when the channel opened.
-    pub(crate) opened: u64,
+    /// The floor when the channel opened.
+    pub(crate) first_floor: u64,
     /// The channel accepts no event at or below this position.
     pub(crate) last: u64,
     pub(crate) pubs: Vec<Pub>,
@@ -32,6 +32,23 @@ impl Chan {
         self.pubs.iter().filter(|event| event.is_kept)
     }
 
+    /// Returns the events that a subscription can read from history: those that it keeps, and those that are retained.
+    pub(crate) fn readable(&self) -> impl Iterator<Item = &Pub> {
+        self.pubs.iter().filter(|event| event.is_kept || event.is_retained)
+    }
+
+    /// Returns the number of retained events and their bytes.
+    pub(crate) fn retained(&self) -> (usize, usize) {
+        let retained = self.pubs.iter().filter(|event| event.is_retained);
+        retained.fold((0, 0), |(count, bytes), event| (count + 1, bytes + event.wire.len()))
+    }
+
+    /// Returns the newest position of an event with an id that nobody can read from history.
+    pub(crate) fn gone_through(&self) -> u64 {
+        let is_gone = |event: &&Pub| event.is_replayable() && !event.is_kept && !event.is_retained;
+        self.pubs.iter().filter(is_gone).map(|event| event.position).max().unwrap_or(0)
+    }
+
     pub(crate) fn history_bytes(&self) -> usize {
         self.history().map(|event| event.wire.len()).sum()
     }
@@ -39,13 +56,13 @@ impl Chan {
     /// Returns the newest position of an event with an id that cannot be replayed (H5).
     pub(crate) fn floor(&self) -> u64 {
         let evicted = self.pubs.iter().filter(|event| event.is_replayable() && !event.is_kept);
-        evicted.map(|event| event.position).max().unwrap_or(0).max(self.opened)
+        evicted.map(|event| event.position).max().unwrap_or(0).max(self.first_floor)
     }
 
     /// Evicts the oldest event of the history. Returns `false` if history is empty.
     pub(crate) fn evict(&mut self) -> bool {
         let oldest = self.pubs.iter_mut().find(|event| event.is_kept);
-        oldest.map(|event| event.is_kept = false).is_some()
+        oldest.map(|event| (event.is_kept, event.is_retained) = (false, true)).is_some()
     }
 
     /// Returns the instant at which the oldest event of the history expires (H1).
@@ -75,6 +92,31 @@ impl Model {
         let needed_after = self.members(chan).map(|(_, sub)| sub.counted_at).min();
         let is_needed = |event: &&Pub| needed_after.is_some_and(|counted_at| counted_at < event.position);
         self.chans[chan].pubs.iter().filter(|event| !event.is_removed).filter(is_needed).collect()
+    }
+
+    /// Gives up the retained events that no member needs, or that exceed the bounds of the backlog (H6).
+    pub(crate) fn release_retained(&mut self, chan: usize) {
+        let replays = self.members(chan).filter(|(_, sub)| sub.is_replaying());
+        let needed_after = replays.map(|(_, sub)| sub.starts_after).min().unwrap_or(u64::MAX);
+        let channel = &mut self.chans[chan];
+        for event in &mut channel.pubs {
+            event.is_retained &= event.position > needed_after;
+        }
+        let limits = channel.config.backlog.clone();
+        while {
+            let (frames, bytes) = channel.retained();
+            frames > limits.frames.get() || bytes > limits.bytes
+        } {
+            let oldest = channel.pubs.iter_mut().find(|event| event.is_retained);
+            oldest.expect("one is retained").is_retained = false;
+        }
+    }
+
+    /// Expires the events of a channel.
+    pub(crate) fn expire(&mut self, chan: usize) {
+        let now = self.now;
+        self.chans[chan].expire(now);
+        self.release_retained(chan);
     }
 
     /// Applies the bounds after a publication. The newest event stays.

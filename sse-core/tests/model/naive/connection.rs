@@ -78,6 +78,8 @@ pub(crate) struct Sub {
     pub(crate) counted_at: u64,
     /// Live events up to this position were taken, or were found not to be for this connection.
     pub(crate) passed: u64,
+    /// The newest event that was to be replayed when the start was decided, until the connection has passed it.
+    pub(crate) replay_through: u64,
 }
 
 impl Sub {
@@ -86,6 +88,11 @@ impl Sub {
     pub(crate) fn live_position(&self, position: u64) -> u64 {
         self.live_after.max(position)
     }
+
+    /// Returns whether the subscription replays events, which are retained for it (H6).
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.starts_after < self.replay_through
+    }
 }
 
 /// A frame for this connection alone, before or after the events of its position.
@@ -93,6 +100,8 @@ impl Sub {
 pub(crate) struct OwnFrame {
     pub(crate) position: u64,
     pub(crate) is_after: bool,
+    /// The position of the id of a frame that the hub sends on its own; `None` for a direct send.
+    pub(crate) id: Option<u64>,
     pub(crate) wire: Vec<u8>,
     pub(crate) since: Instant,
 }
@@ -112,15 +121,31 @@ impl Conn {
 
     /// Returns the number of bytes in pending direct sends (S2).
     pub(crate) fn direct_bytes(&self) -> usize {
-        self.own_frames.iter().filter(|frame| frame.is_after).map(|frame| frame.wire.len()).sum()
+        self.own_frames.iter().filter(|frame| frame.id.is_none()).map(|frame| frame.wire.len()).sum()
     }
 
-    pub(crate) fn push_reset(&mut self, now: Instant, at: u64, wire: Vec<u8>) {
-        match self.own_frames.iter_mut().find(|frame| frame.position == at && !frame.is_after) {
-            Some(frame) => frame.wire = wire,
-            None => self.own_frames.push(OwnFrame { position: at, is_after: false, wire, since: now }),
-        }
+    pub(crate) fn push_own(&mut self, frame: OwnFrame) {
+        self.own_frames.push(frame);
         self.own_frames.sort_by_key(|frame| (frame.position, frame.is_after));
+    }
+
+    /// Inserts a reset before a position. Its id is decided when everything else is.
+    pub(crate) fn push_reset(&mut self, now: Instant, at: u64) {
+        if self.own_frames.iter().all(|frame| frame.is_after || frame.position != at) {
+            self.push_own(OwnFrame {
+                position: at,
+                is_after: false,
+                id: Some(at),
+                wire: Vec::new(),
+                since: now,
+            });
+        }
+    }
+
+    /// Returns the position that the id of the client stands for.
+    pub(crate) fn client_position(&self) -> u64 {
+        let given = self.resume_point.as_ref().and_then(|(_, position)| *position);
+        given.unwrap_or(0).max(self.position)
     }
 
     /// Returns the instant of the next ping if nothing is written after `quiet_since`.

@@ -7,7 +7,7 @@ use sse_core::{
 
 use super::connection::{ClaimedFrames, splitmix64};
 use super::publish::position_in;
-use super::{Chan, Conn, Kind, Model, OwnFrame, Stage, State, reset};
+use super::{Chan, Conn, Kind, Model, OwnFrame, Stage, State};
 
 impl Model {
     pub(crate) fn connect(&mut self, id: ConnectionId, config: ConnectionConfig) {
@@ -49,11 +49,12 @@ impl Model {
     }
 
     pub(crate) fn open(&mut self, id: ChannelId, name: String, config: ChannelConfig) {
+        let known = self.ended_names.remove(&name);
         self.chans.push(Chan {
             id,
             name,
             config,
-            opened: self.head,
+            first_floor: if self.is_external { self.head } else { known.unwrap_or(self.after) },
             last: self.complete_through(),
             pubs: Vec::new(),
             state: State::Open,
@@ -78,7 +79,8 @@ impl Model {
         if waiting + wire.len() > most {
             return Err(SendError::Full { queued: waiting, limit: most });
         }
-        c.own_frames.push(OwnFrame { position: head, is_after: true, wire: wire.to_vec(), since: now });
+        let frame = OwnFrame { position: head, is_after: true, id: None, wire: wire.to_vec(), since: now };
+        c.push_own(frame);
         Ok(())
     }
 
@@ -123,6 +125,7 @@ impl Model {
 
     pub(crate) fn detach(&mut self, conn: usize, number: usize) {
         let chan = self.conns[conn].subs.remove(number).chan;
+        self.release_retained(chan);
         if self.members(chan).next().is_some() {
             return;
         }
@@ -136,6 +139,8 @@ impl Model {
     pub(crate) fn end_channel(&mut self, chan: usize, reason: ChannelCloseReason) {
         let is_empty = self.members(chan).next().is_none();
         let channel = &mut self.chans[chan];
+        let newest = channel.history().map(|event| event.position).max().unwrap_or(0);
+        self.ended_names.insert(channel.name.clone(), newest.max(channel.floor()));
         channel.state = if is_empty { State::Gone } else { State::Closed };
         self.actions.push(Action::ChannelClosed { channel: channel.id, reason });
     }
@@ -177,6 +182,12 @@ impl Model {
             let reader = sub.live_position(position).min(self.chans[sub.chan].last);
             sub.counted_at = sub.counted_at.max(reader);
             sub.passed = sub.passed.max(position.min(self.chans[sub.chan].last));
+            if sub.replay_through <= position {
+                sub.replay_through = 0;
+            }
+        }
+        for number in 0..self.conns[conn].subs.len() {
+            self.release_retained(self.conns[conn].subs[number].chan);
         }
     }
 
@@ -199,7 +210,11 @@ impl Model {
             return None;
         }
         c.subs.iter().position(|sub| {
-            let ends = self.chans[sub.chan].state != State::Open || !c.is_open();
+            let channel = &self.chans[sub.chan];
+            let is_closed = channel.state != State::Open;
+            // Before the first byte, a later subscription may still change what this one is owed.
+            let may_end = !c.start_is_open || channel.config.on_close == OnClose::CloseConnections;
+            let ends = is_closed && may_end || !c.is_open();
             let more = self.readable(sub, c.position.max(sub.starts_after));
             let has_more = more.iter().any(|(event, _)| c.receives(event.position));
             ends && !has_more && self.loss(conn, sub).is_none()
@@ -223,13 +238,21 @@ impl Model {
                 return self.end_after_progress(conn, CloseReason::Lagged);
             }
             let now = self.now;
-            self.conns[conn].push_reset(now, through, reset(through));
-            self.conns[conn].start_is_open = false;
-            self.conns[conn].is_starting = self.opening(conn).is_some();
+            self.end_first_step(conn);
+            self.conns[conn].push_reset(now, through);
             self.continue_after_loss(conn, number, through);
             let connection = self.conns[conn].id;
             self.actions.push(Action::Lagged { connection, channel: id, lost_through: through.into() });
         }
+        if self.conns[conn].is_alive {
+            self.decide_reset_ids(conn);
+        }
+    }
+
+    /// Ends the first step: later subscriptions are late. The first block stays what it is now.
+    pub(crate) fn end_first_step(&mut self, conn: usize) {
+        self.conns[conn].start_is_open = false;
+        self.conns[conn].is_starting = self.opening(conn).is_some();
     }
 
     fn continue_after_loss(&mut self, conn: usize, number: usize, from: u64) {
@@ -242,6 +265,13 @@ impl Model {
             sub.live_after = lost_through;
             sub.counted_at = sub.live_position(c.position).min(channel.last);
         }
+        let end = match c.stage {
+            Stage::Closing { end, .. } => end,
+            _ => u64::MAX,
+        };
+        sub.plan_replay(channel, end);
+        let chan = sub.chan;
+        self.release_retained(chan);
     }
 
     fn end_after_progress(&mut self, conn: usize, reason: CloseReason) {
@@ -280,7 +310,12 @@ impl Model {
         let c = &mut self.conns[conn];
         match kind {
             Kind::InProgress | Kind::Opening => {}
-            Kind::OwnFrame => drop(c.own_frames.remove(0)),
+            Kind::OwnFrame => {
+                // The id of a frame of the hub stands for all channels.
+                if let Some(position) = c.own_frames.remove(0).id.filter(|position| *position > c.position) {
+                    self.move_to(conn, position);
+                }
+            }
             Kind::Ping => {
                 c.pending_ping = None;
                 c.spread = Default::default();

@@ -8,6 +8,7 @@ mod publish;
 mod subscribe;
 mod time;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{Action, CloseReason, ConnectionId, Instant, Limits, Stats};
@@ -33,6 +34,8 @@ pub(crate) struct Model {
     /// The latest instant seen (D5).
     pub(crate) now: Instant,
     pub(crate) chans: Vec<Chan>,
+    /// Where the channels of closed names ended (H5).
+    pub(crate) ended_names: HashMap<String, u64>,
     pub(crate) conns: Vec<Conn>,
     /// Actions that were not polled yet, except `Action::Transmit`. The hub chooses their order.
     pub(crate) actions: Vec<Action>,
@@ -115,6 +118,11 @@ pub(crate) fn wire(id: Option<&str>, name: Option<&str>, data: &str) -> Vec<u8> 
     let id = id.map_or(String::new(), |id| format!("id: {id}\n"));
     let name = name.map_or(String::new(), |name| format!("event: {name}\n"));
     format!("{id}{name}data: {data}\n\n").into_bytes()
+}
+
+/// Encodes the event `position` (H3, O9).
+pub(crate) fn position_event(position: u64) -> Vec<u8> {
+    wire(Some(&format!("{EPOCH}-{position}")), Some("position"), "")
 }
 
 /// Encodes the reset for a loss up to a position (H7).

@@ -2,7 +2,7 @@
 
 use sse_core::{GapPolicy, Instant};
 
-use super::{Model, Pub, Stage, Sub, reset};
+use super::{Model, Pub, Stage, Sub, position_event, reset};
 
 /// One pending frame, or the rest of one.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl Model {
     /// later ones from the backlog.
     pub(crate) fn readable(&self, sub: &Sub, after: u64) -> Vec<(&Pub, bool)> {
         let pending_after = after.max(sub.starts_after);
-        let old = self.chans[sub.chan].history();
+        let old = self.chans[sub.chan].readable();
         let old = old.filter(|event| event.position > pending_after && event.position <= sub.live_after);
         let new =
             self.backlog(sub.chan).into_iter().filter(|event| event.position > sub.live_position(after));
@@ -124,7 +124,8 @@ impl Model {
         let is_removed = |event: &&Pub| {
             let left_backlog =
                 event.position <= sub.subscribed_at || event.is_removed && event.position > sub.passed;
-            event.position > pending_after && event.is_replayable() && !event.is_kept && left_backlog
+            let is_readable = event.is_kept || event.is_retained;
+            event.position > pending_after && event.is_replayable() && !is_readable && left_backlog
         };
         let reader = sub.live_position(c.position).max(sub.counted_at);
         let has_fallen = c.receives(reader.saturating_add(1)) && channel.lost_through() > reader;
@@ -148,15 +149,11 @@ impl Model {
         let c = &self.conns[conn];
         match &c.resume_point {
             _ if !c.is_starting => None,
-            None => c
-                .config
-                .announce_position
-                .then(|| format!("id: e-{}\nevent: position\ndata: \n\n", c.position).into_bytes()),
+            None => c.config.announce_position.then(|| position_event(c.position)),
             Some((_, Some(_))) => None,
             Some((_, None)) => {
                 let resets = |sub: &Sub| self.chans[sub.chan].config.on_gap == GapPolicy::Reset;
-                let first = c.subs.iter().map(|sub| sub.subscribed_at).min()?;
-                c.subs.iter().any(resets).then(|| reset(first))
+                c.subs.iter().any(resets).then(|| reset(c.position))
             }
         }
     }

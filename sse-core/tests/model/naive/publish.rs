@@ -15,6 +15,8 @@ pub(crate) struct Pub {
     pub(crate) wire: Vec<u8>,
     /// The event is in history.
     pub(crate) is_kept: bool,
+    /// The event left history, and is kept for members that replay what came before it.
+    pub(crate) is_retained: bool,
     /// A bound removed the event from the backlog while a member waited for it.
     pub(crate) is_removed: bool,
 }
@@ -79,8 +81,17 @@ impl Model {
             self.counters.published += 1;
         }
         let (live_only, except) = (draft.live_only, draft.except);
-        let event =
-            Pub { position, at: self.now, except, id, live_only, wire, is_kept: false, is_removed: false };
+        let event = Pub {
+            position,
+            at: self.now,
+            except,
+            id,
+            live_only,
+            wire,
+            is_kept: false,
+            is_retained: false,
+            is_removed: false,
+        };
         let subscriptions = chans.iter().map(|chan| self.append(*chan, &event)).sum();
         Ok((position, event.wire, subscriptions))
     }
@@ -107,6 +118,7 @@ impl Model {
             && self.history_bytes() > self.limits.history_bytes
             && self.chans[chan].evict()
         {}
+        self.release_retained(chan);
         self.bound_backlog(chan);
         self.members(chan).count()
     }

@@ -2,10 +2,16 @@
 
 use sse_core::{GapPolicy, Resume, StartFrom, SubscribeError};
 
-use super::{Chan, Model, State, Sub, reset};
+use super::{Chan, Model, OwnFrame, State, Sub, position_event, reset};
 
 impl Model {
-    pub(crate) fn subscribe(&mut self, chan: usize, conn: usize) -> Result<Resume, SubscribeError> {
+    /// Subscribes a connection. `join` says what the client has of the channel: nothing, or everything up to an id.
+    pub(crate) fn subscribe(
+        &mut self,
+        chan: usize,
+        conn: usize,
+        join: Option<Option<Option<&str>>>,
+    ) -> Result<Resume, SubscribeError> {
         let (channel, c) = (&self.chans[chan], &self.conns[conn]);
         if !c.is_alive {
             return Err(SubscribeError::UnknownConnection(c.id));
@@ -26,9 +32,8 @@ impl Model {
         if self.members(chan).count() >= members {
             return Err(SubscribeError::TooManyMembers { limit: members });
         }
-        let now = self.now;
-        self.chans[chan].expire(now);
-        let resume = self.attach(chan, conn);
+        self.expire(chan);
+        let resume = self.attach(chan, conn, join);
         if matches!(resume, Resume::Gap { .. } | Resume::Unknown) {
             self.counters.gaps += 1;
         }
@@ -36,8 +41,8 @@ impl Model {
         Ok(resume)
     }
 
-    fn attach(&mut self, chan: usize, conn: usize) -> Resume {
-        let (complete_through, head, now) = (self.complete_through(), self.head, self.now);
+    fn attach(&mut self, chan: usize, conn: usize, join: Option<Option<Option<&str>>>) -> Resume {
+        let (complete_through, now) = (self.complete_through(), self.now);
         let channel = &self.chans[chan];
         let subscribed_at = channel.last.max(complete_through);
         let sub = Sub {
@@ -48,19 +53,16 @@ impl Model {
             live_after: subscribed_at,
             counted_at: channel.last,
             passed: channel.last,
+            replay_through: 0,
         };
         let c = &mut self.conns[conn];
-        c.subs.push(sub);
-        if !c.start_is_open {
-            // A late subscription replays nothing (O3).
-            let Some((_, position)) = &c.resume_point else { return Resume::Fresh };
-            let lost_through = position.map_or(head, |position| position.max(head));
-            c.subs.last_mut().expect("just subscribed").starts_after = lost_through;
-            if channel.config.on_gap == GapPolicy::Reset {
-                c.push_reset(now, c.position, reset(lost_through));
-            }
-            return Resume::Gap { lost_through: lost_through.into(), events: 0 };
+        let is_plain = join.is_none() || join == Some(None) && c.resume_point.is_none();
+        if !c.start_is_open || !is_plain {
+            self.end_first_step(conn);
+            self.conns[conn].subs.push(sub);
+            return self.attach_late(chan, conn, join);
         }
+        c.subs.push(sub);
         if let Some((Some(id), position)) = &mut c.resume_point
             && let Some(found) = newest_use(channel, id)
         {
@@ -70,7 +72,7 @@ impl Model {
         let (channel, c) = (&self.chans[chan], &self.conns[conn]);
         let sub = c.subs.last().expect("just subscribed");
         let is_replayed = |position: u64| position > sub.starts_after && position <= sub.live_after;
-        let events = channel.history().filter(|event| is_replayed(event.position)).count();
+        let events = channel.readable().filter(|event| is_replayed(event.position)).count();
         match &c.resume_point {
             None => Resume::Fresh,
             Some((_, None)) => Resume::Unknown,
@@ -80,6 +82,65 @@ impl Model {
             Some(_) if events > 0 => Resume::Replayed { events },
             Some(_) => Resume::UpToDate,
         }
+    }
+
+    /// A late subscription begins behind what the client has (O3, O6), and is followed by a position (O9).
+    fn attach_late(&mut self, chan: usize, conn: usize, join: Option<Option<Option<&str>>>) -> Resume {
+        let (now, head, complete_through, is_external) =
+            (self.now, self.head, self.complete_through(), self.is_external);
+        let (channel, c) = (&self.chans[chan], &mut self.conns[conn]);
+        let client = c.client_position();
+        let lost_through = head.max(client);
+        let had = match join {
+            Some(Some(id)) => {
+                let in_order = |position: &u64| is_external || *position <= head;
+                let own = id.and_then(super::publish::position_in).filter(in_order);
+                Some(own.or_else(|| newest_use(channel, id?)))
+            }
+            None if c.resume_point.is_some() => Some(None),
+            _ => None,
+        };
+        let given = c.resume_point.as_ref().and_then(|(_, position)| *position);
+        let known = given.max(had.flatten());
+        let owed = |after: u64| {
+            let owed = channel.history().filter(move |event| event.position > after);
+            owed.filter(|event| event.except != Some(c.id)).map(|event| event.position).next()
+        };
+        let (starts_after, resets, resume) = match had {
+            None => (c.subs.last().expect("a subscription").live_after.max(client), false, Resume::Fresh),
+            Some(Some(had)) if had >= channel.floor() && owed(had).is_none_or(|first| first > client) => {
+                let after = had.max(client);
+                let live_after = c.subs.last().expect("a subscription").live_after;
+                let is_replayed =
+                    |event: &&super::Pub| event.position > after && event.position <= live_after;
+                let events = channel.readable().filter(is_replayed).count();
+                (after, false, if events > 0 { Resume::Replayed { events } } else { Resume::UpToDate })
+            }
+            Some(_) => {
+                let gap = Resume::Gap { lost_through: lost_through.into(), events: 0 };
+                (lost_through, channel.config.on_gap == GapPolicy::Reset, gap)
+            }
+        };
+        let sub = c.subs.last_mut().expect("a subscription");
+        sub.starts_after = starts_after;
+        sub.plan_replay(channel, u64::MAX);
+        let announced = complete_through.max(c.position);
+        if c.config.announce_position && known.is_none_or(|known| known < announced) {
+            c.own_frames.retain(|frame| !frame.is_after || frame.id.is_none());
+            c.push_own(OwnFrame {
+                position: announced,
+                is_after: true,
+                id: Some(announced),
+                wire: position_event(announced),
+                since: now,
+            });
+        }
+        if resets {
+            let position = c.position;
+            c.push_reset(now, position);
+        }
+        self.decide_reset_ids(conn);
+        resume
     }
 
     /// Recomputes where all subscriptions start, until the first byte was taken (O3). The start of a closing
@@ -95,7 +156,7 @@ impl Model {
         for number in 0..c.subs.len() {
             let sub = c.subs[number];
             let channel = &self.chans[sub.chan];
-            let (floor, policy) = (channel.floor(), channel.config.on_gap);
+            let (floor, policy) = (sub.floor(channel), channel.config.on_gap);
             let (from, resets) = match resume_point {
                 Some(Some(position)) if position >= floor => (position, false),
                 Some(Some(position)) if policy == GapPolicy::Live => (sub.subscribed_at.max(position), false),
@@ -106,12 +167,46 @@ impl Model {
             };
             c.subs[number].starts_after =
                 if sub.passed > sub.live_after { from.max(sub.passed) } else { from };
+            c.subs[number].plan_replay(channel, u64::MAX);
             if resets {
-                c.push_reset(now, floor, reset(floor));
+                c.push_reset(now, floor);
             }
         }
         if let Some(start) = c.subs.iter().map(|sub| sub.starts_after.min(sub.live_after)).min() {
             c.position = start;
+        }
+        for number in 0..self.conns[conn].subs.len() {
+            self.release_retained(self.conns[conn].subs[number].chan);
+        }
+        self.decide_reset_ids(conn);
+    }
+
+    /// Decides the ids of the pending resets (H7): the position before, if another channel has an event at the position.
+    pub(crate) fn decide_reset_ids(&mut self, conn: usize) {
+        let c = &self.conns[conn];
+        let complete_through = self.complete_through();
+        let id = |before: u64| {
+            if before <= c.position {
+                return c.client_position();
+            }
+            let has_event = c.subs.iter().any(|sub| {
+                let is_there = |event: &u64| *event == before;
+                let may_come = before > complete_through
+                    || self
+                        .readable(sub, before - 1)
+                        .iter()
+                        .map(|(event, _)| event.position)
+                        .any(|p| is_there(&p));
+                sub.starts_after < before && may_come
+            });
+            before - u64::from(has_event)
+        };
+        let ids: Vec<Option<u64>> =
+            c.own_frames.iter().map(|frame| (!frame.is_after).then(|| id(frame.position))).collect();
+        for (frame, id) in self.conns[conn].own_frames.iter_mut().zip(ids) {
+            if let Some(id) = id {
+                (frame.id, frame.wire) = (Some(id), reset(id));
+            }
         }
     }
 
@@ -128,13 +223,29 @@ impl Model {
     }
 }
 
+impl Sub {
+    /// Plans the replay of what history can give now, and of what it could give before.
+    pub(crate) fn plan_replay(&mut self, channel: &Chan, end: u64) {
+        let last = self.live_after.min(end);
+        let newest =
+            channel.readable().map(|event| event.position).filter(|position| *position <= last).max();
+        self.replay_through = self.replay_through.max(newest.unwrap_or(0));
+    }
+
+    /// Returns the position after which the subscription can start: what is retained for it is not lost (H6).
+    pub(crate) fn floor(&self, channel: &Chan) -> u64 {
+        let has_all = self.is_replaying() && channel.gone_through() <= self.starts_after;
+        if has_all { channel.floor().min(self.starts_after) } else { channel.floor() }
+    }
+}
+
 /// Returns the start of a subscription without a last event id (H8).
 fn start(channel: &Chan, sub: &Sub) -> u64 {
-    let floor = channel.floor();
+    let floor = sub.floor(channel);
     let from = match channel.config.start {
         StartFrom::Live => sub.subscribed_at,
         StartFrom::Last(events) => {
-            let kept: Vec<u64> = channel.history().map(|event| event.position).collect();
+            let kept: Vec<u64> = channel.readable().map(|event| event.position).collect();
             let before = kept.iter().filter(|position| **position <= sub.subscribed_at).count();
             let newest = kept.last().copied().unwrap_or(floor);
             kept.get(before.saturating_sub(events)).map_or(newest, |first| first - 1).max(floor)

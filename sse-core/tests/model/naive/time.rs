@@ -30,7 +30,7 @@ impl Model {
             if self.chans[chan].state == State::Gone {
                 continue;
             }
-            self.chans[chan].expire(now);
+            self.expire(chan);
             if self.empty_until(chan).is_some_and(|until| until <= now) {
                 self.end_channel(chan, ChannelCloseReason::Empty);
             }

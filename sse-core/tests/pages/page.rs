@@ -1,0 +1,67 @@
+//! A page: an EventSource, and what the page knows of each room.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::link::Link;
+
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) rooms: BTreeMap<usize, Room>,
+    /// The last event id of the EventSource.
+    pub(crate) last_id: String,
+    /// The events that the page received.
+    pub(crate) received: BTreeSet<usize>,
+    /// Received events that must not arrive again.
+    pub(crate) unrepeatable: BTreeSet<usize>,
+    pub(crate) link: Option<Link>,
+}
+
+/// What a page knows of one room.
+pub(crate) struct Room {
+    pub(crate) generation: u32,
+    /// The page loaded the state of the room as of this position: events up to it may be missing.
+    pub(crate) base: u64,
+    /// The id at which the room was last complete. Empty if it never was.
+    pub(crate) since: String,
+    pub(crate) membership: Membership,
+}
+
+/// How a room stands to the connection of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Membership {
+    /// The page has not joined the room again.
+    Outside,
+    /// The page has asked to join and waits for the acknowledgement, a direct send with a number.
+    Joining {
+        number: usize,
+        /// The position through which the join covers what the page lacks.
+        base: u64,
+        /// The join was a gap: a reset comes first, and the page has received this many before.
+        resets_before: Option<usize>,
+    },
+    Inside,
+}
+
+impl Page {
+    /// Forgets the connection. Each room that the page was inside is complete up to the id of the page.
+    pub(crate) fn lose_link(&mut self) {
+        self.link = None;
+        for room in self.rooms.values_mut() {
+            if room.membership == Membership::Inside {
+                room.since.clone_from(&self.last_id);
+            }
+            room.membership = Membership::Outside;
+        }
+    }
+
+    /// Loads the page again: it knows nothing.
+    pub(crate) fn reload(&mut self) {
+        self.lose_link();
+        self.last_id.clear();
+        self.received.clear();
+        self.unrepeatable.clear();
+        for room in self.rooms.values_mut() {
+            room.since.clear();
+        }
+    }
+}
