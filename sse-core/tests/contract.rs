@@ -206,13 +206,14 @@ fn d5_no_instant_makes_the_hub_panic() {
 fn d5_a_jump_to_the_last_instant_handles_every_deadline() {
     let mut w = World::new();
     let a = w.open("a");
-    let (stalled, idle) = (w.follow(a), w.connect());
+    let (expired, idle) = (w.follow(a), w.connect());
+    w.hub.set_max_lifetime(w.now, expired, Some(std::time::Duration::from_secs(60)));
     w.publish(a, "1");
     w.actions();
     w.now = Instant::from_nanos(u64::MAX);
     assert_eq!(
         w.actions(),
-        [Action::Close { connection: stalled, reason: CloseReason::Stalled }, Action::Transmit(idle)]
+        [Action::Close { connection: expired, reason: CloseReason::TimedOut }, Action::Transmit(idle)]
     );
     assert_eq!(w.take(idle), ":\n");
     assert_eq!(w.actions(), []);

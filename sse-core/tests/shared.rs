@@ -333,8 +333,7 @@ fn t3_first_bytes_are_pending_until_they_are_confirmed() {
             assert!(poll(&mut outbound, Waker::noop()).is_pending());
             assert_eq!((w.hub.stats().delivered, w.hub.stats().bytes), (2, 18), "A3");
         }
-        w.millis.store(30_000, Ordering::Relaxed);
-        w.drive();
+        w.drive_until(30_000);
         assert_eq!(handle.is_open(), is_confirmed);
         assert_eq!(w.hub.stats().closed.stalled, u64::from(!is_confirmed));
         assert_eq!(outbound.claim_first(), None);

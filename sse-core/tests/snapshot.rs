@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Buf;
-use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, PublishOptions, Transmit};
+use sse_core::{
+    Action, ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, PublishOptions, Transmit,
+};
 
 fn without_position() -> ConnectionConfig {
     ConnectionConfig { announce_position: false, ..ConnectionConfig::default() }
@@ -42,7 +44,9 @@ fn a3_connection_stats_show_pending_frames_and_how_far_behind_a_connection_is() 
     let last = hub.publish(at(6_000), news, &Event::new().data("2")).unwrap().frame;
     let stats = hub.connection_stats(at(6_000), id).unwrap();
     assert_eq!((stats.pending_bytes, stats.pending_frames), (first.len() + last.len(), 2));
-    assert_eq!((stats.behind, stats.stalled_since), (5, Some(at(4_000))));
+    assert_eq!((stats.behind, stats.stalled_since), (5, None), "the driver was not told yet");
+    assert_eq!(hub.poll_action(), Some(Action::Transmit(id)));
+    assert_eq!(hub.connection_stats(at(6_000), id).unwrap().stalled_since, Some(at(6_000)));
 
     let mut window = hub.transmit(at(7_000), id);
     window.advance(first.len() + 1);

@@ -109,11 +109,9 @@ fn t3_a_peer_that_takes_no_bytes_is_closed_though_the_writer_holds_a_partial_chu
     let mut writer = ConnectionWriter::new(outbound, Framing::Chunked);
     let mut wire = Wire::taking([5]);
     assert_eq!(write(&mut writer, &mut wire), Poll::Pending);
-    w.millis.store(29_999, Ordering::Relaxed);
-    w.drive();
+    w.drive_until(29_999);
     assert_eq!(w.hub.stats().connections, 1);
-    w.millis.store(30_000, Ordering::Relaxed);
-    w.drive();
+    w.drive_until(30_000);
     assert_eq!(w.hub.stats().closed.stalled, 1);
     wire.takes([1000]);
     assert_eq!(write(&mut writer, &mut wire), Poll::Ready(false));
@@ -169,8 +167,7 @@ fn d9_a_connection_that_closes_before_its_claim_is_confirmed_waits_for_the_end_o
         wire.takes(takes);
         assert_eq!(write(&mut writer, &mut wire).is_ready(), is_closed_in_time);
         assert_eq!(handle.is_open(), !is_closed_in_time);
-        w.millis.store(30_000, Ordering::Relaxed);
-        w.drive();
+        w.drive_until(30_000);
         assert_eq!(w.hub.stats().closed.stalled, u64::from(!is_closed_in_time), "T3");
         wire.takes([1000]);
         assert_eq!(write(&mut writer, &mut wire), Poll::Ready(false));
@@ -451,8 +448,7 @@ fn a_refused_writer_is_woken_if_its_connection_has_ended_meanwhile() {
         let waker = Waker::from(Arc::clone(&count));
         let cx = &mut Context::from_waker(&waker);
         let written = writer.poll_write(cx, &mut Vec::new(), |_, _| {
-            w.millis.store(30_000, Ordering::Relaxed);
-            w.drive();
+            w.drive_until(30_000);
             Poll::Pending
         });
         assert!(written.is_pending());

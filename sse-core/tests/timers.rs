@@ -66,7 +66,8 @@ fn t4_one_call_checks_at_most_1024_connections_for_stalls() {
         let c = connect_without_pings(&mut w);
         w.send(c, "x");
     }
-    w.now = w.now.saturating_add(secs(30));
+    w.run_for(secs(30) - Duration::from_nanos(1));
+    w.now = w.now.saturating_add(Duration::from_nanos(1));
     for open in [3_000 - 1_024, 3_000 - 2_048, 0] {
         w.hub.handle_timeout(w.now);
         assert_eq!(w.hub.stats().connections, open);
@@ -74,7 +75,7 @@ fn t4_one_call_checks_at_most_1024_connections_for_stalls() {
 }
 
 #[test]
-fn t4_quiet_connections_share_one_wakeup_in_each_stall_timeout() {
+fn t4_quiet_connections_share_one_wakeup_in_three_quarters_of_the_stall_timeout() {
     let mut w = World::new();
     for _ in 0..3_000 {
         connect_without_pings(&mut w);
@@ -87,5 +88,5 @@ fn t4_quiet_connections_share_one_wakeup_in_each_stall_timeout() {
         instants.insert(at);
         assert_eq!(w.actions(), []);
     }
-    assert!(instants.len() <= 122, "{}", instants.len());
+    assert!(instants.len() <= 162, "{}", instants.len());
 }

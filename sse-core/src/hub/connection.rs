@@ -59,8 +59,10 @@ pub(crate) struct ConnectionState {
     /// In bytes. Four bytes less than a `usize`: that pays for the claim.
     direct_limit: u32,
     pub(crate) opened_at: Instant,
-    /// The instant since which the reported bytes are pending; `None` when they were given up.
+    /// The instant at which the pending bytes were reported; `None` when they were given up.
     pub(crate) pending_since: Option<Instant>,
+    /// The instant of the latest check that came late enough to count for a stall (T3).
+    pub(crate) stall_checked_at: Instant,
     /// The instant at which the last byte was taken.
     pub(crate) last_taken_at: Instant,
     pub(crate) ping: Ping,
@@ -131,6 +133,7 @@ impl ConnectionState {
             direct_limit: u32::try_from(config.direct_bytes).unwrap_or(u32::MAX),
             opened_at: now,
             pending_since: None,
+            stall_checked_at: Instant::ORIGIN,
             last_taken_at: now,
             ping: Ping::default(),
             expires_at: None,
@@ -160,7 +163,7 @@ impl ConnectionState {
         }
     }
 
-    /// Records that bytes pending since then are reported to the driver.
+    /// Records that bytes are reported to the driver: it was told of the oldest of them at this instant.
     #[inline]
     pub(crate) fn mark_reported(&mut self, pending_since: Instant) {
         self.notify = Notify::Reported;

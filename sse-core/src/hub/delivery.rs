@@ -10,7 +10,7 @@ use crate::wire::Frame;
 use super::Hub;
 use super::arena::ConnectionSlot;
 use super::connection::{ConnectionState, Notify, OpeningFrame, Stage};
-use super::pending::{self, Cursor, FastPending, PendingItem, SinglePending};
+use super::pending::{self, Cursor, FastPending, PendingItem};
 use super::subscription::{LogIndex, SubscriptionNumber};
 
 /// The capacity of the notify queue that is kept for connections that are gone.
@@ -52,34 +52,16 @@ impl Hub {
         self.connections.at(slot).is_some_and(|c| !c.is_ending() && c.first_loss(&self.channels).is_some())
     }
 
-    /// Returns the instant since which a connection could have taken a byte and did not (T3).
+    /// Returns the instant since which a connection could have taken a byte and did not: the later of its last byte and the
+    /// report of its pending bytes (T3). Bytes that the driver was not told of do not count.
     pub(super) fn stalled_since(&self, slot: ConnectionSlot) -> Option<Instant> {
-        let connection = self.connections.at(slot).filter(|_| self.has_pending(slot))?;
-        let since = match (connection.notify, connection.pending_since) {
-            // The frame that was reported may have been evicted from its log since (S1), and all others too.
-            (Notify::Reported, Some(since)) => since,
-            _ => self.item_pending_since(slot, self.first_pending(slot)?)?,
-        };
-        Some(since.max(connection.last_taken_at))
+        let connection =
+            self.connections.at(slot).filter(|connection| connection.notify == Notify::Reported)?;
+        let since = connection.pending_since?.max(connection.last_taken_at);
+        self.has_pending(slot).then_some(since)
     }
 
-    /// Returns the instant since which an item is pending. Events published before the subscription was made are pending
-    /// from now on.
-    fn item_pending_since(&self, slot: ConnectionSlot, item: PendingItem) -> Option<Instant> {
-        let connection = self.connections.at(slot)?;
-        match item {
-            PendingItem::PartialFrame => Some(connection.last_taken_at),
-            PendingItem::Opening if connection.resume_request.is_none() => Some(connection.opened_at),
-            PendingItem::Opening | PendingItem::Event(LogIndex { in_history: true, .. }) => Some(self.now),
-            PendingItem::Ping => connection.ping.pending_since,
-            PendingItem::Own(index) => connection.own_frames.get(index).map(|own| own.pending_since),
-            PendingItem::Event(place) => {
-                pending::entry(place, &self.channels).map(|entry| entry.published_at)
-            }
-        }
-    }
-
-    /// Restarts the stall clock of a connection after something pending was given up: the clock counts from the oldest
+    /// Restarts the stall clock of a reported connection after its ping was given up: the clock counts from the oldest
     /// item that is left (T3). That need not be the first one in order: a reset stands before the events that were there
     /// earlier.
     pub(super) fn restart_stall_clock(&mut self, slot: ConnectionSlot) {
@@ -94,6 +76,22 @@ impl Hub {
         let has_pending = self.has_pending(slot);
         if let Some(connection) = self.connections.at_mut(slot).filter(|_| oldest.is_some() || !has_pending) {
             connection.pending_since = oldest;
+        }
+    }
+
+    /// Returns the instant at which an item became pending. Events published before the subscription was made are pending
+    /// from now on.
+    fn item_pending_since(&self, slot: ConnectionSlot, item: PendingItem) -> Option<Instant> {
+        let connection = self.connections.at(slot)?;
+        match item {
+            PendingItem::PartialFrame => Some(connection.last_taken_at),
+            PendingItem::Opening if connection.resume_request.is_none() => Some(connection.opened_at),
+            PendingItem::Opening | PendingItem::Event(LogIndex { in_history: true, .. }) => Some(self.now),
+            PendingItem::Ping => connection.ping.pending_since,
+            PendingItem::Own(index) => connection.own_frames.get(index).map(|own| own.pending_since),
+            PendingItem::Event(place) => {
+                pending::entry(place, &self.channels).map(|entry| entry.published_at)
+            }
         }
     }
 
@@ -134,24 +132,15 @@ impl Hub {
         let (id, connection) = self.connections.entry_mut(slot)?;
         let found = pending::fast_pending(id, connection, &self.channels);
         pending::assert_agreement(&found, id, connection, &self.channels);
-        let (has_pending, since) = match found {
-            FastPending::Single(SinglePending { pending_since, .. }) => {
-                connection.mark_reported(pending_since);
-                return Some(id);
-            }
-            FastPending::Empty => (false, None),
-            FastPending::SlowPath => {
-                let first = self.first_pending(slot);
-                (
-                    first.is_some() || self.has_loss(slot),
-                    first.and_then(|first| self.item_pending_since(slot, first)),
-                )
-            }
+        let has_pending = match found {
+            FastPending::Single(_) => true,
+            FastPending::Empty => false,
+            FastPending::SlowPath => self.first_pending(slot).is_some() || self.has_loss(slot),
         };
         let now = self.now;
         let connection = self.connections.at_mut(slot)?;
         if has_pending {
-            connection.mark_reported(since.unwrap_or(now));
+            connection.mark_reported(now);
             return Some(id);
         }
         connection.notify = Notify::Idle;

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::id::{ConnectionId, Position};
-use crate::time::Instant;
 use crate::wire::Frame;
 
 use super::channel::ChannelState;
@@ -134,7 +133,6 @@ pub(super) enum FastPending {
 /// The only item that is pending for a connection.
 pub(super) struct SinglePending {
     pub(super) item: PendingItem,
-    pub(super) pending_since: Instant,
     pub(super) bytes: usize,
 }
 
@@ -159,14 +157,12 @@ pub(super) fn fast_pending(
     }
     match (&connection.partial_frame, connection.ping.pending_since) {
         _ if !is_caught_up => FastPending::SlowPath,
-        (None, Some(pending_since)) if connection.front_is_ping() => {
-            FastPending::Single(SinglePending { item: PendingItem::Ping, pending_since, bytes: PING.len() })
+        (None, Some(_)) if connection.front_is_ping() => {
+            FastPending::Single(SinglePending { item: PendingItem::Ping, bytes: PING.len() })
         }
-        (Some(rest), None) => FastPending::Single(SinglePending {
-            item: PendingItem::PartialFrame,
-            pending_since: connection.last_taken_at,
-            bytes: rest.len(),
-        }),
+        (Some(rest), None) => {
+            FastPending::Single(SinglePending { item: PendingItem::PartialFrame, bytes: rest.len() })
+        }
         _ => FastPending::SlowPath,
     }
 }
@@ -180,11 +176,9 @@ fn newest(
     channel: &ChannelState,
 ) -> FastPending {
     match subscription.newest(channel, connection.position) {
-        Some((place, entry)) if entry.except != Some(id) => FastPending::Single(SinglePending {
-            item: PendingItem::Event(place),
-            pending_since: entry.published_at,
-            bytes: entry.frame.len(),
-        }),
+        Some((place, entry)) if entry.except != Some(id) => {
+            FastPending::Single(SinglePending { item: PendingItem::Event(place), bytes: entry.frame.len() })
+        }
         _ => FastPending::SlowPath,
     }
 }

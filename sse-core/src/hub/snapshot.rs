@@ -19,7 +19,7 @@ pub struct ConnectionStats {
     /// The instant at which the last byte was taken, or at which the connection was opened if none was.
     pub last_taken_at: Instant,
     /// The instant since which the connection could have taken pending bytes, from which the stall timeout counts
-    /// ([T3](crate::rules#t3)); `None` when nothing is pending.
+    /// ([T3](crate::rules#t3)); `None` when nothing is pending, or when the driver was not told of it yet.
     pub stalled_since: Option<Instant>,
     /// The pending bytes, counted up to one window: [`Transmit::MAX_BYTES`], or a single larger frame. Bytes that a driver
     /// has [claimed](crate::Claim) are not counted.

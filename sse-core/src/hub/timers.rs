@@ -1,5 +1,7 @@
 //! Time: the instants at which to call the hub again, and what happens then.
 
+use core::time::Duration;
+
 use crate::config::OnMaxLifetime;
 use crate::stats::CloseReason;
 use crate::time::{Instant, has_passed};
@@ -18,17 +20,30 @@ const SCANNED_PER_CALL: u32 = 1024;
 /// The number of connections that are prefetched at once.
 const PREFETCHED_AT_ONCE: usize = 16;
 
+/// The shortest lateness of a check that shows that the driver did not run. Timers of runtimes are late by some
+/// milliseconds.
+const LATENESS: Duration = Duration::from_millis(10);
+
 /// A periodic scan that arms the stall timers (T3).
 ///
-/// Arming a timer on every delivery would be too expensive (T4). Instead, the hub scans all connections once per stall
-/// timeout, and arms a timer only for those with pending data. A connection that was idle at the last scan cannot stall
-/// before the next one.
+/// Arming a timer on every delivery would be too expensive (T4). Instead, the hub scans all connections in each three
+/// quarters of the stall timeout, and arms a timer only for those with pending data. A connection that was idle at the last
+/// scan does not need its first check before the next one.
 #[derive(Default)]
 pub(super) struct StallScan {
     /// The start of the next scan, if there is a connection then.
     next: Option<Instant>,
     /// The next slot to scan, while a scan is in progress.
     slot: Option<u32>,
+}
+
+/// A check of a connection with pending data (T3).
+struct StallCheck {
+    at: Instant,
+    /// Whether an earlier check found the same data pending, so that this one can end the connection.
+    is_last: bool,
+    /// The time from the check to the next one.
+    pause: Duration,
 }
 
 impl Hub {
@@ -61,8 +76,8 @@ impl Hub {
     ///
     /// # Cost
     ///
-    /// O(1) per deadline, O(log n) where connections differ in their intervals. Once per stall timeout, O(1) per
-    /// connection, in memory order. One call handles at most 1,024 of either; then [`poll_timeout`](Hub::poll_timeout)
+    /// O(1) per deadline, O(log n) where connections differ in their intervals. In each three quarters of the stall timeout,
+    /// O(1) per connection, in memory order. One call handles at most 1,024 of either; then [`poll_timeout`](Hub::poll_timeout)
     /// returns the next.
     ///
     /// ```
@@ -130,7 +145,7 @@ impl Hub {
     /// Schedules the first scan when the first connection is opened.
     pub(super) fn start_stall_scan(&mut self) {
         if self.connections.len() == 1 {
-            self.stall_scan = StallScan { next: self.stalls_at(self.now), slot: None };
+            self.stall_scan = StallScan { next: self.next_scan_after(self.now), slot: None };
         }
     }
 
@@ -147,7 +162,7 @@ impl Hub {
         }
         let first = self.stall_scan.slot.unwrap_or(0);
         if first == 0 {
-            self.stall_scan.next = self.stalls_at(self.now);
+            self.stall_scan.next = self.next_scan_after(self.now);
         }
         let next = first.saturating_add(SCANNED_PER_CALL);
         for index in first..next.min(self.connections.slots()) {
@@ -156,22 +171,48 @@ impl Hub {
         self.stall_scan.slot = (next < self.connections.slots()).then_some(next);
     }
 
-    /// Ends a connection that has stalled (T3), and returns false then. A connection with pending data is checked again at
-    /// the instant at which it would stall.
+    /// Ends a connection that has stalled (T3), and returns false then. A connection with pending data is checked again.
     fn check_stall(&mut self, slot: ConnectionSlot) -> bool {
-        let stalls_at = self.stalled_since(slot).and_then(|since| self.stalls_at(since));
-        if stalls_at.is_some_and(|at| at <= self.now) {
+        let now = self.now;
+        let Some(check) = self.next_check(slot) else { return true };
+        if check.at > now {
+            self.arm_stall_check(slot, Some(check.at));
+            return true;
+        }
+        let lateness = now.saturating_duration_since(check.at);
+        if check.is_last && lateness <= check.pause.max(LATENESS) {
             self.end_connection(slot, CloseReason::Stalled);
             return false;
         }
         if let Some(connection) = self.connections.at_mut(slot) {
-            self.timers.set_by(&mut connection.timer, TimerOwner::Connection(slot), stalls_at);
+            connection.stall_checked_at = now;
         }
+        self.arm_stall_check(slot, now.checked_add(check.pause));
         true
     }
 
-    fn stalls_at(&self, since: Instant) -> Option<Instant> {
-        since.checked_add(self.config.stall_timeout?)
+    fn arm_stall_check(&mut self, slot: ConnectionSlot, at: Option<Instant>) {
+        if let Some(connection) = self.connections.at_mut(slot) {
+            self.timers.set_by(&mut connection.timer, TimerOwner::Connection(slot), at);
+        }
+    }
+
+    /// Returns the next check of a connection with pending data. The first is due after three quarters of the stall timeout,
+    /// the last another quarter later: so the driver has run in between, however late the first was.
+    fn next_check(&self, slot: ConnectionSlot) -> Option<StallCheck> {
+        let timeout = self.config.stall_timeout?;
+        let pause = timeout / 4;
+        let first = self.stalled_since(slot)?.checked_add(timeout.saturating_sub(pause))?;
+        let checked_at = self.connections.at(slot)?.stall_checked_at;
+        let is_last = checked_at >= first;
+        let at = if is_last { checked_at.checked_add(pause)? } else { first };
+        Some(StallCheck { at, is_last, pause })
+    }
+
+    /// Returns the instant of the next scan.
+    fn next_scan_after(&self, now: Instant) -> Option<Instant> {
+        let timeout = self.config.stall_timeout?;
+        now.checked_add(timeout.saturating_sub(timeout / 4))
     }
 
     /// Handles the end of a connection's lifetime. Returns whether the connection survives it.

@@ -35,6 +35,15 @@ impl World {
         }
     }
 
+    /// Runs the driver until an instant. It sleeps exactly until each deadline.
+    pub(crate) fn drive_until(&mut self, millis: u64) {
+        while let Some(at) = self.drive().filter(|at| *at < Instant::from_millis(millis)) {
+            self.millis.store(at.as_nanos().div_ceil(1_000_000), Ordering::Relaxed);
+        }
+        self.millis.store(millis, Ordering::Relaxed);
+        self.drive();
+    }
+
     pub(crate) fn connect(&self) -> Outbound {
         let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
         self.hub.connect(config).unwrap()

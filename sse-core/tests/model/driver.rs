@@ -68,6 +68,16 @@ impl Harness {
         panic!("D2: the driver can never sleep");
     }
 
+    /// Takes turns at each of the next deadlines.
+    pub(crate) fn sleep(&mut self, deadlines: u8) {
+        self.turn();
+        for _ in 0..deadlines.min(8) {
+            let Some(deadline) = self.hub.poll_timeout() else { return };
+            self.clock = deadline;
+            self.turn();
+        }
+    }
+
     pub(crate) fn take_reported(&mut self) {
         for conn in 0..self.model.conns.len() {
             if self.model.conns[conn].is_alive && self.model.conns[conn].is_reported {

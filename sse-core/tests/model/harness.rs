@@ -89,6 +89,7 @@ impl Harness {
             Op::Poll => self.poll(),
             Op::PollAll => self.poll_all(),
             Op::Turn => self.turn(),
+            Op::Sleep(deadlines) => self.sleep(*deadlines),
             Op::Transmit { connection, take } => self.on_connection(*connection, |s, c| s.transmit(c, *take)),
             Op::TakeReported => self.take_reported(),
             Op::Claim { connection, most } => self.on_connection(*connection, |s, c| s.claim(c, *most)),

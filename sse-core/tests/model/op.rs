@@ -79,6 +79,8 @@ pub(crate) enum Op {
     },
     /// Takes all pending bytes of each reported connection, as a driver does.
     TakeReported,
+    /// Runs a driver that sleeps exactly until each of the next deadlines, at most this many and at most 8.
+    Sleep(u8),
 }
 
 /// Configuration of a hub.

@@ -41,6 +41,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Poll),
         3 => Just(Op::PollAll),
         3 => Just(Op::Turn),
+        2 => (0..8u8).prop_map(Op::Sleep),
         8 => (some(), take()).prop_map(|(connection, take)| Op::Transmit { connection, take }),
         2 => Just(Op::TakeReported),
         4 => (some(), of(any::<u8>())).prop_map(|(connection, most)| Op::Claim { connection, most }),

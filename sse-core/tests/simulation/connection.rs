@@ -224,9 +224,9 @@ impl Connection {
         self.closing_since.is_some() || self.may_close || !self.partial.is_empty()
     }
 
-    /// Returns the instant since which frames are pending. Lost events count only if `with_lost` is set.
-    pub(crate) fn pending_since(&self, with_lost: bool) -> Option<Instant> {
-        let events = self.expected.values().filter(|event| with_lost || !event.is_optional);
+    /// Returns the instant since which frames are pending, except for lost events.
+    pub(crate) fn pending_since(&self) -> Option<Instant> {
+        let events = self.expected.values().filter(|event| !event.is_optional);
         let mut since: Vec<Instant> = events.map(|event| event.at).collect();
         since.extend(self.directs.iter().map(|direct| direct.at));
         if !self.partial.is_empty() {
@@ -235,10 +235,6 @@ impl Connection {
         if !self.has_taken && self.first_block != FirstBlock::None {
             since.push(self.opened_at);
         }
-        if with_lost && (!self.resets.is_empty() || !self.late_gaps.is_empty()) {
-            since.push(self.opened_at);
-        }
-        since.extend(self.late_since.filter(|_| with_lost));
         since.into_iter().min()
     }
 }

@@ -38,7 +38,7 @@ impl World {
                 continue;
             }
             match self.servers[server].hub.poll_timeout() {
-                Some(at) if at <= self.now => self.servers[server].hub.handle_timeout(self.now),
+                Some(at) if at <= self.now => self.handle_timeout(server),
                 _ => return,
             }
         }
@@ -48,9 +48,17 @@ impl World {
     pub(crate) fn drain_all(&mut self) {
         for server in 0..self.servers.len() {
             // Before the deadline this call does nothing (D4).
-            self.servers[server].hub.handle_timeout(self.now);
+            self.handle_timeout(server);
             self.drain(server);
         }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, server: usize) {
+        let hub = &mut self.servers[server].hub;
+        if hub.poll_timeout().is_some_and(|at| at < self.now) {
+            self.late_at = self.now;
+        }
+        hub.handle_timeout(self.now);
     }
 
     fn act(&mut self, server: usize, action: Action) {
@@ -162,10 +170,9 @@ impl World {
             }
             CloseReason::Stalled => {
                 let stall = self.settings.stall.unwrap_or(std::time::Duration::from_secs(30));
+                // Unless the flush of a close is over, only reported bytes count.
                 let reported_at = if connection.is_reported { connection.reported_at } else { self.now };
-                let since = connection
-                    .taken_at
-                    .max(connection.pending_since(true).unwrap_or(reported_at).min(reported_at));
+                let since = connection.taken_at.max(reported_at);
                 let since = connection.closing_since.map_or(since, |closing| closing.min(since));
                 let may_be_closing = !is_whole || connection.may_close;
                 assert!(

@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) positions: PositionSource,
     pub(crate) now: Instant,
+    /// The latest instant at which a deadline was handled late.
+    pub(crate) late_at: Instant,
     pub(crate) servers: Vec<Server>,
     pub(crate) clients: Vec<Client>,
     pub(crate) truth: Vec<Truth>,
@@ -63,6 +65,7 @@ impl World {
             settings,
             positions,
             now: Instant::from_millis(1),
+            late_at: Instant::ORIGIN,
             servers: Vec::new(),
             clients,
             truth: Vec::new(),
@@ -309,8 +312,8 @@ impl World {
     fn advance_a_little(&mut self) {
         let millis = self.random.below(200) as u64;
         self.now = self.now.saturating_add(Duration::from_millis(millis));
-        for server in &mut self.servers {
-            server.hub.handle_timeout(self.now);
+        for server in 0..self.servers.len() {
+            self.handle_timeout(server);
         }
     }
 

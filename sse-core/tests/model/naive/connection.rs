@@ -26,10 +26,12 @@ pub(crate) struct Conn {
     pub(crate) claim: Option<ClaimedFrames>,
     /// The hub has reported pending bytes and not all of them were taken since (D3).
     pub(crate) is_reported: bool,
+    /// The instant of the report, or the earliest instant that T3 allows in its place.
     pub(crate) reported_at: Instant,
-    /// When the frame that was first at the report became available: the earliest and the latest instant that T3
-    /// allows.
-    pub(crate) reported_for: (Instant, Instant),
+    /// What was reported was given up, so that T3 allows other instants than the report.
+    pub(crate) has_given_up: bool,
+    /// The latest check for a stall that counts (T3).
+    pub(crate) stall_checked_at: Instant,
     pub(crate) taken_at: Instant,
     pub(crate) expires: Option<Instant>,
     pub(crate) ping: Option<Duration>,
@@ -46,8 +48,6 @@ pub(crate) struct Conn {
 pub(crate) struct ClaimedFrames {
     pub(crate) bytes: Vec<u8>,
     pub(crate) frames: usize,
-    /// The earliest and the latest instant since which the first frame counts as pending.
-    pub(crate) available_from: (Instant, Instant),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,14 @@ impl Conn {
             Stage::Closing { end, .. } => position <= end,
             Stage::Ending { .. } => false,
         }
+    }
+
+    pub(crate) fn mark_reported(&mut self, now: Instant) {
+        (self.is_reported, self.reported_at, self.has_given_up) = (true, now, false);
+    }
+
+    pub(crate) fn mark_taken(&mut self, now: Instant) {
+        (self.taken_at, self.has_given_up) = (now, false);
     }
 
     /// Returns the number of bytes in pending direct sends (S2).

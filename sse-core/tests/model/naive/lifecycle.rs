@@ -2,7 +2,7 @@
 
 use sse_core::{
     Action, ChannelCloseReason, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId,
-    LagPolicy, OnClose, SendError,
+    Instant, LagPolicy, OnClose, SendError,
 };
 
 use super::connection::{ClaimedFrames, splitmix64};
@@ -33,7 +33,8 @@ impl Model {
             claim: None,
             is_reported: false,
             reported_at: now,
-            reported_for: (now, now),
+            has_given_up: false,
+            stall_checked_at: Instant::ORIGIN,
             taken_at: now,
             expires: config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime)),
             ping: None,
@@ -296,7 +297,7 @@ impl Model {
             let c = &mut self.conns[conn];
             c.is_starting = false;
             c.start_is_open = false;
-            c.taken_at = now;
+            c.mark_taken(now);
             c.received.extend_from_slice(&item.wire[..taken]);
             c.in_progress = item.wire[taken..].to_vec();
             self.counters.bytes += taken as u64;
@@ -340,9 +341,6 @@ impl Model {
     /// Claims the first frames.
     pub(crate) fn claim(&mut self, conn: usize, frames: usize) {
         let (now, mut bytes) = (self.now, Vec::new());
-        let items = self.pending(conn);
-        let earliest = items.iter().map(|item| item.available_from.0).min().unwrap_or(now);
-        let latest = items.first().map_or(now, |item| item.available_from.1);
         for _ in 0..frames {
             let item = self.pending(conn).into_iter().next().expect("a window has only pending bytes");
             let c = &mut self.conns[conn];
@@ -353,12 +351,10 @@ impl Model {
             self.begin(conn, item.kind);
         }
         let c = &mut self.conns[conn];
-        let mut available_from = (earliest, latest);
         if !c.is_reported {
-            (c.is_reported, c.reported_at, c.reported_for) = (true, now, (now, now));
-            available_from = (now, now);
+            c.mark_reported(now);
         }
-        c.claim = Some(ClaimedFrames { bytes, frames, available_from });
+        c.claim = Some(ClaimedFrames { bytes, frames });
     }
 
     /// Returns the last bytes of a claim.
@@ -381,7 +377,7 @@ impl Model {
         let written = claim.bytes.len() - rest.len();
         c.received.extend_from_slice(&claim.bytes[..written]);
         if written > 0 {
-            c.taken_at = now;
+            c.mark_taken(now);
         }
         self.counters.bytes += written as u64;
         self.counters.delivered += claim.frames as u64 - u64::from(!rest.is_empty());

@@ -218,6 +218,7 @@ impl Model {
         let Some(number) = c.subs.iter().position(|sub| sub.chan == chan) else { return false };
         self.detach(conn, number);
         self.decide_start(conn);
+        self.conns[conn].has_given_up |= !self.has_pending(conn);
         self.finish_if_idle(conn);
         true
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use sse_core::{Action, ChannelCloseReason, CloseReason, ConnectionId, Instant, OnClose, OnMaxLifetime};
 
 use super::connection::splitmix64;
-use super::pending::Item;
-use super::{Kind, Model, Stage, State};
+use super::{Model, Stage, State};
 
 impl Model {
     pub(crate) fn set_ping(&mut self, conn: usize, interval: Option<Duration>) {
@@ -14,11 +13,19 @@ impl Model {
         let c = &mut self.conns[conn];
         let is_first = c.ping.is_none() || !c.spread.is_zero();
         let random = if is_first { splitmix64(self.seed, c.id.index() as u64) } else { 0 };
+        let gives_up = c.pending_ping.is_some() && c.claim.is_none();
         c.set_ping(now, interval, random);
+        if gives_up {
+            // The oldest remaining frame counts.
+            let oldest = self.pending(conn).iter().map(|item| item.available_from.0).min();
+            let c = &mut self.conns[conn];
+            c.reported_at = c.reported_at.min(oldest.unwrap_or(now));
+            c.has_given_up = true;
+        }
     }
 
-    /// Handles all deadlines up to now. T3 allows a range of instants for some stalls; within that range the model
-    /// follows the hub.
+    /// Handles all deadlines up to now. Where frames were given up, T3 allows a range of instants for a stall; within that
+    /// range the model follows the hub.
     pub(crate) fn handle_timeout(&mut self, is_open: impl Fn(ConnectionId) -> bool) {
         for conn in 0..self.conns.len() {
             if self.conns[conn].is_alive {
@@ -48,41 +55,47 @@ impl Model {
                 _ => return self.end(conn, CloseReason::Stalled),
             }
         }
-        let (may, must) = self.stalls(conn);
-        if must.is_some_and(|at| at <= now)
-            || may.is_some_and(|at| at <= now) && !is_open(self.conns[conn].id)
-        {
+        if self.check_stall(conn, is_open) {
             return self.end(conn, CloseReason::Stalled);
         }
         self.ping_deadline(conn);
     }
 
-    /// Returns the earliest instant at which a connection may stall, and the latest at which it has to (T3).
-    pub(crate) fn stalls(&self, conn: usize) -> (Option<Instant>, Option<Instant>) {
-        let (c, mut items) = (&self.conns[conn], self.pending(conn));
-        if let Some(claim) = &c.claim {
-            let claimed =
-                Item { kind: Kind::InProgress, wire: Vec::new(), available_from: claim.available_from };
-            items.insert(0, claimed);
+    /// Returns whether a connection ends as stalled now (T3).
+    fn check_stall(&mut self, conn: usize, is_open: &impl Fn(ConnectionId) -> bool) -> bool {
+        let now = self.now;
+        let (Some(stall), Some(since)) = (self.stall, self.stalled_since(conn)) else { return false };
+        if self.conns[conn].has_given_up {
+            return !is_open(self.conns[conn].id) && since.checked_add(stall).is_some_and(|end| end <= now);
         }
-        let Some(stall) = self.stall.filter(|_| self.has_pending(conn)) else { return (None, None) };
-        let earliest = items.iter().map(|item| item.available_from.0).min();
-        let may = match earliest {
-            Some(earliest) if c.is_reported => earliest.min(c.reported_for.0),
-            Some(earliest) if !self.has_loss(conn) => earliest,
-            // The reported frame may no longer be pending, and a lost event became available at any time before.
-            _ => c.opened_at,
+        let Some((at, is_last)) = self.next_stall_check(conn).filter(|(at, _)| *at <= now) else {
+            return false;
         };
-        let may = may.max(c.taken_at).checked_add(stall);
-        // The frame that was first at the report counts, even if it was given up since.
-        let first = items.first().filter(|item| item.available_from.0 == item.available_from.1);
-        let latest = first.map(|item| item.available_from.1.max(c.reported_for.1));
-        let must = latest.filter(|_| c.is_reported).map(|latest| latest.max(c.taken_at));
-        let must = must.and_then(|since| since.checked_add(stall)).and_then(|at| {
-            // The report came after the deadline, so the hub checks once more a stall timeout later.
-            if at <= c.reported_at { c.reported_at.checked_add(stall) } else { Some(at) }
-        });
-        (may, must)
+        if is_last && now.saturating_duration_since(at) <= (stall / 4).max(Duration::from_millis(10)) {
+            return true;
+        }
+        self.conns[conn].stall_checked_at = now;
+        false
+    }
+
+    /// Returns the instant of the next check for a stall, and whether the check can end the connection: the first is due
+    /// after three quarters of the stall timeout, and each further one a quarter after the one before.
+    fn next_stall_check(&self, conn: usize) -> Option<(Instant, bool)> {
+        let stall = self.stall?;
+        let first = self.stalled_since(conn)?.checked_add(stall - stall / 4)?;
+        let checked_at = self.conns[conn].stall_checked_at;
+        if checked_at < first {
+            Some((first, false))
+        } else {
+            Some((checked_at.checked_add(stall / 4)?, true))
+        }
+    }
+
+    /// Returns the instant since which a connection took none of its reported bytes.
+    fn stalled_since(&self, conn: usize) -> Option<Instant> {
+        let c = &self.conns[conn];
+        let is_pending = c.is_alive && c.is_reported && self.has_pending(conn);
+        is_pending.then(|| c.reported_at.max(c.taken_at))
     }
 
     /// Makes a ping pending if the connection was silent for the interval and has nothing else pending (T1).
@@ -109,7 +122,8 @@ impl Model {
         let alive = (0..self.conns.len()).filter(|conn| self.conns[*conn].is_alive);
         let of_conns = alive.flat_map(|conn| {
             let c = &self.conns[conn];
-            [c.expires, c.next_ping, self.stalls(conn).1]
+            let check = self.next_stall_check(conn).filter(|_| !c.has_given_up).map(|(at, _)| at);
+            [c.expires, c.next_ping, check]
         });
         let chans = (0..self.chans.len()).filter(|chan| self.chans[*chan].state != State::Gone);
         let of_chans = chans.flat_map(|chan| [self.empty_until(chan), self.chans[chan].next_expiry()]);
@@ -123,10 +137,8 @@ impl Model {
     }
 
     pub(crate) fn report(&mut self, conn: usize) {
-        let (now, items) = (self.now, self.pending(conn));
-        let c = &mut self.conns[conn];
-        (c.is_reported, c.reported_at) = (true, now);
-        c.reported_for = items.first().map_or((now, now), |item| item.available_from);
+        let now = self.now;
+        self.conns[conn].mark_reported(now);
     }
 
     /// Visits every connection, as polling until no action is left does.
