@@ -46,13 +46,39 @@ fn x9_a_large_frame_is_returned_by_itself_and_without_a_copy() {
     let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
     let mut outbound = w.connect();
     outbound.subscribe(&channel).unwrap();
-    let large = channel.publish(&Event::new().data("x".repeat(100_000))).unwrap().frame;
+    let large = channel.publish(&Event::new().data("x".repeat(60_000))).unwrap().frame;
     channel.publish(&Event::new().data("small")).unwrap();
     let Poll::Ready(Some(bytes)) = outbound.poll_bytes(&mut Context::from_waker(Waker::noop())) else {
         panic!()
     };
     assert_eq!(bytes.as_ptr(), large.as_bytes().as_ptr());
     assert_eq!(bytes.len(), large.len());
+    assert_eq!(poll(&mut outbound, Waker::noop()), Poll::Ready(Some("id: e-2\ndata: small\n\n".into())));
+}
+
+/// Libraries copy what they are handed, and their buffers keep the size of the largest slice.
+#[test]
+fn x9_an_event_of_a_megabyte_is_returned_in_slices_of_at_most_64_kib() {
+    let w = World::new();
+    let channel = w.hub.open_channel("a", ChannelConfig::default()).unwrap();
+    let mut outbound = w.connect();
+    outbound.subscribe(&channel).unwrap();
+    let large = channel.publish(&Event::new().data("x".repeat(1_000_000))).unwrap().frame;
+    channel.publish(&Event::new().data("small")).unwrap();
+    let mut received = Vec::new();
+    while received.len() < large.len() {
+        assert_eq!(w.hub.stats().delivered, 0, "A3: the last byte was not taken");
+        let Poll::Ready(Some(bytes)) = outbound.poll_bytes(&mut Context::from_waker(Waker::noop())) else {
+            panic!("the rest of the event is pending")
+        };
+        assert!(bytes.len() <= 64 * 1024, "{}", bytes.len());
+        let begin = received.len();
+        assert_eq!(bytes.as_ptr(), large.as_bytes()[begin..].as_ptr(), "without a copy");
+        received.extend_from_slice(&bytes);
+        assert_eq!(w.hub.stats().bytes, received.len() as u64);
+    }
+    assert_eq!(received, large.as_bytes());
+    assert_eq!(w.hub.stats().delivered, 1);
     assert_eq!(poll(&mut outbound, Waker::noop()), Poll::Ready(Some("id: e-2\ndata: small\n\n".into())));
 }
 

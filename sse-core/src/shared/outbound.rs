@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
-use crate::{Claim, CloseReason, ConnectionId, Resume, SubscribeError};
+use crate::{Claim, CloseReason, ConnectionId, Resume, SubscribeError, Transmit};
 
 use super::registry::RegistrationId;
 use super::sync::Arc;
@@ -65,7 +65,8 @@ impl Outbound {
         self.hub.subscribe(channel.id(), self.id)
     }
 
-    /// Returns the pending bytes: up to 64 KiB, or a single larger frame. Returns `None` when the connection has ended.
+    /// Returns pending bytes, at most 64 KiB. Returns `None` when the connection has ended. A larger frame is returned in
+    /// slices of 64 KiB, so that no buffer of a library that copies them grows to the size of the frame.
     ///
     /// The bytes count as taken. The caller has to write them, or to drop the outbound. For a transport that reports how many
     /// bytes it took, use a [`ConnectionWriter`](crate::adapter::ConnectionWriter).
@@ -73,14 +74,14 @@ impl Outbound {
     /// # Cost
     ///
     /// One lock of the hub. A single frame, and a frame of 8 KiB or more, is returned without a copy. Several smaller frames
-    /// are copied into one buffer.
+    /// are copied into one buffer. A slice keeps the bytes of its whole frame in memory.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.hub.lock();
         let now = state.now;
         let mut window = state.hub.transmit(now, self.id);
         if window.has_remaining() {
             let first = window.chunk().len();
-            let count = if first < LARGE_FRAME { window.remaining() } else { first };
+            let count = if first < LARGE_FRAME { window.remaining() } else { first.min(Transmit::MAX_BYTES) };
             let bytes = window.copy_to_bytes(count);
             drop(window);
             state.notify_capacity(self.registration);
