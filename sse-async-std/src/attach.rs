@@ -7,10 +7,14 @@ use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_io::Async;
+use socket2::SockRef;
 use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn, discard_received, try_io};
 use sse_core::shared::Outbound;
+
+use crate::options;
 
 /// A handle on a task that drives the sockets of many connections. A socket has no task, no timer and no buffer of its own.
 ///
@@ -23,6 +27,7 @@ use sse_core::shared::Outbound;
 #[derive(Clone)]
 pub struct Sockets {
     handle: SocketSetHandle<TcpSocket>,
+    user_timeout: Option<Duration>,
 }
 
 impl Sockets {
@@ -46,11 +51,33 @@ impl Sockets {
     /// ```
     pub fn drive() -> (Sockets, DriveSockets) {
         let (sockets, handle) = SocketSet::new();
-        (Sockets { handle }, DriveSockets { sockets })
+        (Sockets { handle, user_timeout: None }, DriveSockets { sockets })
+    }
+
+    /// Returns a handle on the same task that also sets `TCP_USER_TIMEOUT` on the sockets that it attaches. Without it, and
+    /// on systems other than Linux and Android, the defaults of the system apply.
+    ///
+    /// It bounds how long sent bytes may stay unacknowledged, and how long a peer may offer no room for more. The system then
+    /// ends the connection, which ends as [`Disconnected`](sse_core::CloseReason::Disconnected). So a peer that vanished is
+    /// noticed at most this time after the next event or ping; by default Linux takes about 15 minutes. A silent connection
+    /// has nothing to acknowledge, so this needs pings. A time below the stall timeout also cuts readers that only pause.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (sockets, task) = sse_async_std::Sockets::drive();
+    /// let sockets = sockets.with_user_timeout(Duration::from_secs(30));
+    /// ```
+    pub fn with_user_timeout(self, timeout: Duration) -> Sockets {
+        Sockets { user_timeout: Some(timeout), ..self }
     }
 
     /// Hands a socket over to the task. The head of its response must already be written. From now on the socket and the
-    /// connection end together.
+    /// connection end together. When the connection ends abruptly (stalled, lagged, disconnected), the socket is reset
+    /// ([X7](sse_core::rules#x7)).
+    ///
+    /// On Linux and Android, the socket then has at most 64 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a slow reader
+    /// is not taken for a stalled one.
     ///
     /// ```no_run
     /// # async fn attach(socket: smol::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
@@ -71,7 +98,9 @@ impl Sockets {
     /// Returns the errors of the system, and an error if the socket has a clone, because the reactor could wake the clone
     /// instead. Both the socket and the connection are closed in that case.
     pub fn attach(&self, socket: impl IntoSocket, outbound: Outbound, framing: Framing) -> io::Result<()> {
-        let socket = TcpSocket { stream: socket.into_socket()?, is_readable: true, is_writable: true };
+        let stream = socket.into_socket()?;
+        options::bound(SockRef::from(stream.get_ref()), self.user_timeout)?;
+        let socket = TcpSocket { stream, is_readable: true, is_writable: true };
         self.handle.attach(socket, outbound, framing);
         Ok(())
     }
@@ -140,6 +169,10 @@ impl Socket for TcpSocket {
             _ => stream.get_ref().write_vectored(slices),
         };
         try_io(is_writable, || stream.poll_writable(cx), write)
+    }
+
+    fn abort(&mut self, _: &mut Context<'_>) {
+        options::reset_on_close(SockRef::from(self.stream.get_ref()));
     }
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {

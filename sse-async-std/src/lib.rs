@@ -123,6 +123,7 @@
 
 mod attach;
 mod driver;
+mod options;
 mod reader;
 mod write;
 

@@ -141,6 +141,18 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Returns whether the end is abrupt: `Disconnected`, `Stalled` and `Lagged`. Pending bytes were abandoned, and a driver
+    /// resets the transport where it can. Every other end is a proper end of the stream.
+    ///
+    /// ```
+    /// # use sse_core::CloseReason;
+    /// assert!(CloseReason::Stalled.is_abrupt());
+    /// assert!(!CloseReason::Requested.is_abrupt());
+    /// ```
+    pub const fn is_abrupt(self) -> bool {
+        matches!(self, CloseReason::Disconnected | CloseReason::Stalled | CloseReason::Lagged)
+    }
+
     /// Returns the name of the reason for metric labels and log fields.
     ///
     /// The names are `disconnected`, `requested`, `timed_out`, `stalled`, `lagged`, `channel_closed` and

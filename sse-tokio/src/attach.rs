@@ -9,12 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mio::{Events, Interest, Token};
+use socket2::SockRef;
 use sse_core::adapter::{Framing, Socket, SocketSet, SocketSetHandle, Turn, discard_received, try_io};
 use sse_core::shared::Outbound;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
 use crate::driver::yield_now;
+use crate::options;
 
 /// Number of events that one poll of the reactor can return.
 const EVENT_CAPACITY: usize = 1024;
@@ -33,6 +35,7 @@ const REACTOR_POLLS_PER_TURN: usize = 16;
 #[derive(Clone)]
 pub struct Sockets {
     handle: SocketSetHandle<TcpSocket>,
+    user_timeout: Option<Duration>,
 }
 
 impl Sockets {
@@ -52,11 +55,34 @@ impl Sockets {
         let driver = DriveSockets { reactor, events: Events::with_capacity(EVENT_CAPACITY), sockets };
         // The task bounds its turns itself. tokio's budget would make a ready reactor appear pending.
         tokio::spawn(tokio::task::unconstrained(driver));
-        Ok(Sockets { handle })
+        Ok(Sockets { handle, user_timeout: None })
+    }
+
+    /// Returns a handle on the same task that also sets `TCP_USER_TIMEOUT` on the sockets that it attaches. Without it, and
+    /// on systems other than Linux and Android, the defaults of the system apply.
+    ///
+    /// It bounds how long sent bytes may stay unacknowledged, and how long a peer may offer no room for more. The system then
+    /// ends the connection, which ends as [`Disconnected`](sse_core::CloseReason::Disconnected). So a peer that vanished is
+    /// noticed at most this time after the next event or ping; by default Linux takes about 15 minutes. A silent connection
+    /// has nothing to acknowledge, so this needs pings. A time below the stall timeout also cuts readers that only pause.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let sockets = sse_tokio::Sockets::start()?.with_user_timeout(Duration::from_secs(30));
+    /// # Ok(()) }
+    /// ```
+    pub fn with_user_timeout(self, timeout: Duration) -> Sockets {
+        Sockets { user_timeout: Some(timeout), ..self }
     }
 
     /// Hands a socket over to the task. The head of its response must already be written. From now on the socket and the
-    /// connection end together.
+    /// connection end together. When the connection ends abruptly (stalled, lagged, disconnected), the socket is reset
+    /// ([X7](sse_core::rules#x7)).
+    ///
+    /// On Linux and Android, the socket then has at most 64 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a slow reader
+    /// is not taken for a stalled one.
     ///
     /// ```no_run
     /// # async fn attach(socket: tokio::net::TcpStream, outbound: sse_core::shared::Outbound) -> std::io::Result<()> {
@@ -73,6 +99,7 @@ impl Sockets {
     pub fn attach(&self, socket: TcpStream, outbound: Outbound, framing: Framing) -> io::Result<()> {
         // The conversion removes the socket from tokio's reactor and frees its registration there.
         let stream = mio::net::TcpStream::from_std(socket.into_std()?);
+        options::bound(SockRef::from(&stream), self.user_timeout)?;
         self.handle.attach(TcpSocket { stream, is_readable: false, is_writable: true }, outbound, framing);
         Ok(())
     }
@@ -107,6 +134,10 @@ impl Socket for TcpSocket {
             _ => self.stream.write_vectored(slices),
         };
         try_io(&mut self.is_writable, || Poll::Pending, write)
+    }
+
+    fn abort(&mut self, _: &mut Context<'_>) {
+        options::reset_on_close(SockRef::from(&self.stream));
     }
 
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {

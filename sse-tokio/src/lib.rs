@@ -75,6 +75,8 @@
 #[cfg(unix)]
 mod attach;
 mod driver;
+#[cfg(unix)]
+mod options;
 mod write;
 
 #[cfg(unix)]

@@ -2,8 +2,10 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use mio::net::TcpStream;
+use socket2::SockRef;
 use sse_core::{ConnectionId, Hub, Instant};
 
 use crate::routes::{self, Next};
@@ -111,6 +113,11 @@ impl Client {
             let _ = self.socket.write(writer.end_mark());
         }
         let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Lets the system discard unsent bytes and reset the socket, when it is closed next.
+    pub(crate) fn reset_on_close(&self) {
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
     /// Counts a tick, and returns whether the socket had no request for more than two ticks.

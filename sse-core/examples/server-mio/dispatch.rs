@@ -49,10 +49,12 @@ impl Server {
                         self.close(slot, now);
                     }
                 }
-                Action::Close { connection, .. } => {
+                Action::Close { connection, reason } => {
                     let Some(slot) = self.slot_of(connection) else { continue };
-                    if let Some(client) = self.clients[slot].as_mut() {
-                        client.finish();
+                    match self.clients[slot].as_mut() {
+                        Some(client) if reason.is_abrupt() => client.reset_on_close(),
+                        Some(client) => client.finish(),
+                        None => {}
                     }
                     self.close(slot, now);
                 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll, Token};
 use sse_core::{ConnectionId, Hub, HubConfig, Instant};
 
@@ -59,6 +59,7 @@ impl Server {
                     return;
                 }
             };
+            bound_unsent(&socket);
             let slot = self.free.pop().unwrap_or(self.clients.len());
             let both = Interest::READABLE | Interest::WRITABLE;
             let registered = socket.set_nodelay(true).and_then(|()| {
@@ -98,4 +99,12 @@ impl Server {
         }
         self.free.push(slot);
     }
+}
+
+/// Bounds the unsent bytes of a socket, where the system can: then a slow reader makes progress in small steps and is not taken
+/// for a stalled one.
+fn bound_unsent(socket: &TcpStream) {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(64 * 1024);
+    let _ = socket;
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::vec::Vec;
 
 use crate::CloseReason;
@@ -20,14 +20,13 @@ use super::socket::{Socket, SocketConnection, Step};
 pub struct ServeConnection<S> {
     connection: SocketConnection<S>,
     scratch: Vec<u8>,
-    is_closed: bool,
 }
 
 impl<S: Socket> ServeConnection<S> {
     /// Creates the future of a connection and its transport. The response head has to be written before.
     pub fn new(outbound: Outbound, framing: Framing, socket: S) -> ServeConnection<S> {
         let connection = SocketConnection::new(outbound, framing, socket);
-        ServeConnection { connection, scratch: Vec::new(), is_closed: false }
+        ServeConnection { connection, scratch: Vec::new() }
     }
 }
 
@@ -35,21 +34,17 @@ impl<S: Socket + Unpin> Future for ServeConnection<S> {
     type Output = io::Result<CloseReason>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<CloseReason>> {
-        let ServeConnection { connection, scratch, is_closed } = &mut *self;
-        if !*is_closed {
-            match connection.run_pass(cx, scratch) {
-                Step::Idle => return Poll::Pending,
-                Step::Continue => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Step::PeerClosed => return Poll::Ready(Ok(CloseReason::Disconnected)),
-                Step::Failed(error) => return Poll::Ready(Err(error)),
-                Step::Closed => *is_closed = true,
+        let ServeConnection { connection, scratch } = &mut *self;
+        match connection.run_pass(cx, scratch) {
+            Step::Idle => Poll::Pending,
+            Step::Continue => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
+            Step::PeerClosed => Poll::Ready(Ok(CloseReason::Disconnected)),
+            Step::Failed(error) => Poll::Ready(Err(error)),
+            Step::Closed(reason) => Poll::Ready(Ok(reason)),
         }
-        let reason = ready!(connection.writer.poll_ended(cx));
-        Poll::Ready(Ok(reason))
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 use std::vec::Vec;
 
+use crate::CloseReason;
 use crate::shared::Outbound;
 use crate::shared::wakers::WakeTargetRef;
 
@@ -63,6 +64,13 @@ pub trait Socket {
     ///
     /// Those of the transport.
     fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Prepares the transport for an abrupt end: it is dropped next, and what it has not sent by then is of no use
+    /// ([X7](crate::rules#x7)). A socket is set to be reset, so that the operating system keeps nothing of it. The default
+    /// shuts the transport down.
+    fn abort(&mut self, cx: &mut Context<'_>) {
+        let _ = self.poll_shut_down(cx);
+    }
 }
 
 /// A connection and its socket.
@@ -80,8 +88,8 @@ pub(crate) enum Step {
     Idle,
     /// There may be more to read or write now.
     Continue,
-    /// The hub ended the connection, and the end of the stream was written.
-    Closed,
+    /// The hub ended the connection. The transport was shut down or aborted.
+    Closed(CloseReason),
     PeerClosed,
     Failed(io::Error),
 }
@@ -103,7 +111,7 @@ impl<S: Socket> SocketConnection<S> {
             let socket = &mut self.socket;
             let written = self.writer.poll_write(cx, scratch, |cx, slices| socket.poll_write(cx, slices));
             let written = self.flush_after(cx, target, written);
-            if let Some(step) = self.step_after(cx, written, has_more_to_read) {
+            if let Some(step) = self.step_after(cx, target, written, has_more_to_read) {
                 return step;
             }
         }
@@ -119,11 +127,17 @@ impl<S: Socket> SocketConnection<S> {
     ) -> Result<bool, Step> {
         let has_more_to_read = match self.drop_unread(cx) {
             Ok(Some(has_more)) => has_more,
-            Ok(None) => return Err(Step::PeerClosed),
-            Err(error) => return Err(Step::Failed(error)),
+            Ok(None) => {
+                self.socket.abort(cx);
+                return Err(Step::PeerClosed);
+            }
+            Err(error) => {
+                self.socket.abort(cx);
+                return Err(Step::Failed(error));
+            }
         };
         let flushed = if self.is_flushing { self.poll_flush(cx, target) } else { Poll::Ready(Ok(true)) };
-        self.step_after(cx, flushed, has_more_to_read).map_or(Ok(has_more_to_read), Err)
+        self.step_after(cx, target, flushed, has_more_to_read).map_or(Ok(has_more_to_read), Err)
     }
 
     /// Writes what [`ConnectionWriter::next_write`] returned, and flushes it.
@@ -144,18 +158,25 @@ impl<S: Socket> SocketConnection<S> {
     pub(crate) fn step_after(
         &mut self,
         cx: &mut Context<'_>,
+        target: WakeTargetRef<'_>,
         written: Poll<io::Result<bool>>,
         has_more_to_read: bool,
     ) -> Option<Step> {
-        Some(match written {
-            Poll::Ready(Ok(true)) => return None,
-            Poll::Ready(Ok(false)) => {
-                self.shut_down(cx);
-                Step::Closed
+        // Until the driver has reported the reason of an end, the next pass finds the same end again.
+        let ended =
+            written.map_ok(|is_open| if is_open { None } else { Some(self.writer.poll_ended_for(target)) });
+        Some(match ended {
+            Poll::Ready(Ok(None)) => return None,
+            Poll::Ready(Ok(Some(Poll::Ready(reason)))) => {
+                self.end(cx, reason);
+                Step::Closed(reason)
             }
-            Poll::Ready(Err(error)) => Step::Failed(error),
-            Poll::Pending if has_more_to_read => Step::Continue,
-            Poll::Pending => Step::Idle,
+            Poll::Ready(Err(error)) => {
+                self.socket.abort(cx);
+                Step::Failed(error)
+            }
+            Poll::Ready(Ok(Some(Poll::Pending))) | Poll::Pending if has_more_to_read => Step::Continue,
+            Poll::Ready(Ok(Some(Poll::Pending))) | Poll::Pending => Step::Idle,
         })
     }
 
@@ -197,8 +218,11 @@ impl<S: Socket> SocketConnection<S> {
         Ok(Some(true))
     }
 
-    /// Shuts the transport down, with the bytes that it buffers.
-    fn shut_down(&mut self, cx: &mut Context<'_>) {
+    /// Ends the transport: abruptly, or with the bytes that it buffers.
+    fn end(&mut self, cx: &mut Context<'_>, reason: CloseReason) {
+        if reason.is_abrupt() || self.writer.is_cut() {
+            return self.socket.abort(cx);
+        }
         let _ = self.socket.poll_flush(cx);
         let _ = self.socket.poll_shut_down(cx);
     }

@@ -269,7 +269,7 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         let target = WakeTargetRef::Socket(&self.mailbox.woken, pass.index);
         let written = slot.connection.write(cx, target, next, &self.scratch);
         pass.writes = pass.writes.saturating_add(1);
-        let step = match slot.connection.step_after(cx, written, pass.has_more_to_read) {
+        let step = match slot.connection.step_after(cx, target, written, pass.has_more_to_read) {
             None if pass.writes < WRITES_PER_PASS => return true,
             None => Step::Continue,
             Some(step) => step,
@@ -282,7 +282,7 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
         match step {
             Step::Idle => {}
             Step::Continue => self.wake(index as usize),
-            Step::Closed | Step::PeerClosed | Step::Failed(_) => self.remove(index),
+            Step::Closed(_) | Step::PeerClosed | Step::Failed(_) => self.remove(index),
         }
     }
 

@@ -56,7 +56,7 @@ enum WriteState {
     Partial { len: u32, sent: u32 },
     /// The whole payload and the first `sent` bytes of [`TRAILER`].
     Terminating { sent: u8 },
-    /// The end of the stream, or a part of a chunk behind which no end can follow.
+    /// The end of the stream, as far as the transport took it at once.
     Finished,
 }
 
@@ -127,6 +127,11 @@ impl ConnectionWriter {
     /// Waits for the end of the connection, and registers any wake target.
     pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
         self.outbound.poll_ended_for(target)
+    }
+
+    /// Returns whether the transport took a part of a chunk: no end of the stream can follow it.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self.state, WriteState::Partial { .. })
     }
 
     pub(crate) fn hub(&self) -> &SharedHub {
@@ -302,8 +307,8 @@ impl ConnectionWriter {
     fn write_end(&mut self, cx: &mut Context<'_>, write: impl PollWrite) {
         if let Some(sent) = self.trailer_sent() {
             let _ = write_trailer(cx, sent, TRAILER.len(), write);
+            self.state = WriteState::Finished;
         }
-        self.state = WriteState::Finished;
     }
 
     /// Returns how many bytes of [`TRAILER`] were written; `None` if the end of the stream cannot be written.

@@ -1,4 +1,5 @@
 //! A shared hub with a clock that the test sets.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

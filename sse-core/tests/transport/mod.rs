@@ -1,4 +1,5 @@
 //! A transport in memory that takes as many bytes as a test allows.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) wire: Vec<u8>,
     pub(crate) writes: usize,
     pub(crate) is_shut_down: bool,
+    pub(crate) is_aborted: bool,
     pub(crate) reads: usize,
     /// The waker of the last write that was refused.
     pub(crate) refused: Option<Waker>,
@@ -80,5 +82,9 @@ impl Socket for Wire {
     fn poll_shut_down(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().unwrap().is_shut_down = true;
         Poll::Ready(Ok(()))
+    }
+
+    fn abort(&mut self, _: &mut Context<'_>) {
+        self.0.lock().unwrap().is_aborted = true;
     }
 }
