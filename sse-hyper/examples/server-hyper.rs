@@ -45,8 +45,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     println!("http://{}/", listener.local_addr()?);
     let mut http = http1::Builder::new();
     // With a timer, hyper closes connections whose head takes longer than 30 seconds. Without `writev`, hyper copies small
-    // events into one buffer.
-    http.timer(TokioTimer::new()).writev(false);
+    // events into one buffer, which does not shrink: bound it.
+    http.timer(TokioTimer::new()).writev(false).max_buf_size(64 * 1024);
     loop {
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,

@@ -2,13 +2,16 @@
 
 mod common;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Version};
 use common::{Client, TIMEOUT, hub, router, serve, wait_until};
+use http_body::Body as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Limits};
+use sse_hyper::SseBody;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -257,4 +260,25 @@ async fn thousands_of_disconnected_clients_leave_nothing_behind() {
     let stats = hub.stats();
     assert_eq!((stats.opened, stats.closed.total()), (2000, 2000));
     assert_eq!(hub.channel("a").unwrap().stats().unwrap().members, 0);
+}
+
+#[tokio::test]
+async fn x9_frames_of_a_body_have_at_most_64_kib() {
+    let hub = hub(HubConfig::default());
+    let channel = hub.open_channel("a", ChannelConfig::default()).unwrap();
+    let config = ConnectionConfig { announce_position: false, ..Default::default() };
+    let outbound = hub.connect(config).unwrap();
+    outbound.subscribe(&channel).unwrap();
+    let handle = outbound.handle();
+    let large = channel.publish(&Event::new().data("x".repeat(1_000_000))).unwrap().frame;
+    handle.close();
+    let mut body = SseBody::new(outbound);
+    let mut received = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let bytes = frame.unwrap().into_data().unwrap();
+        assert!(bytes.len() <= 64 * 1024, "{}", bytes.len());
+        received.extend_from_slice(&bytes);
+    }
+    assert_eq!(received, large.as_bytes());
+    assert_eq!(hub.stats().delivered, 1);
 }

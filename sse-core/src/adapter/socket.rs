@@ -94,6 +94,13 @@ pub(crate) enum Step {
     Failed(io::Error),
 }
 
+impl Step {
+    /// Returns the outcome of a pass that waits for its wake-up, unless there is more to read.
+    fn waiting(has_more_to_read: bool) -> Step {
+        if has_more_to_read { Step::Continue } else { Step::Idle }
+    }
+}
+
 impl<S: Socket> SocketConnection<S> {
     pub(crate) fn new(outbound: Outbound, framing: Framing, socket: S) -> SocketConnection<S> {
         let writer = ConnectionWriter::new(outbound, framing);
@@ -162,21 +169,21 @@ impl<S: Socket> SocketConnection<S> {
         written: Poll<io::Result<bool>>,
         has_more_to_read: bool,
     ) -> Option<Step> {
-        // Until the driver has reported the reason of an end, the next pass finds the same end again.
-        let ended =
-            written.map_ok(|is_open| if is_open { None } else { Some(self.writer.poll_ended_for(target)) });
-        Some(match ended {
-            Poll::Ready(Ok(None)) => return None,
-            Poll::Ready(Ok(Some(Poll::Ready(reason)))) => {
-                self.end(cx, reason);
-                Step::Closed(reason)
-            }
+        Some(match written {
+            Poll::Ready(Ok(true)) => return None,
+            Poll::Ready(Ok(false)) => match self.writer.poll_ended_for(target) {
+                Poll::Ready(reason) => {
+                    self.end(cx, reason);
+                    Step::Closed(reason)
+                }
+                // The driver has not reported the reason yet. The next pass finds the same end.
+                Poll::Pending => Step::waiting(has_more_to_read),
+            },
             Poll::Ready(Err(error)) => {
                 self.socket.abort(cx);
                 Step::Failed(error)
             }
-            Poll::Ready(Ok(Some(Poll::Pending))) | Poll::Pending if has_more_to_read => Step::Continue,
-            Poll::Ready(Ok(Some(Poll::Pending))) | Poll::Pending => Step::Idle,
+            Poll::Pending => Step::waiting(has_more_to_read),
         })
     }
 
