@@ -1,7 +1,6 @@
 //! The spans and events of the feature `tracing`, with a subscriber of the tests.
 #![cfg(feature = "tracing")]
 
-#[allow(dead_code, reason = "other tests count wake-ups")]
 mod clocked;
 
 use std::fmt::{Debug, Write};

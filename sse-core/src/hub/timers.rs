@@ -200,19 +200,24 @@ impl Hub {
     /// Returns the next check of a connection with pending data. The first is due after three quarters of the stall timeout,
     /// the last another quarter later: so the driver has run in between, however late the first was.
     fn next_check(&self, slot: ConnectionSlot) -> Option<StallCheck> {
-        let timeout = self.config.stall_timeout?;
-        let pause = timeout / 4;
-        let first = self.stalled_since(slot)?.checked_add(timeout.saturating_sub(pause))?;
+        let (until_first, pause) = self.check_times()?;
+        let first = self.stalled_since(slot)?.checked_add(until_first)?;
         let checked_at = self.connections.at(slot)?.stall_checked_at;
         let is_last = checked_at >= first;
         let at = if is_last { checked_at.checked_add(pause)? } else { first };
         Some(StallCheck { at, is_last, pause })
     }
 
-    /// Returns the instant of the next scan.
-    fn next_scan_after(&self, now: Instant) -> Option<Instant> {
+    /// Returns the time until the first check for a stall, and the time between checks.
+    fn check_times(&self) -> Option<(Duration, Duration)> {
         let timeout = self.config.stall_timeout?;
-        now.checked_add(timeout.saturating_sub(timeout / 4))
+        let pause = timeout.checked_div(4)?;
+        Some((timeout.saturating_sub(pause), pause))
+    }
+
+    /// Returns the start of the scan after this one: no connection needs its first check before it.
+    fn next_scan_after(&self, now: Instant) -> Option<Instant> {
+        now.checked_add(self.check_times()?.0)
     }
 
     /// Handles the end of a connection's lifetime. Returns whether the connection survives it.
