@@ -170,8 +170,7 @@ fn a3_the_driver_reports_the_reason_of_an_end() {
         w.drive();
         let closed = format!("DEBUG span2 closed connection={} reason=requested", ids[1]);
         assert_eq!(log.take(), ["span2 reason=requested".to_owned(), closed]);
-        w.millis.store(40_000, Ordering::Relaxed);
-        w.drive();
+        w.drive_until(40_000);
         let closed = format!("INFO span1 closed connection={} reason=stalled", ids[0]);
         assert_eq!(log.take(), ["span1 reason=stalled".to_owned(), closed]);
         assert_eq!(log.open_spans(), 0, "also while the outbound exists");
