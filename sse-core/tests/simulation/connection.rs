@@ -102,8 +102,6 @@ pub(crate) struct Connection {
     pub(crate) late_gaps: Vec<(usize, u64)>,
     /// A late subscription was made, so positions may be announced.
     pub(crate) has_late: bool,
-    /// The instant of the first late subscription whose position has not arrived.
-    pub(crate) late_since: Option<Instant>,
     /// Ends of losses that the connection skipped. Another start before the first byte may remove their resets.
     pub(crate) skipped: BTreeSet<u64>,
     /// Resets that arrived before the action that explains them.
@@ -174,7 +172,6 @@ impl Connection {
             received_resets: BTreeSet::new(),
             late_gaps: Vec::new(),
             has_late: false,
-            late_since: None,
             skipped: BTreeSet::new(),
             unexplained: BTreeSet::new(),
             received: HashSet::new(),

@@ -39,7 +39,6 @@ impl World {
             let next = next.map(|(position, _)| *position);
             assert!(next.is_none_or(|next| next > position), "announced {position}, but {next:?} is pending");
             if first_block != FirstBlock::Announce {
-                connection.late_since = None;
                 return;
             }
             for name in self.clients[client].follows.clone() {

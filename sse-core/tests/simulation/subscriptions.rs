@@ -61,7 +61,6 @@ impl World {
             };
             assert_eq!(resume, expected, "a late subscription");
             connection.has_late = true;
-            connection.late_since = connection.late_since.or(Some(self.now));
             // The id of the client had passed these events before the subscription.
             let begun = connection.expected.keys().next().copied().filter(|_| !connection.partial.is_empty());
             let passed = connection.newest_event.max(begun.unwrap_or(0));
