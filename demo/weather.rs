@@ -13,7 +13,7 @@ pub(crate) async fn report(demo: Demo) {
     for second in 0u32.. {
         every_second.tick().await;
         let report = json!({ "celsius": celsius(second), "wind": wind(second), "at": millis_since_1970() });
-        publish(&demo, "weather", Event::new().event("weather").json(&report));
+        publish(&demo, "weather", Event::new().event("weather").json(report));
         demo.remove_closed_clients();
 
         let stats = demo.hub.stats();
@@ -25,7 +25,7 @@ pub(crate) async fn report(demo: Demo) {
             "replayed": stats.replayed,
             "history": demo.open("weather").ok().and_then(|channel| channel.stats()).map(|s| s.history_events),
         });
-        publish(&demo, "stats", Event::new().event("stats").json(&counters).live_only());
+        publish(&demo, "stats", Event::new().event("stats").json(counters).live_only());
     }
 }
 

@@ -109,7 +109,7 @@
 //! - `std` (on by default): [`shared`], the hub for threads and tasks; [`adapter`], the parts of adapter crates; vectored
 //!   windows. Without it the crate needs `alloc` alone.
 //! - `futures-core`: connections and channels as streams, `adapter::EventStream`.
-//! - `serde`: events whose data is a value, written as JSON straight into the frame: `Event::json`.
+//! - `serde`: events whose data is a value, written as JSON: `Event::json`.
 //! - `metrics`: the counters of a shared hub for the [`metrics`](https://docs.rs/metrics) facade: `SharedHub::record_metrics`.
 //! - `tracing`: a span for each connection of a shared hub, and events for operators; the page of [`shared`] lists them.
 //!

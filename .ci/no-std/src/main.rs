@@ -66,7 +66,7 @@ fn publish_and_take() -> Option<bool> {
     let connection = hub.connect(now, ConnectionConfig::default()).ok()?;
     hub.subscribe(now, channel, connection).ok()?;
     hub.publish(now, channel, &Event::new().data("sunny")).ok()?;
-    hub.publish(now, channel, &Event::new().json(&["rain", "later"])).ok()?;
+    hub.publish(now, channel, &Event::new().json(["rain", "later"])).ok()?;
     let mut window = hub.transmit(now, connection);
     let bytes = bytes_of(&mut window);
     Some(bytes.as_slice() == b"id: 0-0\nevent: position\ndata: \n\nid: 0-1\ndata: sunny\n\nid: 0-2\ndata: [\"rain\",\"later\"]\n\n")

@@ -7,8 +7,6 @@ use memchr::memchr2;
 
 use super::error::{EncodeError, EncodeField};
 use super::frame::{Frame, check_frame_len};
-#[cfg(feature = "serde")]
-use super::json::{self, Json};
 use super::syntax::{
     COMMENT, DATA, EVENT, ID, Lines, RETRY, check_id, check_one_line, check_retry, line_len, write_line,
 };
@@ -18,9 +16,9 @@ pub(super) struct Fields<'a> {
     pub(super) id: Option<EventId<'a>>,
     pub(super) event: Option<&'a str>,
     pub(super) data: Option<&'a str>,
-    /// A value that is serialized as the data, in place of `data`.
+    /// Why the value given as the data could not be serialized.
     #[cfg(feature = "serde")]
-    pub(super) json: Option<Json<'a>>,
+    pub(super) json_error: Option<&'a str>,
     pub(super) retry: Option<Duration>,
     pub(super) comment: Option<&'a str>,
     pub(super) live_only: bool,
@@ -43,6 +41,10 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
         check_one_line(EncodeField::Event, name)?;
     }
     let retry = fields.retry.map(retry_millis).transpose()?.map(Decimal::new);
+    #[cfg(feature = "serde")]
+    if let Some(message) = fields.json_error {
+        return Err(EncodeError::Json { message: message.into() });
+    }
     let (mut data_line_ends, mut comment_line_ends) = (None, None);
     let data = fields.data.map(|text| MultilineField::new(DATA, text, &mut data_line_ends));
     let comment = fields.comment.map(|text| MultilineField::new(COMMENT, text, &mut comment_line_ends));
@@ -58,8 +60,6 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
     // Sizes saturate: a length above 64 bits exceeds the maximum size of a frame as well.
     let len = check_frame_len(len.into_iter().fold(0, u64::saturating_add))?;
 
-    #[cfg(feature = "serde")]
-    let len = len.saturating_add(fields.json.map_or(0, |_| Json::INITIAL_CAPACITY));
     let mut wire = Vec::with_capacity(len);
     if let Some(id) = &id {
         id.write(&mut wire);
@@ -70,10 +70,6 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
     if let Some(data) = &data {
         data.write(&mut wire);
     }
-    #[cfg(feature = "serde")]
-    if let Some(json) = fields.json {
-        json.write(&mut wire)?;
-    }
     if let Some(retry) = &retry {
         write_line(&mut wire, RETRY, retry.as_bytes());
     }
@@ -81,8 +77,6 @@ pub(super) fn encode(fields: &Fields<'_>) -> Result<Frame, EncodeError> {
         comment.write(&mut wire);
     }
     wire.push(b'\n');
-    #[cfg(feature = "serde")]
-    let len = if fields.json.is_some() { json::shrink_to_len(&mut wire)? } else { len };
     debug_assert_eq!(wire.len(), len, "E5: the measured length is exact");
     Ok(Frame::encoded(wire, id.map(|id| id.len()), fields.live_only))
 }

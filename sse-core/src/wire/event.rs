@@ -1,13 +1,15 @@
 //! An event before it is encoded.
 
 use alloc::borrow::Cow;
+#[cfg(feature = "serde")]
+use alloc::{boxed::Box, string::ToString};
 use core::time::Duration;
 
 use super::encode::{self, EventId, Fields};
 use super::error::EncodeError;
 use super::frame::Frame;
 #[cfg(feature = "serde")]
-use super::json::Json;
+use super::json;
 use super::syntax::MAX_RETRY_MILLIS;
 
 /// The content of one event, before it is encoded.
@@ -28,9 +30,9 @@ pub struct Event<'a> {
     id: Option<Cow<'a, str>>,
     event: Option<Cow<'a, str>>,
     data: Option<Cow<'a, str>>,
-    /// A value that is serialized as the data, in place of `data`.
+    /// Why the value given as the data could not be serialized.
     #[cfg(feature = "serde")]
-    json: Option<Json<'a>>,
+    json_error: Option<Box<str>>,
     retry: Option<Duration>,
     comment: Option<Cow<'a, str>>,
     live_only: bool,
@@ -49,7 +51,7 @@ impl<'a> Event<'a> {
             event: None,
             data: None,
             #[cfg(feature = "serde")]
-            json: None,
+            json_error: None,
             retry: None,
             comment: None,
             live_only: false,
@@ -84,23 +86,25 @@ impl<'a> Event<'a> {
         self.data = Some(data.into());
         #[cfg(feature = "serde")]
         {
-            self.json = None;
+            self.json_error = None;
         }
         self
     }
 
-    /// Sets the data to a value that is serialized as one line of JSON.
+    /// Sets the data to the JSON of a value, on one line.
     ///
-    /// The JSON is written directly into the frame when the event is encoded, without an intermediate string. It
-    /// replaces [`data`](Event::data). Line breaks between JSON tokens are written as spaces, which keeps the JSON on
-    /// one line; only values that contain raw JSON can have such line breaks.
+    /// The value is serialized at once, so the event does not borrow it: it can come out of a closure or a stream. Pass the
+    /// value or a reference to it. The JSON replaces [`data`](Event::data). Line breaks between JSON tokens are written as
+    /// spaces; only values that contain raw JSON can have such line breaks.
     ///
     /// ```
     /// use sse_core::Event;
     ///
-    /// let report = serde_json::json!({ "sky": "blue\nand clear", "celsius": 22 });
-    /// let frame = Event::new().event("weather").json(&report).encode()?;
-    /// assert_eq!(frame.as_bytes(), br#"event: weather
+    /// fn report(celsius: i32) -> Event<'static> {
+    ///     let report = serde_json::json!({ "sky": "blue\nand clear", "celsius": celsius });
+    ///     Event::new().event("weather").json(report)
+    /// }
+    /// assert_eq!(report(22).encode()?.as_bytes(), br#"event: weather
     /// data: {"celsius":22,"sky":"blue\nand clear"}
     ///
     /// "#);
@@ -114,17 +118,20 @@ impl<'a> Event<'a> {
     ///
     /// # Cost
     ///
-    /// The length of the JSON is unknown before it is written. The buffer of the frame starts with 128 bytes for the
-    /// JSON, doubles when it is full, and is shrunk to its exact size at the end. This takes one or two allocations for
-    /// a small value, and log<sub>2</sub>(length / 128) more for a large one. Without the feature `std`, `serde_json`
-    /// writes only to its own buffer, so the JSON is written there and copied. Each encoding calls `Serialize` once.
-    /// Comparing two events and formatting one with `{:?}` call it as well.
+    /// One call of `Serialize`. The length of the JSON is unknown before, so its buffer starts with 128 bytes and doubles when
+    /// it is full: one allocation for a small value, and log<sub>2</sub>(length / 128) more for a large one. Encoding then
+    /// costs what it costs for any data.
     #[cfg(feature = "serde")]
     #[must_use]
-    pub fn json<T: serde::Serialize + Sync>(mut self, value: &'a T) -> Self {
-        self.data = None;
-        self.json = Some(Json::new(value));
-        self
+    pub fn json<T: serde::Serialize>(mut self, value: T) -> Self {
+        match json::to_line(&value) {
+            Ok(json) => self.data(json),
+            Err(error) => {
+                self.data = None;
+                self.json_error = Some(error.to_string().into());
+                self
+            }
+        }
     }
 
     /// Sets the reconnection time of the client in whole milliseconds. Fractions of a millisecond are cut off.
@@ -202,7 +209,7 @@ impl<'a> Event<'a> {
             event: self.event.as_deref(),
             data: self.data.as_deref(),
             #[cfg(feature = "serde")]
-            json: self.json,
+            json_error: self.json_error.as_deref(),
             retry: self.retry,
             comment: self.comment.as_deref(),
             live_only: self.live_only,
