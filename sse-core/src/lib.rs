@@ -117,7 +117,8 @@
 //!
 //! # Panics
 //!
-//! None, on any input: a panic in this crate is a bug. It has no `unsafe` code.
+//! None, on any input: a panic in this crate is a bug. The one exception is a call that would wait for its own thread for ever:
+//! a handle that is used inside of `SharedHub::with`. The crate has no `unsafe` code.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

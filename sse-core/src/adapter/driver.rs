@@ -11,7 +11,7 @@ use crate::shared::lock::Shared;
 use crate::shared::observe::DeferredEvents;
 use crate::shared::state::State;
 use crate::shared::sync::{Arc, Weak};
-use crate::shared::wakers::WakeBatch;
+use crate::shared::wakers::{WakeBatch, clone_waker};
 
 /// The most actions of one turn. Then other threads get the lock, and other tasks get the thread. Where one thread writes and
 /// publishes, it is also the most connections that are written to before the next event can be published.
@@ -64,6 +64,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// ```
 pub struct Driver {
     shared: Weak<Shared>,
+    /// The waker for the next time that the driver sleeps, cloned without the lock.
+    waker: Option<Waker>,
     /// Kept for the next turn, so that a turn allocates nothing.
     batch: WakeBatch,
     events: DeferredEvents,
@@ -103,6 +105,7 @@ impl Driver {
     pub(crate) fn new(shared: Weak<Shared>) -> Driver {
         Driver {
             shared,
+            waker: None,
             batch: WakeBatch::default(),
             events: DeferredEvents::default(),
             timer_deadline: None,
@@ -119,6 +122,9 @@ impl Driver {
     /// One lock of the hub. A turn allocates nothing.
     pub fn turn(&mut self, waker: &Waker) -> Turn {
         let Some(shared) = self.shared.upgrade() else { return Turn::Done };
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(clone_waker(waker));
+        }
         let now = (shared.clock)();
         let mut state = shared.lock_state();
         state.hub.handle_timeout(now);
@@ -134,7 +140,7 @@ impl Driver {
         let (turn, replaced) = if until.is_some_and(|until| until <= now) {
             (Turn::Yield, None)
         } else {
-            (Turn::Sleep(until), state.park_driver(waker, until))
+            (Turn::Sleep(until), state.park_driver(&mut self.waker, until))
         };
         drop(state);
         drop(replaced);

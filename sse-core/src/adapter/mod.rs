@@ -50,7 +50,7 @@
 //! | a delivery by a [`SocketSet`] | 2 for up to 64 connections and 64 KiB; 1 more for each short write |
 //! | a delivery by [`Outbound::poll_bytes`](crate::shared::Outbound::poll_bytes) | 2: one takes the bytes, one registers the waker |
 //!
-//! No lock is held during a write or a call of a waker.
+//! No lock is held during a write, or while a waker is cloned, called or dropped ([X4](crate::rules#x4)).
 
 mod chunk;
 mod driver;

@@ -6,7 +6,7 @@ use std::task::{Context, Wake, Waker};
 use std::vec::Vec;
 
 use crate::shared::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
-use crate::shared::wakers::{ReadyQueue, WakeTargetRef};
+use crate::shared::wakers::{PreparedTarget, ReadyQueue, WakeTargetRef};
 use crate::shared::{Outbound, SharedHub};
 
 use super::driver::Turn;
@@ -251,8 +251,9 @@ impl<S: Socket + Send + 'static> SocketSet<S> {
                     passes.next_if(|pass| self.hub(pass.index).is_some_and(|other| other.is(&hub)))
             {
                 let Some(Some(slot)) = self.slots.get_mut(pass.index as usize) else { continue };
-                let target = WakeTargetRef::Socket(&self.mailbox.woken, pass.index);
-                pass.next = Some(slot.connection.writer.next_write(&mut state, target, &mut self.scratch));
+                let mut target = PreparedTarget::Socket(&self.mailbox.woken, pass.index);
+                let writer = &mut slot.connection.writer;
+                pass.next = Some(writer.next_write(&mut state, &mut target, &mut self.scratch));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use bytes::{Buf, Bytes};
 
 use crate::shared::lock::Locked;
-use crate::shared::wakers::WakeTargetRef;
+use crate::shared::wakers::{PreparedTarget, WakeTargetRef};
 use crate::shared::{LARGE_FRAME, Outbound, SharedHub, WRITE_BYTES};
 use crate::{Claim, CloseReason};
 
@@ -114,8 +114,9 @@ impl ConnectionWriter {
     ) -> Poll<io::Result<bool>> {
         scratch.clear();
         let target = WakeTargetRef::Task(cx.waker());
+        let mut prepared = target.prepare();
         let hub = self.hub().clone();
-        let next = self.next_write(&mut hub.lock(), target, scratch);
+        let next = self.next_write(&mut hub.lock(), &mut prepared, scratch);
         self.write_next(cx, target, next, scratch, write)
     }
 
@@ -143,7 +144,7 @@ impl ConnectionWriter {
     pub(crate) fn next_write(
         &mut self,
         state: &mut Locked<'_>,
-        target: WakeTargetRef<'_>,
+        target: &mut PreparedTarget<'_>,
         scratch: &mut Vec<u8>,
     ) -> NextWrite {
         if let Some(next) = self.confirm_or_terminate(state) {
@@ -270,13 +271,14 @@ impl ConnectionWriter {
         }
         self.state = WriteState::partial(chunk.payload_len(), sent)?;
         let rest = rest();
+        let mut target = target.prepare();
         let mut state = self.outbound.hub().lock();
         let now = state.now;
         if let Some(claim) = self.claim.take() {
             // If the connection has ended meanwhile, the next call finds that.
             state.hub.put_back(now, claim, rest);
         }
-        state.register_for_end(self.outbound.registration(), target);
+        state.register_for_end(self.outbound.registration(), &mut target);
         Poll::Pending
     }
 
@@ -292,13 +294,14 @@ impl ConnectionWriter {
             return Poll::Ready(Ok(true));
         }
         self.state = WriteState::Terminating { sent: u8::try_from(sent).unwrap_or(u8::MAX) };
+        let mut target = target.prepare();
         let mut state = self.outbound.hub().lock();
         let now = state.now;
         if let Some(claim) = self.claim.take_if(|_| end == CHUNK_END) {
             // The transport took the whole payload. That the end of the chunk is missing is no concern of the hub.
             state.hub.confirm(now, claim);
         }
-        state.register_for_end(self.outbound.registration(), target);
+        state.register_for_end(self.outbound.registration(), &mut target);
         Poll::Pending
     }
 

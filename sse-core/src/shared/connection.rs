@@ -8,6 +8,7 @@ use crate::{
     CloseReason, ConnectionId, ConnectionStats, EncodeError, Event, Frame, Resume, SendError, SubscribeError,
 };
 
+use super::held;
 use super::status::{Interest, Status};
 use super::sync::Arc;
 use super::{Channel, SharedHub};
@@ -95,10 +96,15 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError`], as [`Hub::send`](crate::Hub::send).
+    ///
+    /// # Cost
+    ///
+    /// That of [`Hub::send`](crate::Hub::send), and one allocation for a frame that was [parsed](Frame::parse).
     pub fn try_send_frame(&self, frame: &Frame) -> Result<(), SendError> {
+        let frame = held::droppable(frame);
         let mut state = self.hub.lock();
         let now = state.now;
-        state.hub.send(now, self.id, frame)
+        state.hub.send(now, self.id, &frame)
     }
 
     /// Waits until there is capacity for an event, and sends it to this connection only ([S2](crate::rules#s2)). It

@@ -228,9 +228,14 @@ impl SharedHub {
     /// Calls `work` with the locked hub and the time of its clock: for several calls under one lock, and for calls that
     /// have no method here.
     ///
-    /// Other threads that use the hub wait until `work` returns. `work` must not use a handle on the same hub, such as a
-    /// [`Channel`](super::Channel) or an [`Outbound`]: the call would wait for a lock that its own thread holds, and
-    /// never return. Use the calls of the [`HubMut`] with [`Channel::id`](super::Channel::id) instead.
+    /// Other threads that use the hub wait until `work` returns. An [`Outbound`] that is dropped inside `work` disconnects when
+    /// the lock is free.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `work` uses a handle on the same hub, such as a [`Channel`](super::Channel): the call would wait for a lock that
+    /// its own thread holds. Use the calls of the [`HubMut`] with [`Channel::id`](super::Channel::id) instead. A call that
+    /// `work` delegates to another thread and waits for is not recognised, and never returns.
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -276,6 +281,11 @@ impl SharedHub {
 
 impl core::fmt::Debug for SharedHub {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("SharedHub").field("hub", &self.shared.lock_state().hub).finish()
+        // The formatter is code of the application, and is called without the lock.
+        let (head, stats) = {
+            let state = self.lock();
+            (state.hub.head(), state.hub.stats())
+        };
+        f.debug_struct("SharedHub").field("head", &head).field("stats", &stats).finish_non_exhaustive()
     }
 }

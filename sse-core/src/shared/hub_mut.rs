@@ -8,6 +8,8 @@ use crate::{
     PublishError, PublishOptions, Published, Resume, SendError, SubscribeError,
 };
 
+use super::held;
+
 /// The hub while it is locked: [`SharedHub::with`](super::SharedHub::with).
 ///
 /// It dereferences to [`Hub`] for everything that reads. It lacks the calls that belong to the driver and to the transports:
@@ -102,7 +104,7 @@ impl<'a> HubMut<'a> {
         position: Position,
         frame: &Frame,
     ) -> Result<Published, PublishError> {
-        self.hub.publish_at(now, channels, position, frame)
+        self.hub.publish_at(now, channels, position, &held::droppable(frame))
     }
 
     /// Sends a frame to one connection: [`Hub::send`].
@@ -111,7 +113,7 @@ impl<'a> HubMut<'a> {
     ///
     /// [`SendError`], as [`Hub::send`].
     pub fn send(&mut self, now: Instant, connection: ConnectionId, frame: &Frame) -> Result<(), SendError> {
-        self.hub.send(now, connection, frame)
+        self.hub.send(now, connection, &held::droppable(frame))
     }
 
     /// Changes the ping interval of a connection: [`Hub::set_ping`].

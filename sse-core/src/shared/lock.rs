@@ -3,15 +3,17 @@
 use core::ops::{Deref, DerefMut};
 use std::boxed::Box;
 
+use super::held::{Holder, Mark, Released};
 use super::registry::RegistrationId;
 use super::state::State;
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use super::wakers::{WakeBatch, WakeTargetRef};
+use super::wakers::{PreparedTarget, WakeBatch};
 use crate::Instant;
 
 /// What the handles, the outbounds and the driver of one hub share.
 pub(crate) struct Shared {
     state: Mutex<State>,
+    holder: Holder,
     pub(crate) clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
@@ -20,15 +22,23 @@ pub(crate) struct Shared {
 /// Dropping it wakes the driver if the hub has work before the driver's own deadline.
 pub(crate) struct Locked<'a> {
     // Fields are dropped in this order: the lock is free when the batch calls wakers.
-    state: MutexGuard<'a, State>,
+    state: StateGuard<'a>,
     batch: WakeBatch,
     /// The time at which the lock was requested.
     pub(crate) now: Instant,
 }
 
+/// The lock itself.
+pub(crate) struct StateGuard<'a> {
+    // Fields are dropped in this order.
+    _mark: Mark<'a>,
+    state: MutexGuard<'a, State>,
+    _released: Released,
+}
+
 impl Shared {
     pub(crate) fn new(state: State, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Shared {
-        Shared { state: Mutex::new(state), clock: Box::new(clock) }
+        Shared { state: Mutex::new(state), holder: Holder::default(), clock: Box::new(clock) }
     }
 
     /// Locks the state for a call of an application or a transport.
@@ -38,25 +48,52 @@ impl Shared {
     }
 
     /// Locks the state without waking anything afterwards.
-    pub(crate) fn lock_state(&self) -> MutexGuard<'_, State> {
+    ///
+    /// # Panics
+    ///
+    /// Panics if the current thread holds the lock already: it would wait for itself.
+    #[inline]
+    pub(crate) fn lock_state(&self) -> StateGuard<'_> {
+        if self.is_held_here() {
+            panic_about_reentry();
+        }
         // A thread that panicked elsewhere leaves no half-done work here: the hub does not panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mark, released) = self.holder.mark();
+        StateGuard { _mark: mark, state, _released: released }
     }
+
+    /// Returns whether the current thread holds the lock.
+    #[inline]
+    pub(crate) fn is_held_here(&self) -> bool {
+        self.holder.is_current_thread()
+    }
+}
+
+#[cold]
+#[expect(clippy::panic, reason = "the alternative is a thread that waits for itself for ever")]
+fn panic_about_reentry() -> ! {
+    panic!(
+        "a handle on a hub was used while its thread holds the lock of that hub: inside `SharedHub::with`, use the calls of \
+         the `HubMut`"
+    );
 }
 
 impl Locked<'_> {
     /// Registers what is woken when a connection has pending bytes or ends. Returns false when the driver has reported the
     /// end already.
-    pub(crate) fn register(&mut self, registration: RegistrationId, target: WakeTargetRef<'_>) -> bool {
+    pub(crate) fn register(&mut self, registration: RegistrationId, target: &mut PreparedTarget<'_>) -> bool {
         let Locked { state, batch, .. } = self;
         state.registry.get_mut(registration).is_some_and(|registration| registration.register(target, batch))
     }
 
     /// Registers what is woken when a connection with a full transport ends. If the driver has reported the end already, the
     /// target is woken at once: the transport alone might never wake it.
-    pub(crate) fn register_for_end(&mut self, registration: RegistrationId, target: WakeTargetRef<'_>) {
-        if !self.register(registration, target) {
-            self.batch.add(target.to_owned());
+    pub(crate) fn register_for_end(&mut self, registration: RegistrationId, target: &mut PreparedTarget<'_>) {
+        if !self.register(registration, target)
+            && let Some(target) = target.take()
+        {
+            self.batch.add(target);
         }
     }
 
@@ -89,6 +126,20 @@ impl Deref for Locked<'_> {
 }
 
 impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Deref for StateGuard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for StateGuard<'_> {
     fn deref_mut(&mut self) -> &mut State {
         &mut self.state
     }

@@ -59,7 +59,7 @@
 //!
 //! # Cost
 //!
-//! Each call takes the lock of the hub once. The lock is never held during a write, a call of a waker, or a wait. A
+//! Each call takes the lock of the hub once. The lock is never held during a write, a wait, or code of an executor. A
 //! publication wakes the driver if the driver sleeps, and the driver wakes the connections, a bounded number in each turn.
 //! Beside its memory in the hub, a connection costs 44 bytes and the waker of its task. Connections of a
 //! [`SocketSet`](crate::adapter::SocketSet) have no task. The status that handles wait for is allocated with the first handle
@@ -67,11 +67,13 @@
 //!
 //! # Panics
 //!
-//! Nothing in this module panics. A panic in a clock, a waker, or the closure of [`SharedHub::with`] passes through. It does
-//! not poison the lock, and the hub stays usable.
+//! Nothing in this module panics, except a handle that is used inside of [`SharedHub::with`] of the same hub. A panic in a clock
+//! or in the closure of [`SharedHub::with`] passes through. It does not poison the lock, and the hub stays usable. A panic of a
+//! waker is contained ([X4](crate::rules#x4)).
 
 mod channel;
 mod connection;
+mod held;
 mod hub;
 mod hub_mut;
 pub(crate) mod lock;

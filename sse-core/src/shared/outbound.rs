@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 
 use crate::{Claim, CloseReason, ConnectionId, Resume, SubscribeError, Transmit};
 
+use super::held::{self, Deferred};
 use super::registry::RegistrationId;
 use super::sync::Arc;
 use super::wakers::WakeTargetRef;
@@ -76,6 +77,7 @@ impl Outbound {
     /// One lock of the hub. A single frame, and a frame of 8 KiB or more, is returned without a copy. Several smaller frames
     /// are copied into one buffer. A slice keeps the bytes of its whole frame in memory.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut target = WakeTargetRef::Task(cx.waker()).prepare();
         let mut state = self.hub.lock();
         let now = state.now;
         let mut window = state.hub.transmit(now, self.id);
@@ -89,7 +91,7 @@ impl Outbound {
         }
         drop(window);
         let is_open = state.hub.is_connection_open(self.id);
-        if is_open && state.register(self.registration, WakeTargetRef::Task(cx.waker())) {
+        if is_open && state.register(self.registration, &mut target) {
             Poll::Pending
         } else {
             Poll::Ready(None)
@@ -136,19 +138,25 @@ impl Outbound {
 
     /// Waits for the end of the connection, and registers any wake target.
     pub(crate) fn poll_ended_for(&self, target: WakeTargetRef<'_>) -> Poll<CloseReason> {
+        let mut target = target.prepare();
         let mut state = self.hub.lock();
         let registration = state.registry.get_mut(self.registration);
         if let Some(reason) = registration.and_then(|registration| registration.close_reason()) {
             return Poll::Ready(reason);
         }
         // When the hub has just ended the connection, the driver reports the reason.
-        state.register(self.registration, target);
+        state.register(self.registration, &mut target);
         Poll::Pending
     }
 }
 
 impl Drop for Outbound {
     fn drop(&mut self) {
+        if self.hub.shared.is_held_here() {
+            // Inside `SharedHub::with`: it is dropped again when the lock is free.
+            let (id, registration) = (self.id, self.registration);
+            return held::defer(Deferred::Outbound(Outbound::new(self.hub.clone(), id, registration)));
+        }
         let mut state = self.hub.lock();
         let now = state.now;
         let is_disconnected = state.hub.disconnect(now, self.id);

@@ -8,7 +8,7 @@ use crate::{CloseReason, ConnectionId};
 
 use super::status::Status;
 use super::sync::Arc;
-use super::wakers::{WakeBatch, WakeTarget, WakeTargetRef};
+use super::wakers::{PreparedTarget, WakeBatch, WakeTarget};
 
 /// The registrations of a hub: one for each [`Outbound`](super::Outbound), which owns its slot.
 ///
@@ -189,11 +189,13 @@ impl Registration {
     }
 
     /// Registers what is woken for bytes or for the end. Returns false when the end was reported already.
-    pub(crate) fn register(&mut self, target: WakeTargetRef<'_>, batch: &mut WakeBatch) -> bool {
+    pub(crate) fn register(&mut self, target: &mut PreparedTarget<'_>, batch: &mut WakeBatch) -> bool {
         match &mut self.state {
             RegistrationState::Open(Some(known)) if target.is(known) => true,
             RegistrationState::Open(registered) => {
-                batch.discard(registered.replace(target.to_owned()));
+                if let Some(target) = target.take() {
+                    batch.discard(registered.replace(target));
+                }
                 true
             }
             RegistrationState::Detached | RegistrationState::Closed(_) => false,

@@ -52,15 +52,19 @@ impl State {
         Ok((id, registration))
     }
 
-    /// Parks the driver until an instant, or until it is woken. Returns a waker that was replaced, to be dropped without the
-    /// lock.
-    pub(crate) fn park_driver(&mut self, waker: &Waker, until: Option<Instant>) -> Option<ParkedDriver> {
-        match &mut self.driver {
-            Some(parked) if parked.waker.will_wake(waker) => {
+    /// Parks the driver until an instant, or until it is woken. Takes the waker if it is not the registered one. Returns a waker
+    /// that was replaced, to be dropped without the lock.
+    pub(crate) fn park_driver(
+        &mut self,
+        waker: &mut Option<Waker>,
+        until: Option<Instant>,
+    ) -> Option<ParkedDriver> {
+        match (&mut self.driver, &waker) {
+            (Some(parked), Some(waker)) if parked.waker.will_wake(waker) => {
                 parked.until = until;
                 None
             }
-            driver => driver.replace(ParkedDriver { waker: waker.clone(), until }),
+            (driver, _) => driver.replace(ParkedDriver { waker: waker.take()?, until }),
         }
     }
 

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::vec::Vec;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
+use super::wakers::clone_waker;
 
 /// The status of a connection or a channel, shared with its handles. `R` is the reason of its end.
 pub(crate) struct Status<R> {
@@ -100,21 +101,21 @@ impl<R: Copy> Waiter<'_, R> {
         cx: &mut Context<'_>,
         check: impl FnOnce(&mut Inner<R>) -> Option<T>,
     ) -> Poll<T> {
+        // Code of an executor clones and drops wakers, so the lock is taken later and released before.
+        let waker = clone_waker(cx.waker());
         let mut inner = self.status.lock();
         if let Some(found) = check(&mut inner) {
             return Poll::Ready(found);
         }
         let known = inner.waiters.iter_mut().find(|entry| entry.number == self.number);
         match known {
-            Some(entry) if entry.waker.will_wake(cx.waker()) => {}
             Some(entry) => {
-                let replaced = core::mem::replace(&mut entry.waker, cx.waker().clone());
-                // Dropping a waker may run code of an executor, so the lock is released before.
+                let replaced = core::mem::replace(&mut entry.waker, waker);
                 drop(inner);
                 drop(replaced);
             }
             None => {
-                let (number, interest, waker) = (self.number, self.interest, cx.waker().clone());
+                let (number, interest) = (self.number, self.interest);
                 inner.waiters.push(WaiterEntry { number, interest, waker });
             }
         }

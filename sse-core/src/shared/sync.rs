@@ -10,5 +10,10 @@ pub(crate) use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::atomic::AtomicBool;
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use std::thread_local;
+
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, Weak};
+#[cfg(all(test, shuttle))]
+pub(crate) use shuttle::thread_local;

@@ -1,8 +1,10 @@
 //! Wake-ups: of tasks, and of sockets that share one task.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::vec::Vec;
 
+use super::held;
 use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is woken when a connection has pending bytes or ends.
@@ -16,6 +18,13 @@ pub(crate) enum WakeTarget {
 #[derive(Clone, Copy)]
 pub(crate) enum WakeTargetRef<'a> {
     Task(&'a Waker),
+    Socket(&'a Arc<ReadyQueue>, u32),
+}
+
+/// A [`WakeTarget`] to be registered under a lock. Cloning and dropping a waker run code of an executor, so a waker was cloned
+/// before, and a target that is not taken is dropped afterwards.
+pub(crate) enum PreparedTarget<'a> {
+    Task(Option<Waker>),
     Socket(&'a Arc<ReadyQueue>, u32),
 }
 
@@ -47,12 +56,10 @@ pub(crate) struct WakeBatch {
 impl ReadyQueue {
     /// Registers the waker of the task, and appends the woken sockets to `sockets`.
     pub(crate) fn register_and_drain(&self, waker: &Waker, sockets: &mut Vec<u32>) {
+        let waker = clone_waker(waker);
         let mut state = self.lock();
         sockets.append(&mut state.sockets);
-        let replaced = match &mut state.task {
-            Some(known) if known.will_wake(waker) => None,
-            known => known.replace(waker.clone()),
-        };
+        let replaced = state.task.replace(waker);
         drop(state);
         drop(replaced);
     }
@@ -83,29 +90,41 @@ impl ReadyQueue {
     }
 }
 
-fn unlock_and_wake(state: MutexGuard<'_, QueueState>) {
-    let task = state.task.clone();
+/// Wakes the task. It registers its waker again when it runs.
+fn unlock_and_wake(mut state: MutexGuard<'_, QueueState>) {
+    let task = state.task.take();
     drop(state);
     if let Some(task) = task {
         task.wake();
     }
 }
 
-impl WakeTargetRef<'_> {
-    pub(crate) fn is(self, known: &WakeTarget) -> bool {
+impl<'a> WakeTargetRef<'a> {
+    /// Prepares the target for a registration. No lock may be held.
+    pub(crate) fn prepare(self) -> PreparedTarget<'a> {
+        match self {
+            Self::Task(waker) => PreparedTarget::Task(Some(clone_waker(waker))),
+            Self::Socket(queue, index) => PreparedTarget::Socket(queue, index),
+        }
+    }
+}
+
+impl PreparedTarget<'_> {
+    pub(crate) fn is(&self, known: &WakeTarget) -> bool {
         match (self, known) {
-            (Self::Task(waker), WakeTarget::Task(known)) => known.will_wake(waker),
+            (Self::Task(Some(waker)), WakeTarget::Task(known)) => known.will_wake(waker),
             (Self::Socket(queue, index), WakeTarget::Socket(known, known_index)) => {
-                index == *known_index && Arc::ptr_eq(queue, known)
+                index == known_index && Arc::ptr_eq(queue, known)
             }
             _ => false,
         }
     }
 
-    pub(crate) fn to_owned(self) -> WakeTarget {
+    /// Takes the target; `None` if the waker of a task was taken already.
+    pub(crate) fn take(&mut self) -> Option<WakeTarget> {
         match self {
-            Self::Task(waker) => WakeTarget::Task(waker.clone()),
-            Self::Socket(queue, index) => WakeTarget::Socket(Arc::clone(queue), index),
+            Self::Task(waker) => waker.take().map(WakeTarget::Task),
+            Self::Socket(queue, index) => Some(WakeTarget::Socket(Arc::clone(queue), *index)),
         }
     }
 }
@@ -128,16 +147,18 @@ impl WakeBatch {
     }
 
     /// Wakes everything and keeps the capacity. The lock must be free.
+    ///
+    /// A panic of a waker is contained: the other wakers are woken, and the caller goes on (X4).
     pub(crate) fn wake(&mut self) {
-        self.driver.take().into_iter().for_each(Waker::wake);
+        self.driver.take().into_iter().for_each(wake);
         for of_one_queue in self.sockets.chunk_by(|(queue, _), (next, _)| Arc::ptr_eq(queue, next)) {
             if let Some((queue, _)) = of_one_queue.first() {
-                queue.push(of_one_queue.iter().map(|(_, index)| *index));
+                contain_panic(|| queue.push(of_one_queue.iter().map(|(_, index)| *index)));
             }
         }
         self.sockets.clear();
-        self.wakers.drain(..).for_each(Waker::wake);
-        self.discarded.clear();
+        self.wakers.drain(..).for_each(wake);
+        self.discarded.drain(..).for_each(|target| contain_panic(|| drop(target)));
     }
 }
 
@@ -145,6 +166,21 @@ impl Drop for WakeBatch {
     fn drop(&mut self) {
         self.wake();
     }
+}
+
+fn wake(waker: Waker) {
+    contain_panic(|| waker.wake());
+}
+
+/// Clones a waker, which runs code of an executor.
+pub(crate) fn clone_waker(waker: &Waker) -> Waker {
+    debug_assert!(!held::is_any(), "X4: a waker is cloned under the lock of a hub");
+    waker.clone()
+}
+
+/// Calls code of an executor or an application, so that a panic of it ends nothing else. The panic hook has reported it.
+pub(crate) fn contain_panic(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
 }
 
 #[cfg(all(test, not(shuttle)))]
@@ -171,7 +207,7 @@ mod tests {
         let queues = [Arc::default(), Arc::default()];
         let mut batch = WakeBatch::default();
         for (queue, index) in [(0, 3), (0, 1), (1, 3), (0, 2)] {
-            batch.add(WakeTargetRef::Socket(&queues[queue], index).to_owned());
+            batch.add(PreparedTarget::Socket(&queues[queue], index).take().unwrap());
         }
         batch.wake();
         assert_eq!(queues.each_ref().map(|queue| sockets_of(queue)), [vec![3, 1, 2], vec![3]]);
@@ -182,11 +218,11 @@ mod tests {
     #[test]
     fn a_target_is_known_only_if_both_queue_and_index_are_the_same() {
         let [queue, other] = [Arc::default(), Arc::default()];
-        let known = WakeTargetRef::Socket(&queue, 1).to_owned();
-        assert!(WakeTargetRef::Socket(&queue, 1).is(&known));
-        assert!(!WakeTargetRef::Socket(&queue, 2).is(&known));
-        assert!(!WakeTargetRef::Socket(&other, 1).is(&known));
-        assert!(!WakeTargetRef::Task(Waker::noop()).is(&known));
+        let known = PreparedTarget::Socket(&queue, 1).take().unwrap();
+        assert!(PreparedTarget::Socket(&queue, 1).is(&known));
+        assert!(!PreparedTarget::Socket(&queue, 2).is(&known));
+        assert!(!PreparedTarget::Socket(&other, 1).is(&known));
+        assert!(!WakeTargetRef::Task(Waker::noop()).prepare().is(&known));
     }
 
     #[test]

@@ -22,18 +22,21 @@ pub(super) const MAX_FRAME_BYTES: u64 =
 /// in any sequence, and each is decoded as it was encoded ([E6](crate::rules#e6)).
 // This includes a frame that ends in CR before one that begins with LF, although decoders read both as one line end:
 // only a block that consists of a blank line begins with LF, and losing that block changes nothing.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Frame {
     bytes: Bytes,
-    // The span of the id in `bytes`; both are zero without an id, so that equal bytes make equal frames.
+    /// The span of the id in `bytes`.
     id_start: u32,
+    /// [`Frame::NO_ID`] without an id.
     id_len: u16,
-    has_id: bool,
     live_only: bool,
+    has_foreign_bytes: bool,
 }
 
 #[expect(clippy::len_without_is_empty, reason = "a frame has at least its blank line")]
 impl Frame {
+    const NO_ID: u16 = u16::MAX;
+
     /// Creates a frame from encoded bytes that are exactly one block.
     ///
     /// Lines may end in LF, CR or CRLF. Fields that the standard does not define are kept. The last `id` line is the id
@@ -67,7 +70,7 @@ impl Frame {
     pub fn parse(raw: impl Into<Bytes>) -> Result<Self, FrameError> {
         let bytes = raw.into();
         let span = parse_block(&bytes)?;
-        Ok(Self::new(bytes, span, false))
+        Ok(Self { has_foreign_bytes: true, ..Self::new(bytes, span, false) })
     }
 
     /// Marks the frame as live-only: it is kept in no history and never replayed.
@@ -134,7 +137,7 @@ impl Frame {
     /// O(bytes of the id), at most [`LastEventId::MAX_BYTES`](crate::LastEventId::MAX_BYTES).
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        if !self.has_id {
+        if self.id_len == Self::NO_ID {
             return None;
         }
         let start = usize::try_from(self.id_start).ok()?;
@@ -158,7 +161,20 @@ impl Frame {
     /// Returns the ping of T1, an empty comment line. It has no blank line: some clients dispatch an empty message at a
     /// blank line that follows an id.
     pub(crate) const fn ping() -> Self {
-        Self { bytes: Bytes::from_static(b":\n"), id_start: 0, id_len: 0, has_id: false, live_only: false }
+        let bytes = Bytes::from_static(b":\n");
+        Self { bytes, id_start: 0, id_len: Self::NO_ID, live_only: false, has_foreign_bytes: false }
+    }
+
+    /// Returns whether the bytes came from the application: dropping them may run its code.
+    #[cfg(feature = "std")]
+    pub(crate) const fn has_foreign_bytes(&self) -> bool {
+        self.has_foreign_bytes
+    }
+
+    /// Returns the same frame with another handle on the same bytes.
+    #[cfg(feature = "std")]
+    pub(crate) fn replace_bytes(&self, replace: impl FnOnce(Bytes) -> Bytes) -> Self {
+        Self { bytes: replace(self.bytes.clone()), has_foreign_bytes: false, ..*self }
     }
 
     /// Returns the shared handle of the encoded bytes.
@@ -175,15 +191,23 @@ impl Frame {
 
     /// Creates a frame. The casts are lossless: `bytes` has at most [`MAX_FRAME_BYTES`], and the id follows E4.
     fn new(bytes: Bytes, id: Option<Span>, live_only: bool) -> Self {
-        let has_id = id.is_some();
-        let Span { start, len } = id.unwrap_or_default();
-        Self { bytes, id_start: start as u32, id_len: len as u16, has_id, live_only }
+        let Span { start, len } = id.unwrap_or(Span { start: 0, len: usize::from(Self::NO_ID) });
+        Self { bytes, id_start: start as u32, id_len: len as u16, live_only, has_foreign_bytes: false }
     }
 
     fn lines_without_id(&self) -> impl Iterator<Item = &[u8]> {
         Lines::new(&self.bytes).filter(|line| !matches!(Line::parse(line), Line::Id(_)))
     }
 }
+
+/// Frames are equal if their bytes are, and both or neither are live-only.
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.live_only == other.live_only
+    }
+}
+
+impl Eq for Frame {}
 
 impl AsRef<[u8]> for Frame {
     fn as_ref(&self) -> &[u8] {
@@ -206,7 +230,6 @@ pub(super) fn check_frame_len(len: u64) -> Result<usize, EncodeError> {
 }
 
 /// The byte range of an id in a block.
-#[derive(Default)]
 struct Span {
     start: usize,
     len: usize,
