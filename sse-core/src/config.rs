@@ -135,14 +135,21 @@ pub struct Limits {
     pub members: usize,
     /// The maximum number of bytes of one encoded event. The default is 1 MiB, which most clients can parse.
     pub event_bytes: usize,
-    /// The maximum number of bytes of history in all channels together. The default is 256 MiB. Above it, the oldest
-    /// events of the publishing channel are evicted, and its floor rises.
+    /// The maximum number of bytes of history in all channels together. The default is 256 MiB. An event counts with the
+    /// bytes of its frame and [`HISTORY_EVENT_OVERHEAD`](Limits::HISTORY_EVENT_OVERHEAD), in each of its channels. Above the
+    /// limit, the oldest events of the hub are evicted, whichever channel was published to, and the floors of their channels
+    /// rise.
     pub history_bytes: usize,
 }
 
 impl Limits {
     /// The longest name of a channel in bytes.
     pub const MAX_NAME_BYTES: usize = 1024;
+
+    /// The memory that an event in a history takes besides the bytes of its frame, for [`Limits::history_bytes`]: 192 bytes,
+    /// which cover the entries in the log, in the order of the hub and in the index of ids, the spare capacity of these, and
+    /// the overhead of the allocations of the frame.
+    pub const HISTORY_EVENT_OVERHEAD: usize = 192;
 
     /// The maximum number of direct sends that can be pending for one connection ([S2](crate::rules#s2)).
     ///

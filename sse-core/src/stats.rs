@@ -10,7 +10,8 @@ pub struct Stats {
     pub connections: usize,
     /// Channels that are currently open.
     pub channels: usize,
-    /// Bytes of history that all channels currently hold.
+    /// Bytes of history that all channels currently hold, as [`Limits::history_bytes`](crate::Limits::history_bytes) counts
+    /// them.
     pub history_bytes: usize,
     /// Connections that were opened.
     pub opened: u64,

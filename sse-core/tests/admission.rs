@@ -113,18 +113,48 @@ fn a1_the_bytes_of_an_event_with_its_id_are_limited() {
     assert_eq!(w.data(c), ["1"]);
 }
 
+/// What an event of one digit counts towards the limit on history: its frame, and the memory besides.
+const DIGIT: usize = 17 + Limits::HISTORY_EVENT_OVERHEAD;
+
 #[test]
-fn a1_the_limit_on_history_bytes_evicts_from_the_publishing_channel() {
-    let mut w = with_limits(Limits { history_bytes: 17 * 4, ..Limits::default() });
+fn a1_the_limit_on_history_bytes_evicts_the_oldest_events_of_the_hub() {
+    let mut w = with_limits(Limits { history_bytes: DIGIT * 4, ..Limits::default() });
     let (a, b) = (w.open("a"), w.open("b"));
     w.publish_numbers(a, 1..=3);
     w.publish_numbers(b, 4..=6);
     let (of_a, of_b) = (w.hub.channel_stats(a).unwrap(), w.hub.channel_stats(b).unwrap());
-    assert_eq!((of_a.history_events, of_a.floor.get()), (3, 0));
-    assert_eq!((of_b.history_events, of_b.floor.get()), (1, 5));
-    assert_eq!(w.hub.stats().history_bytes, 17 * 4);
-    let c = w.reconnect("e-3");
-    assert!(matches!(w.subscribe(b, c), Resume::Gap { .. }));
+    assert_eq!((of_a.history_events, of_a.floor.get()), (1, 2));
+    assert_eq!((of_b.history_events, of_b.history_bytes, of_b.floor.get()), (3, 17 * 3, 0));
+    assert_eq!(w.hub.stats().history_bytes, DIGIT * 4);
+    let c = w.reconnect("e-1");
+    assert!(matches!(w.subscribe(a, c), Resume::Gap { .. }), "the floor of a silent channel rises (H5)");
+}
+
+#[test]
+fn a1_a_full_silent_channel_takes_no_history_from_the_others() {
+    let mut w = with_limits(Limits { history_bytes: DIGIT * 100, ..Limits::default() });
+    let silent = w.open("silent");
+    (0..100).for_each(|_| drop(w.publish(silent, "x")));
+    let others: Vec<_> = (0..10).map(|number| w.open(&number.to_string())).collect();
+    for _ in 0..10 {
+        others.iter().for_each(|channel| drop(w.publish(*channel, "x")));
+    }
+    assert_eq!(w.hub.channel_stats(silent).unwrap().history_events, 0);
+    // Positions of two and three digits are longer.
+    let kept: usize = others.iter().map(|id| w.hub.channel_stats(*id).unwrap().history_events).sum();
+    assert!(kept >= 98, "{kept}");
+    assert!(w.hub.stats().history_bytes <= DIGIT * 100);
+}
+
+#[test]
+fn a1_an_event_of_several_channels_counts_in_each() {
+    let mut w = with_limits(Limits { history_bytes: DIGIT * 3, ..Limits::default() });
+    let (a, b) = (w.open("a"), w.open("b"));
+    w.publish_to(&[a, b], "1");
+    assert_eq!(w.hub.stats().history_bytes, DIGIT * 2);
+    w.publish_to(&[b, a], "2");
+    let (of_a, of_b) = (w.hub.channel_stats(a).unwrap(), w.hub.channel_stats(b).unwrap());
+    assert_eq!((of_a.history_events, of_b.history_events), (1, 2), "the oldest was appended to a first");
 }
 
 #[test]
@@ -140,13 +170,13 @@ fn a1_the_limit_on_history_bytes_refuses_no_event() {
 
 #[test]
 fn a1_evicted_and_closed_history_does_not_count_towards_the_limit() {
-    let mut w = with_limits(Limits { history_bytes: 17 * 2, ..Limits::default() });
+    let mut w = with_limits(Limits { history_bytes: DIGIT * 2, ..Limits::default() });
     let (a, b) = (w.open("a"), w.open_with_history("b", 1));
     w.publish_numbers(a, 1..=2);
     w.hub.close_channel(w.now, a);
     assert_eq!(w.hub.stats().history_bytes, 0);
     w.publish_numbers(b, 3..=5);
-    assert_eq!(w.hub.stats().history_bytes, 17);
+    assert_eq!(w.hub.stats().history_bytes, DIGIT);
 }
 
 #[test]

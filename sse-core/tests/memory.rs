@@ -248,6 +248,35 @@ fn a1_a_million_refused_channels_leave_no_memory_behind() {
 }
 
 #[test]
+fn a1_history_takes_no_more_memory_than_it_counts() {
+    for (channels, data, ids) in
+        [(1, "x", false), (200, "x", false), (200, "x", true), (50, "0123456789abcdef", false)]
+    {
+        let limits = Limits { history_bytes: 4 << 20, ..Limits::default() };
+        let mut w = World::with(HubConfig { limits, ..HubConfig::default() });
+        let data = data.repeat(if data.len() > 1 { 64 } else { 1 });
+        let history = sse_core::HistoryConfig { events: 1_000_000, ..Default::default() };
+        let channels: Vec<ChannelId> = (0..channels)
+            .map(|n| {
+                w.open_with(&n.to_string(), ChannelConfig { history: history.clone(), ..Default::default() })
+            })
+            .collect();
+        let info = measure(|| {
+            for number in 0..60_000 {
+                let event = Event::new().data(&data);
+                let event = if ids { event.id(format!("own{number}")) } else { event };
+                w.hub.publish(w.now, channels[number % channels.len()], &event).unwrap();
+            }
+        });
+        let counted = i64::try_from(w.hub.stats().history_bytes).unwrap();
+        assert!(counted > (4 << 20) * 9 / 10, "{counted} bytes are kept");
+        // The allocator counts the bytes that were requested. It takes some more for each of the two allocations of a frame.
+        assert!(info.bytes_current < counted, "{info:?} of {counted}");
+        assert!(info.bytes_current > counted / 3, "{info:?} of {counted}");
+    }
+}
+
+#[test]
 fn s1_one_stalled_reader_among_a_thousand_costs_no_more_than_the_bounds() {
     let mut w = World::with(HubConfig { stall_timeout: None, ..HubConfig::default() });
     let backlog = BacklogConfig { bytes: 1 << 16, ..BacklogConfig::default() };

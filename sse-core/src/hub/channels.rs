@@ -8,6 +8,7 @@ use crate::time::Instant;
 
 use super::arena::ChannelSlot;
 use super::channel::ChannelState;
+use super::logs::HistorySize;
 use super::timer_queue::TimerOwner;
 use super::{Action, ChannelCloseReason, Hub, OpenError};
 
@@ -126,8 +127,9 @@ impl Hub {
     pub(super) fn free_channel(&mut self, slot: ChannelSlot) {
         let Some(channel) = self.channels.at_mut(slot) else { return };
         self.timers.set(&mut channel.timer, TimerOwner::Channel(slot), None);
-        self.stats.history_bytes = self.stats.history_bytes.saturating_sub(channel.history.bytes());
+        self.history_order.removed(HistorySize::of(&channel.history));
         self.channels.remove(slot);
+        self.tidy_history_order();
         if self.names.is_empty() {
             self.names = hashbrown::HashMap::new();
         }

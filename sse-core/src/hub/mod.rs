@@ -68,6 +68,7 @@ use control::ControlFrames;
 use drain::Draining;
 use ended_names::EndedNames;
 use epoch::Epoch;
+use logs::HistoryOrder;
 use timer_queue::TimerQueue;
 use timers::StallScan;
 
@@ -91,6 +92,7 @@ pub struct Hub {
     channels: Channels,
     names: HashMap<Box<str>, ChannelId>,
     ended_names: EndedNames,
+    history_order: HistoryOrder,
     timers: TimerQueue,
     stall_scan: StallScan,
     /// The number of prefetched connections whose deadlines were not handled yet.
@@ -143,6 +145,7 @@ impl Hub {
             channels: Arena::new(),
             names: HashMap::new(),
             ended_names: EndedNames::new(after),
+            history_order: HistoryOrder::default(),
             timers: TimerQueue::default(),
             stall_scan: StallScan::default(),
             prefetched: 0,
@@ -198,7 +201,12 @@ impl Hub {
     /// assert_eq!((stats.opened, stats.connections, stats.closed.disconnected), (1, 0, 1));
     /// ```
     pub fn stats(&self) -> Stats {
-        Stats { connections: self.connections.len(), channels: self.channels.len(), ..self.stats }
+        Stats {
+            connections: self.connections.len(),
+            channels: self.channels.len(),
+            history_bytes: self.history_order.total(),
+            ..self.stats
+        }
     }
 
     /// Returns what a channel holds now; `None` when the channel is not open.

@@ -5,7 +5,8 @@ use crate::id::{ChannelId, Position};
 use crate::time::Instant;
 use crate::wire::{Event, Frame};
 
-use super::logs::LogEntry;
+use super::arena::ChannelSlot;
+use super::logs::{HistorySize, LogEntry};
 use super::{Hub, PublishError};
 
 /// A published event.
@@ -201,11 +202,10 @@ impl Hub {
         channel.last = entry.position;
         if entry.is_replayable() {
             let application_id = entry.frame.id().filter(|id| self.epoch.position(id).is_none());
-            let others = self.stats.history_bytes.saturating_sub(channel.history.bytes());
+            let before = HistorySize::of(&channel.history);
             channel.history.push(entry, application_id);
-            let limit = self.config.limits.history_bytes;
-            while others.saturating_add(channel.history.bytes()) > limit && channel.history.evict() {}
-            self.stats.history_bytes = others.saturating_add(channel.history.bytes());
+            self.history_order.changed(before, &channel.history);
+            self.history_order.push(entry.position, id, &channel.history);
         }
         let lost = channel.backlog.push(entry.clone());
         self.stats.live_only_lost = self.stats.live_only_lost.saturating_add(lost);
@@ -214,6 +214,49 @@ impl Hub {
             self.sweeps.push_back(id);
         }
         self.arm_channel_timer(slot);
+        if !self.history_order.is_within(self.config.limits.history_bytes) {
+            self.limit_history();
+        }
         members
+    }
+
+    /// Evicts the oldest events of the hub until its histories are within the limit (A1).
+    #[cold]
+    fn limit_history(&mut self) {
+        let Hub { channels, history_order, config, .. } = self;
+        while history_order.total() > config.limits.history_bytes
+            && let Some((position, id)) = history_order.pop()
+        {
+            let Some(slot) = channels.slot(id) else { continue };
+            let Some(channel) = channels.at_mut(slot).filter(|channel| channel.history.keeps(position))
+            else {
+                continue;
+            };
+            let before = HistorySize::of(&channel.history);
+            channel.history.evict();
+            history_order.changed(before, &channel.history);
+        }
+        self.tidy_history_order();
+    }
+
+    /// Keeps the order of histories as small as the histories.
+    pub(super) fn tidy_history_order(&mut self) {
+        let Hub { channels, history_order, .. } = self;
+        history_order.remove_gone(|position, id| {
+            channels.get(id).is_some_and(|channel| channel.history.keeps(position))
+        });
+    }
+
+    /// Evicts the events of a channel that are too old.
+    pub(super) fn expire_history(&mut self, slot: ChannelSlot) {
+        let now = self.now;
+        let Some(channel) = self.channels.at_mut(slot) else { return };
+        if channel.history.next_expiry().is_none_or(|at| at > now) {
+            return;
+        }
+        let before = HistorySize::of(&channel.history);
+        channel.history.expire(now);
+        self.history_order.changed(before, &channel.history);
+        self.tidy_history_order();
     }
 }

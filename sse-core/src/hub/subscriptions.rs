@@ -103,16 +103,14 @@ impl Hub {
         connection: ConnectionId,
         join: Option<Join<'_>>,
     ) -> Result<Resume, SubscribeError> {
-        let now = self.advance_clock(now);
+        self.advance_clock(now);
         let slot = self.connections.slot(connection);
         let slot = slot.ok_or(SubscribeError::UnknownConnection(connection))?;
         let channel = self.live_channel(channel).ok_or(SubscribeError::UnknownChannel(channel))?;
         if !self.may_subscribe(slot, channel, connection)? {
             return Ok(Resume::UpToDate);
         }
-        if let Some(channel) = self.channels.at_mut(channel) {
-            self.stats.history_bytes = self.stats.history_bytes.saturating_sub(channel.history.expire(now));
-        }
+        self.expire_history(channel);
         let resume = self.add_subscription(slot, channel, join);
         if matches!(resume, Resume::Gap { .. } | Resume::Unknown) {
             self.stats.gaps = self.stats.gaps.saturating_add(1);

@@ -264,8 +264,8 @@ impl Hub {
         let now = self.now;
         let Some(channel) = self.channels.at_mut(slot) else { return };
         channel.timer.clear();
-        let freed = channel.history.expire(now);
-        self.stats.history_bytes = self.stats.history_bytes.saturating_sub(freed);
+        self.expire_history(slot);
+        let Some(channel) = self.channels.at_mut(slot) else { return };
         if channel.closes_at().is_some_and(|at| at <= now) {
             return self.end_channel(slot, ChannelCloseReason::Empty);
         }

@@ -30,6 +30,7 @@ pub struct Frame {
     /// [`Frame::NO_ID`] without an id.
     id_len: u16,
     live_only: bool,
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "only the shared hub has a lock"))]
     has_foreign_bytes: bool,
 }
 
@@ -137,7 +138,7 @@ impl Frame {
     /// O(bytes of the id), at most [`LastEventId::MAX_BYTES`](crate::LastEventId::MAX_BYTES).
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        if self.id_len == Self::NO_ID {
+        if !self.has_id() {
             return None;
         }
         let start = usize::try_from(self.id_start).ok()?;
@@ -163,6 +164,11 @@ impl Frame {
     pub(crate) const fn ping() -> Self {
         let bytes = Bytes::from_static(b":\n");
         Self { bytes, id_start: 0, id_len: Self::NO_ID, live_only: false, has_foreign_bytes: false }
+    }
+
+    /// Returns whether the frame has an id.
+    pub(crate) const fn has_id(&self) -> bool {
+        self.id_len != Self::NO_ID
     }
 
     /// Returns whether the bytes came from the application: dropping them may run its code.

@@ -55,7 +55,7 @@ pub(crate) fn hub(setup: &HubSetup) -> HubConfig {
             subscriptions: limit(setup.subscriptions, all.subscriptions),
             members: limit(setup.members, all.members),
             event_bytes: setup.event_bytes.map_or(all.event_bytes, usize::from),
-            history_bytes: setup.history_bytes.map_or(all.history_bytes, usize::from),
+            history_bytes: setup.history_bytes.map_or(all.history_bytes, |bytes| usize::from(bytes) * 8),
         },
         ..HubConfig::default()
     }

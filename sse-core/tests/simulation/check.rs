@@ -24,6 +24,7 @@ impl World {
                 let channel = state.channels.get_mut(&id).expect("known");
                 let config = &channel.config;
                 history_bytes += stats.history_bytes;
+                history_bytes += stats.history_events * sse_core::Limits::HISTORY_EVENT_OVERHEAD;
                 assert!(stats.history_events <= config.history.events);
                 assert!(config.history.bytes.is_none_or(|limit| stats.history_bytes <= limit));
                 let frames = config.backlog.frames.get();

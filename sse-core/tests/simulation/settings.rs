@@ -33,7 +33,7 @@ impl Settings {
             reuses_ids: random.chance(4),
             has_large_events: random.chance(5),
             announces: !random.chance(10),
-            history_bytes: random.pick(&[256 << 20, 256 << 20, 256 << 20, 2_000, 400]),
+            history_bytes: random.pick(&[256 << 20, 256 << 20, 256 << 20, 8_000, 1_500]),
         }
     }
 

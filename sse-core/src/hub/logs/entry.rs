@@ -16,6 +16,6 @@ pub(crate) struct LogEntry {
 impl LogEntry {
     /// Returns whether history may keep the event (H1).
     pub(crate) fn is_replayable(&self) -> bool {
-        self.frame.id().is_some() && !self.frame.is_live_only()
+        self.frame.has_id() && !self.frame.is_live_only()
     }
 }

@@ -137,13 +137,16 @@ impl History {
         }
     }
 
-    /// Evicts the events that are older than the channel keeps them. Returns the bytes that this freed.
-    pub(crate) fn expire(&mut self, now: Instant) -> usize {
-        let before = self.bytes;
+    /// Evicts the events that are older than the channel keeps them.
+    pub(crate) fn expire(&mut self, now: Instant) {
         while self.next_expiry().is_some_and(|at| at <= now) {
             self.evict();
         }
-        before.saturating_sub(self.bytes)
+    }
+
+    /// Returns whether an event with an id that was added at this position is still kept, and not only retained.
+    pub(crate) fn keeps(&self, position: Position) -> bool {
+        self.kept.get(self.retained).is_some_and(|oldest| oldest.position <= position)
     }
 
     /// Returns the instant at which the oldest event expires.

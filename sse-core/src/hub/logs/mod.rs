@@ -3,7 +3,9 @@
 mod backlog;
 mod entry;
 mod history;
+mod history_order;
 
 pub(super) use backlog::Backlog;
 pub(super) use entry::LogEntry;
 pub(super) use history::History;
+pub(super) use history_order::{HistoryOrder, HistorySize};

@@ -68,7 +68,10 @@ impl Model {
     }
 
     pub(crate) fn history_bytes(&self) -> usize {
-        self.chans.iter().filter(|chan| chan.state != State::Gone).map(Chan::history_bytes).sum()
+        let channels = self.chans.iter().filter(|chan| chan.state != State::Gone);
+        channels
+            .map(|chan| chan.history_bytes() + chan.history().count() * Limits::HISTORY_EVENT_OVERHEAD)
+            .sum()
     }
 
     /// Returns the members of a channel with their subscriptions.

@@ -13,6 +13,8 @@ pub(crate) struct Pub {
     pub(crate) id: Option<String>,
     pub(crate) live_only: bool,
     pub(crate) wire: Vec<u8>,
+    /// The place among the events of all channels, in the order in which they were appended.
+    pub(crate) appended: usize,
     /// The event is in history.
     pub(crate) is_kept: bool,
     /// The event left history, and is kept for members that replay what came before it.
@@ -88,6 +90,7 @@ impl Model {
             id,
             live_only,
             wire,
+            appended: 0,
             is_kept: false,
             is_retained: false,
             is_removed: false,
@@ -98,6 +101,7 @@ impl Model {
 
     fn append(&mut self, chan: usize, event: &Pub) -> usize {
         let now = self.now;
+        let appended = self.chans.iter().map(|chan| chan.pubs.len()).sum();
         let channel = &mut self.chans[chan];
         if event.position <= channel.last {
             return 0;
@@ -107,20 +111,33 @@ impl Model {
         if event.is_replayable() && keeps_any {
             channel.expire(now);
         }
-        channel.pubs.push(Pub { is_kept: event.is_replayable() && keeps_any, ..event.clone() });
+        let is_kept = event.is_replayable() && keeps_any;
+        channel.pubs.push(Pub { appended, is_kept, ..event.clone() });
         while channel.history().count() > channel.config.history.events {
             channel.evict();
         }
         while channel.config.history.bytes.is_some_and(|limit| channel.history_bytes() > limit) {
             channel.evict();
         }
-        while event.is_replayable()
-            && self.history_bytes() > self.limits.history_bytes
-            && self.chans[chan].evict()
-        {}
+        if event.is_replayable() {
+            self.limit_history();
+        }
         self.release_retained(chan);
         self.bound_backlog(chan);
         self.members(chan).count()
+    }
+}
+
+impl Model {
+    /// Evicts the oldest events of all channels until the histories are within the limit (A1).
+    fn limit_history(&mut self) {
+        while self.history_bytes() > self.limits.history_bytes {
+            let channels = self.chans.iter_mut().filter(|chan| chan.state != State::Gone);
+            let kept = channels.flat_map(|chan| &mut chan.pubs).filter(|event| event.is_kept);
+            let Some(oldest) = kept.min_by_key(|event| event.appended) else { break };
+            (oldest.is_kept, oldest.is_retained) = (false, true);
+        }
+        (0..self.chans.len()).for_each(|chan| self.release_retained(chan));
     }
 }
 
