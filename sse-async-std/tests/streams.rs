@@ -308,7 +308,7 @@ fn publish_all_publishes_until_the_channel_is_closed() {
         assert_eq!(next_text(&mut stream).await, "id: e-1\ndata: one\n\nid: e-2\ndata: two\n\n");
         channel.close();
         let error = within_timeout(publish_all(&channel, Source::of(vec![data("three")]))).await.unwrap_err();
-        assert!(matches!(error, PublishError::UnknownChannel(_)), "{error}");
+        assert!(matches!(error, PublishError::ChannelClosed { .. }), "{error}");
     });
 }
 

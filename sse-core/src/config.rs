@@ -382,7 +382,8 @@ pub enum OnMaxLifetime {
 /// The options of a publication ([O5](crate::rules#o5)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishOptions {
-    /// A connection that does not receive the event, usually its sender.
+    /// A connection that does not receive the event, usually its sender. The id of a connection that has ended, or of another
+    /// hub, excludes nobody.
     ///
     /// The exclusion holds for the connection and not for the client: after a reconnect, the event is part of the
     /// replay.

@@ -64,8 +64,8 @@ macro_rules! generational_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// An id carries a generation and is never reused. After its owner is gone, every call with the id reports that
-        /// ([D6](crate::rules#d6)).
+        /// An id carries a generation and is never reused. After its owner is gone, and in another hub, every call with the id
+        /// reports that ([D6](crate::rules#d6)).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
             index: u32,

@@ -94,7 +94,7 @@ fn a1_members_of_a_channel_are_limited() {
     let first = w.follow(a);
     let c = w.connect();
     let refused = SubscribeError::TooManyMembers { limit: 1 };
-    assert_eq!(w.hub.subscribe(w.now, a, c), Err(refused));
+    assert_eq!(w.hub.subscribe(w.now, a, c), Err(refused.clone()));
     w.subscribe(b, c);
     w.hub.unsubscribe(w.now, a, first);
     w.subscribe(a, c);

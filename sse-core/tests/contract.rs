@@ -2,7 +2,10 @@
 mod common;
 use bytes::Buf;
 use common::{World, data_frame, secs, without_position};
-use sse_core::{Action, CloseReason, ConnectionConfig, Event, Instant, SendError, SubscribeError, Transmit};
+use sse_core::{
+    Action, CloseReason, ConnectionConfig, Event, Instant, PublishError, PublishOptions, SendError,
+    SubscribeError, Transmit,
+};
 
 #[test]
 fn d1_nothing_has_to_be_drained_before_the_next_call() {
@@ -289,4 +292,30 @@ fn d8_a_hub_without_connections_and_channels_is_as_empty_as_a_new_one() {
     let stats = w.hub.stats();
     assert_eq!((stats.connections, stats.channels, stats.history_bytes), (0, 0, 0));
     assert_eq!((w.hub.connections().count(), w.hub.poll_timeout()), (0, None));
+}
+
+#[test]
+fn d6_ids_of_another_hub_are_unknown() {
+    let mut worlds = [World::new(), World::new()];
+    let ids = worlds.each_mut().map(|w| {
+        let channel = w.open("a");
+        (channel, w.follow(channel))
+    });
+    let [(channel, connection), (own_channel, own_connection)] = ids;
+    assert_eq!((channel.index(), connection.index()), (own_channel.index(), own_connection.index()));
+    let (hub, now) = (&mut worlds[1].hub, worlds[1].now);
+    let event = Event::new().data("x");
+    assert_eq!(hub.publish(now, channel, &event), Err(PublishError::UnknownChannel(channel)));
+    assert_eq!(hub.subscribe(now, channel, own_connection), Err(SubscribeError::UnknownChannel(channel)));
+    assert_eq!(
+        hub.subscribe(now, own_channel, connection),
+        Err(SubscribeError::UnknownConnection(connection))
+    );
+    assert_eq!(hub.send(now, connection, &data_frame("x")), Err(SendError::UnknownConnection(connection)));
+    assert!(!hub.unsubscribe(now, channel, own_connection) && !hub.close_channel(now, channel));
+    assert!(!hub.close_connection(now, connection) && !hub.disconnect(now, connection));
+    assert_eq!(hub.channel_stats(channel), None);
+    let options = PublishOptions { except: Some(connection) };
+    hub.publish_to(now, &[own_channel], &event, options).unwrap();
+    assert_eq!(worlds[1].data(own_connection), ["x"], "it excludes nobody");
 }

@@ -194,8 +194,8 @@ impl Driver {
                 }
             }
             Action::ChannelClosed { channel, reason } => {
-                if let Some(status) = state.channels.remove(&channel) {
-                    status.close(reason, &mut self.batch.wakers);
+                if let Some(shared) = state.channels.remove(&channel) {
+                    shared.status.close(reason, &mut self.batch.wakers);
                 }
             }
             Action::Transmit(_) | Action::Lagged { .. } => {}

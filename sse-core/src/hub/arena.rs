@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::id::{ArenaKey, ChannelId, ConnectionId};
 
@@ -54,12 +55,16 @@ impl<K> fmt::Debug for Slot<K> {
 /// # Cost
 ///
 /// Every operation is O(1), insertion amortised. When the last value is removed, the memory is released (D8), and later
-/// generations continue above the highest one in use, so that ids stay unique (D6).
+/// generations continue behind the latest one in use, so that ids stay unique (D6).
+///
+/// Generations wrap around: the last one comes just before that with which the arena began.
 pub(crate) struct Arena<K, T> {
     entries: Vec<ArenaEntry<T>>,
     /// The head of the list of vacant slots.
     vacant: Option<u32>,
     len: usize,
+    /// The generation with which the arena began.
+    origin: NonZeroU32,
     /// The generation of a new slot.
     first_generation: NonZeroU32,
     key: PhantomData<K>,
@@ -82,12 +87,14 @@ enum ArenaEntry<T> {
 }
 
 impl<K: ArenaKey, T> Arena<K, T> {
-    pub(crate) const fn new() -> Self {
+    /// Creates an arena without values, whose generations begin at `origin`.
+    pub(crate) const fn new(origin: NonZeroU32) -> Self {
         Arena {
             entries: Vec::new(),
             vacant: None,
             len: 0,
-            first_generation: NonZeroU32::MIN,
+            origin,
+            first_generation: origin,
             key: PhantomData,
         }
     }
@@ -129,12 +136,11 @@ impl<K: ArenaKey, T> Arena<K, T> {
     pub(crate) fn remove(&mut self, slot: Slot<K>) -> Option<T> {
         let entry = self.entries.get_mut(slot.index as usize)?;
         let ArenaEntry::Occupied { generation, .. } = *entry else { return None };
-        let freed = match generation.checked_add(1) {
-            Some(next_generation) => {
-                let next = self.vacant.replace(slot.index);
-                ArenaEntry::Vacant { next_generation, next }
-            }
-            None => ArenaEntry::Retired,
+        let next_generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        let freed = if next_generation == self.origin {
+            ArenaEntry::Retired
+        } else {
+            ArenaEntry::Vacant { next_generation, next: self.vacant.replace(slot.index) }
         };
         let ArenaEntry::Occupied { value, .. } = core::mem::replace(entry, freed) else { return None };
         self.len = self.len.saturating_sub(1);
@@ -217,13 +223,38 @@ impl<K: ArenaKey, T> Arena<K, T> {
         let mut first = self.first_generation;
         for entry in &self.entries {
             match entry {
-                ArenaEntry::Vacant { next_generation, .. } => first = first.max(*next_generation),
+                ArenaEntry::Vacant { next_generation, .. } => {
+                    first = later(self.origin, first, *next_generation);
+                }
                 ArenaEntry::Occupied { .. } | ArenaEntry::Retired => return,
             }
         }
-        *self = Arena { first_generation: first, ..Arena::new() };
+        *self = Arena { first_generation: first, ..Arena::new(self.origin) };
     }
 }
+
+/// Returns the later of two generations of an arena that began at `origin`.
+fn later(origin: NonZeroU32, one: NonZeroU32, other: NonZeroU32) -> NonZeroU32 {
+    let age = |generation: NonZeroU32| {
+        // Zero is no generation, so those that wrapped around are one step closer than they seem. That keeps their order.
+        generation.get().wrapping_sub(origin.get())
+    };
+    if age(other) > age(one) { other } else { one }
+}
+
+/// Returns the generation with which the ids of a hub begin: the first hub of a program begins at 1, and others far away from it
+/// and from each other, so that an id of one hub is unknown to the others (D6).
+///
+/// Multiples of the golden ratio are spread evenly: with n hubs, the ids of two hubs meet after an index was used again
+/// 1.6 billion / n times at the earliest.
+pub(crate) fn next_origin() -> NonZeroU32 {
+    static HUBS: AtomicU32 = AtomicU32::new(0);
+    let number = HUBS.fetch_add(1, Ordering::Relaxed);
+    NonZeroU32::new(number.wrapping_mul(GOLDEN_RATIO).wrapping_add(1)).unwrap_or(NonZeroU32::MIN)
+}
+
+/// 2³² divided by the golden ratio, as an odd number.
+const GOLDEN_RATIO: u32 = 0x9e37_79b9;
 
 #[cfg(test)]
 mod tests {
@@ -238,7 +269,7 @@ mod tests {
 
     #[test]
     fn d6_an_id_never_names_a_successor() {
-        let mut numbers = Numbers::new();
+        let mut numbers = Numbers::new(NonZeroU32::MIN);
         let _stays = numbers.insert(1).unwrap();
         let first = numbers.insert(2).unwrap();
         assert_eq!(numbers.remove(slot_of(first)), Some(2));
@@ -250,7 +281,7 @@ mod tests {
 
     #[test]
     fn d8_an_empty_arena_holds_no_slots_and_repeats_no_id() {
-        let mut numbers = Numbers::new();
+        let mut numbers = Numbers::new(NonZeroU32::MIN);
         let ids: Vec<_> = (0..100).map(|n| numbers.insert(n).unwrap()).collect();
         for id in &ids {
             numbers.remove(slot_of(*id));
@@ -262,12 +293,43 @@ mod tests {
 
     #[test]
     fn d6_a_slot_without_generations_is_retired() {
-        let mut numbers = Numbers::new();
+        let mut numbers = Numbers::new(NonZeroU32::MIN);
         numbers.first_generation = NonZeroU32::MAX;
         let last = numbers.insert(1).unwrap();
         numbers.remove(slot_of(last));
         let next = numbers.insert(2).unwrap();
         assert_ne!(next.index(), last.index());
         assert_eq!(numbers.slot(last), None);
+    }
+
+    #[test]
+    fn d6_generations_wrap_around_and_none_comes_twice() {
+        for origin in [1, 2, 3, u32::MAX - 1, u32::MAX] {
+            let origin = NonZeroU32::new(origin).unwrap();
+            let mut numbers = Numbers::new(origin);
+            let mut ids: Vec<ConnectionId> = Vec::new();
+            for _ in 0..4 {
+                // The second slot is used once for each time that the memory is released.
+                let [first, second] = [0, 1].map(|value| numbers.insert(value).unwrap());
+                numbers.remove(slot_of(first));
+                let again = numbers.insert(2).unwrap();
+                for id in [first, second, again] {
+                    assert!(!ids.contains(&id), "{id}");
+                    ids.push(id);
+                }
+                numbers.remove(slot_of(again));
+                numbers.remove(slot_of(second));
+                assert_eq!(numbers.entries.capacity(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn d6_hubs_begin_at_generations_that_are_far_apart() {
+        let mut origins: Vec<u32> = (0..1000).map(|_| next_origin().get()).collect();
+        origins.sort_unstable();
+        let closest = origins.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+        // Other tests create hubs as well.
+        assert!(closest > 100_000, "{closest}");
     }
 }

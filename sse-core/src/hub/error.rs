@@ -1,5 +1,6 @@
 //! The errors of the hub: one enum per verb, each variant with the limit and the value.
 
+use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
 
@@ -86,13 +87,23 @@ pub enum OpenError {
 }
 
 /// The error of [`Hub::subscribe`](crate::Hub::subscribe).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// The connection is not open.
     UnknownConnection(ConnectionId),
-    /// The channel is not open.
+    /// The channel of an id is not open.
     UnknownChannel(ChannelId),
+    /// The channel of a handle was closed ([K3](crate::rules#k3)).
+    ChannelClosed {
+        /// The name of the channel.
+        name: Arc<str>,
+    },
+    /// The channel of a handle belongs to another hub ([D6](crate::rules#d6)).
+    OtherHub {
+        /// The name of the channel.
+        name: Arc<str>,
+    },
     /// The connection is closing.
     Closing(ConnectionId),
     /// The limit of channels that one connection follows is reached ([A1](crate::rules#a1)).
@@ -112,8 +123,18 @@ pub enum SubscribeError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The channel is not open.
+    /// The channel of an id is not open.
     UnknownChannel(ChannelId),
+    /// The channel of a handle was closed ([K3](crate::rules#k3)).
+    ChannelClosed {
+        /// The name of the channel.
+        name: Arc<str>,
+    },
+    /// The channel of a handle belongs to another hub ([D6](crate::rules#d6)).
+    OtherHub {
+        /// The name of the channel.
+        name: Arc<str>,
+    },
     /// No channel was given.
     NoChannel,
     /// The event cannot be encoded.
@@ -205,6 +226,8 @@ impl fmt::Display for SubscribeError {
         match self {
             SubscribeError::UnknownConnection(id) => write!(f, "connection {id} is not open"),
             SubscribeError::UnknownChannel(id) => write!(f, "channel {id} is not open"),
+            SubscribeError::ChannelClosed { name } => write!(f, "channel {name:?} was closed"),
+            SubscribeError::OtherHub { name } => write!(f, "channel {name:?} belongs to another hub"),
             SubscribeError::Closing(id) => write!(f, "connection {id} is closing"),
             SubscribeError::TooManySubscriptions { limit } => {
                 write!(f, "the connection follows {limit} channels, which is the limit")
@@ -220,6 +243,8 @@ impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PublishError::UnknownChannel(id) => write!(f, "channel {id} is not open"),
+            PublishError::ChannelClosed { name } => write!(f, "channel {name:?} was closed"),
+            PublishError::OtherHub { name } => write!(f, "channel {name:?} belongs to another hub"),
             PublishError::NoChannel => f.write_str("no channel was given"),
             PublishError::Encode(error) => error.fmt(f),
             PublishError::TooLarge { bytes, limit } => {

@@ -135,14 +135,15 @@ impl Hub {
         // Without a stall time the driver would check every connection without a pause.
         config.stall_timeout = config.stall_timeout.map(|timeout| timeout.max(HubConfig::MIN_STALL_TIMEOUT));
         let (PositionSource::Local { after } | PositionSource::External { after }) = config.positions;
+        let origin = arena::next_origin();
         Ok(Hub {
             config,
             epoch,
             control_frames,
             now: Instant::ORIGIN,
             head: after,
-            connections: Arena::new(),
-            channels: Arena::new(),
+            connections: Arena::new(origin),
+            channels: Arena::new(origin),
             names: HashMap::new(),
             ended_names: EndedNames::new(after),
             history_order: HistoryOrder::default(),

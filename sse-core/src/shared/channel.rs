@@ -28,17 +28,32 @@ use super::sync::Arc;
 pub struct Channel {
     hub: SharedHub,
     id: ChannelId,
-    status: Arc<Status<ChannelCloseReason>>,
+    shared: Arc<SharedChannel>,
+}
+
+/// What the handles on one channel share.
+pub(crate) struct SharedChannel {
+    pub(crate) name: std::sync::Arc<str>,
+    pub(crate) status: Status<ChannelCloseReason>,
 }
 
 impl Channel {
-    pub(crate) fn new(hub: SharedHub, id: ChannelId, status: Arc<Status<ChannelCloseReason>>) -> Channel {
-        Channel { hub, id, status }
+    pub(crate) fn new(hub: SharedHub, id: ChannelId, shared: Arc<SharedChannel>) -> Channel {
+        Channel { hub, id, shared }
     }
 
     /// Returns the id of the channel.
     pub fn id(&self) -> ChannelId {
         self.id
+    }
+
+    /// Returns the name of the channel.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    pub(crate) fn shared_name(&self) -> std::sync::Arc<str> {
+        std::sync::Arc::clone(&self.shared.name)
     }
 
     /// Returns the hub of the channel.
@@ -58,7 +73,18 @@ impl Channel {
     pub fn publish(&self, event: &Event<'_>) -> Result<Published, PublishError> {
         let mut state = self.hub.lock();
         let now = state.now;
-        state.hub.publish(now, self.id, event)
+        let published = state.hub.publish(now, self.id, event);
+        published.map_err(|error| self.named(error))
+    }
+
+    /// Replaces the id in an error by the name of this channel, if it is the id of this channel.
+    pub(crate) fn named(&self, error: PublishError) -> PublishError {
+        match error {
+            PublishError::UnknownChannel(id) if id == self.id => {
+                PublishError::ChannelClosed { name: self.shared_name() }
+            }
+            error => error,
+        }
     }
 
     /// Publishes the events of a source until the source ends. `next` polls the source, as a stream is polled. After 256 events
@@ -119,7 +145,7 @@ impl Channel {
     /// # }
     /// ```
     pub async fn closed(&self) -> ChannelCloseReason {
-        let waiter = self.status.waiter(Interest::Lifecycle);
+        let waiter = self.shared.status.waiter(Interest::Lifecycle);
         poll_fn(|cx| waiter.poll(cx, |status| status.closed)).await
     }
 
@@ -131,6 +157,6 @@ impl Channel {
 
 impl core::fmt::Debug for Channel {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Channel").field(&self.id).finish()
+        f.debug_struct("Channel").field("id", &self.id).field("name", &self.name()).finish()
     }
 }

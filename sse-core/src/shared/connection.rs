@@ -56,7 +56,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe).
+    /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe), and [`SubscribeError::OtherHub`] for a channel of
+    /// another hub.
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -71,11 +72,14 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.subscribe(channel.id(), self.id)
+        self.hub.subscribe(channel, self.id)
     }
 
     /// Ends the subscription to a channel. Returns false when there is none.
     pub fn unsubscribe(&self, channel: &Channel) -> bool {
+        if !self.hub.is(channel.hub()) {
+            return false;
+        }
         let mut state = self.hub.lock();
         let now = state.now;
         state.hub.unsubscribe(now, channel.id(), self.id)

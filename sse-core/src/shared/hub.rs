@@ -2,9 +2,11 @@
 
 use std::string::String;
 
+use super::channel::SharedChannel;
 use super::lock::{Locked, Shared};
 use super::observe::{self, ConnectionSpan};
 use super::state::State;
+use super::status::Status;
 use super::sync::Arc;
 use super::{Channel, HubMut, Outbound};
 use crate::adapter::Driver;
@@ -86,8 +88,12 @@ impl SharedHub {
     }
 
     fn channel_of(&self, state: &mut State, id: ChannelId) -> Channel {
-        let status = state.channels.entry(id).or_default();
-        Channel::new(self.clone(), id, Arc::clone(status))
+        let State { channels, hub, .. } = state;
+        let shared = channels.entry(id).or_insert_with(|| {
+            let name = hub.channel_name(id).unwrap_or_default().into();
+            Arc::new(SharedChannel { name, status: Status::default() })
+        });
+        Channel::new(self.clone(), id, Arc::clone(shared))
     }
 
     /// Opens a connection, and returns the half of it that belongs to the transport. Dropping the [`Outbound`]
@@ -124,14 +130,22 @@ impl SharedHub {
     /// Subscribes a connection to a channel.
     pub(crate) fn subscribe(
         &self,
-        channel: ChannelId,
+        channel: &Channel,
         connection: ConnectionId,
     ) -> Result<Resume, SubscribeError> {
+        if !self.is(channel.hub()) {
+            return Err(SubscribeError::OtherHub { name: channel.shared_name() });
+        }
         let mut locked = self.lock();
         let now = locked.now;
         let State { hub, observer, .. } = &mut *locked;
-        let resumed = hub.subscribe(now, channel, connection);
-        let event = observer.subscribed(hub, channel, connection, &resumed);
+        let resumed = hub.subscribe(now, channel.id(), connection).map_err(|error| match error {
+            SubscribeError::UnknownChannel(_) => {
+                SubscribeError::ChannelClosed { name: channel.shared_name() }
+            }
+            error => error,
+        });
+        let event = observer.subscribed(hub, channel.id(), connection, &resumed);
         drop(locked);
         event.emit();
         resumed
@@ -142,7 +156,7 @@ impl SharedHub {
     ///
     /// # Errors
     ///
-    /// [`PublishError`], as [`Hub::publish_to`].
+    /// [`PublishError`], as [`Hub::publish_to`], and [`PublishError::OtherHub`] for a channel of another hub.
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;
@@ -163,10 +177,14 @@ impl SharedHub {
         event: &Event<'_>,
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
+        if let Some(foreign) = channels.iter().find(|channel| !self.is(channel.hub())) {
+            return Err(PublishError::OtherHub { name: foreign.shared_name() });
+        }
         let ids: std::vec::Vec<_> = channels.iter().map(|channel| channel.id()).collect();
         let mut state = self.lock();
         let now = state.now;
-        state.hub.publish_to(now, &ids, event, options)
+        let published = state.hub.publish_to(now, &ids, event, options);
+        published.map_err(|error| channels.iter().fold(error, |error, channel| channel.named(error)))
     }
 
     /// Closes all connections before a deadline, each at a moment of its own, and opens no new ones

@@ -61,9 +61,10 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe).
+    /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe), and [`SubscribeError::OtherHub`] for a channel of
+    /// another hub.
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.subscribe(channel.id(), self.id)
+        self.hub.subscribe(channel, self.id)
     }
 
     /// Returns pending bytes, at most 64 KiB. Returns `None` when the connection has ended. A larger frame is returned in

@@ -4,18 +4,18 @@ use std::task::Waker;
 
 use hashbrown::HashMap;
 
-use crate::{ChannelCloseReason, ChannelId, ConnectError, ConnectionConfig, ConnectionId, Hub, Instant};
+use crate::{ChannelId, ConnectError, ConnectionConfig, ConnectionId, Hub, Instant};
 
+use super::channel::SharedChannel;
 use super::observe::Observer;
 use super::registry::{RegistrationId, Registry};
-use super::status::Status;
 use super::sync::Arc;
 
 pub(crate) struct State {
     pub(crate) hub: Hub,
     pub(crate) registry: Registry,
-    /// The status of each channel for which a handle was created.
-    pub(crate) channels: HashMap<ChannelId, Arc<Status<ChannelCloseReason>>>,
+    /// What the handles share, for each channel for which a handle was created.
+    pub(crate) channels: HashMap<ChannelId, Arc<SharedChannel>>,
     pub(crate) driver: Option<ParkedDriver>,
     pub(crate) observer: Observer,
 }

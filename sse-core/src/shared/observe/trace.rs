@@ -70,9 +70,9 @@ impl Spans {
         if is_disabled() {
             return DeferredEvent::default();
         }
-        let kind = match *resumed {
-            Ok(resume) => EventKind::Subscribed { channel: channel_name(hub, channel), resume },
-            Err(error) => EventKind::SubscribeRefused { channel, error },
+        let kind = match resumed {
+            Ok(resume) => EventKind::Subscribed { channel: channel_name(hub, channel), resume: *resume },
+            Err(error) => EventKind::SubscribeRefused { channel, error: error.clone() },
         };
         DeferredEvent(Some((self.scope(connection), kind)))
     }
@@ -171,6 +171,8 @@ impl DeferredEvent {
                 }
                 SubscribeError::UnknownConnection(_)
                 | SubscribeError::UnknownChannel(_)
+                | SubscribeError::ChannelClosed { .. }
+                | SubscribeError::OtherHub { .. }
                 | SubscribeError::Closing(_) => {
                     debug!(target: TARGET, parent: span, connection, %channel, call = "subscribe", %error, "refused");
                 }
