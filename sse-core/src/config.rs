@@ -29,6 +29,8 @@ pub struct HubConfig {
     /// each run, such as its start time in base 36. Nodes that receive the same external positions use the same epoch.
     /// The default, `0`, is for tests. An epoch has to be valid in an id ([E4](crate::rules#e4)) and has at most 64
     /// bytes.
+    ///
+    /// Adapters take the epoch as an argument beside the configuration. This field then keeps its default, or is equal.
     pub epoch: String,
     /// The source of positions ([O4](crate::rules#o4)). By default the hub assigns them.
     pub positions: PositionSource,
@@ -49,6 +51,9 @@ pub struct HubConfig {
 }
 
 impl HubConfig {
+    /// The default epoch, for tests.
+    pub(crate) const DEFAULT_EPOCH: &str = "0";
+
     /// The shortest stall timeout. A shorter one is raised to this value.
     pub const MIN_STALL_TIMEOUT: Duration = Duration::from_millis(1);
 }
@@ -56,7 +61,7 @@ impl HubConfig {
 impl Default for HubConfig {
     fn default() -> Self {
         HubConfig {
-            epoch: String::from("0"),
+            epoch: String::from(Self::DEFAULT_EPOCH),
             positions: PositionSource::Local { after: Position::ORIGIN },
             seed: 0,
             stall_timeout: Some(Duration::from_secs(30)),
@@ -351,7 +356,7 @@ pub struct ConnectionConfig {
 }
 
 impl ConnectionConfig {
-    /// The shortest ping interval. A shorter one is raised to this value.
+    /// The shortest ping interval. A shorter one is refused: [`ConnectError::PingTooShort`](crate::ConnectError::PingTooShort).
     pub const MIN_PING: Duration = Duration::from_millis(1);
 }
 

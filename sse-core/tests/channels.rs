@@ -33,15 +33,6 @@ fn k1_a_channel_is_opened_on_demand_and_found_by_its_name() {
 }
 
 #[test]
-fn k1_opening_an_open_channel_keeps_its_configuration() {
-    let mut w = World::new();
-    let a = w.open_with_history("a", 1);
-    assert_eq!(w.open_with_history("a", 9), a);
-    w.publish_numbers(a, 1..=3);
-    assert_eq!(w.hub.channel_stats(a).unwrap().history_events, 1);
-}
-
-#[test]
 fn k1_the_name_of_a_closed_channel_is_free_for_another_channel() {
     let mut w = World::new();
     let a = w.open("a");
@@ -269,4 +260,18 @@ fn k3_a_member_closed_with_its_channel_receives_what_is_pending_at_the_sweep() {
     w.publish(b, "behind the sweep");
     assert_eq!(w.data(c), ["bye", "before the sweep"]);
     assert_eq!(w.close_reasons(), [(c, CloseReason::ChannelClosed)]);
+}
+
+#[test]
+fn k1_an_open_channel_with_another_configuration_is_an_error() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let config = ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
+    let refused = w.hub.open_channel(w.now, "a", config.clone());
+    assert_eq!(refused, Err(OpenError::OtherConfig));
+    assert_eq!(refused.unwrap_err().to_string(), "the channel is open with another configuration");
+    assert_eq!(w.hub.open_channel(w.now, "a", ChannelConfig::default()), Ok(a));
+    assert_eq!(w.hub.channel("a"), Some(a));
+    w.hub.close_channel(w.now, a);
+    assert!(w.hub.open_channel(w.now, "a", config).is_ok());
 }

@@ -115,7 +115,9 @@ fn e3_a_line_break_is_an_error_with_field_and_offset() {
     // An id that breaks E3 and E4 is reported as breaking E3.
     let long = format!("{}\n", " ".repeat(2000));
     let error = EncodeError::LineBreak { field: EncodeField::Id, offset: 2000 };
-    assert_eq!(error.to_string(), "the field `id` contains a line break at byte 2000");
+    assert_eq!(error.to_string(), "the id contains a line break at byte 2000");
+    let of_name = EncodeError::LineBreak { field: EncodeField::Event, offset: 1 };
+    assert_eq!(of_name.to_string(), "the event's name contains a line break at byte 1");
     assert_eq!(Event::new().id(long).encode(), Err(error));
 }
 
@@ -191,7 +193,7 @@ fn e4_an_id_has_at_most_1024_bytes() {
     assert_eq!(LastEventId::MAX_BYTES, 1024);
     assert!(Event::new().id("é".repeat(512)).encode().is_ok());
     let error = EncodeError::IdTooLong { len: 1025, max: 1024 };
-    assert_eq!(error.to_string(), "the field `id` has 1025 bytes, the limit is 1024");
+    assert_eq!(error.to_string(), "the id has 1025 bytes, the limit is 1024");
     assert_eq!(Event::new().id(format!("{}x", "é".repeat(512))).encode(), Err(error));
 }
 

@@ -14,7 +14,7 @@ use sse_core::adapter::{SourceConnection, Turn};
 use sse_core::shared::{Connection, ConnectionSendError, Outbound};
 use sse_core::{
     ChannelCloseReason, ChannelConfig, Claim, CloseReason, ConnectionConfig, EncodeError, EncodeField, Event,
-    OnMaxLifetime, PublishError, PublishOptions, SendError, SubscribeError,
+    OnMaxLifetime, SendError,
 };
 
 fn poll(outbound: &mut Outbound, waker: &Waker) -> Poll<Option<String>> {
@@ -410,43 +410,4 @@ fn x9_first_bytes_are_at_most_one_write() {
             first.as_ref().is_some_and(|(first, _)| first.as_ptr() == frames[0].as_bytes().as_ptr());
         assert_eq!(is_first, sizes[0] < 16_384, "without a copy, or not at all if the frame is larger");
     }
-}
-
-#[test]
-fn d6_a_channel_of_another_hub_is_an_error() {
-    let worlds = [World::new(), World::new()];
-    let [own, other] = worlds.each_ref().map(|w| w.hub.open_channel("a", ChannelConfig::default()).unwrap());
-    let outbound = worlds[0].connect();
-    let handle = outbound.handle();
-    let event = Event::new().data("x");
-    let published = worlds[0].hub.publish_to(&[&own, &other], &event, PublishOptions::default());
-    let error = published.unwrap_err();
-    assert_eq!(error, PublishError::OtherHub { name: "a".into() });
-    assert_eq!(error.to_string(), "channel \"a\" belongs to another hub");
-    assert_eq!((own.stats().unwrap().history_events, other.stats().unwrap().history_events), (0, 0));
-    let error = SubscribeError::OtherHub { name: "a".into() };
-    assert_eq!(outbound.subscribe(&other), Err(error.clone()));
-    assert_eq!(handle.subscribe(&other), Err(error));
-    outbound.subscribe(&own).unwrap();
-    assert!(!handle.unsubscribe(&other));
-    assert_eq!(own.stats().unwrap().members, 1);
-    let by_id = worlds[0].hub.with(|hub, now| hub.publish(now, other.id(), &event));
-    assert_eq!(by_id, Err(PublishError::UnknownChannel(other.id())));
-}
-
-#[test]
-fn k3_the_error_of_a_closed_channel_has_its_name() {
-    let w = World::new();
-    let [open, closed] =
-        ["open", "weather"].map(|name| w.hub.open_channel(name, ChannelConfig::default()).unwrap());
-    assert!(closed.close());
-    assert_eq!(closed.name(), "weather");
-    let event = Event::new().data("x");
-    let error = closed.publish(&event).unwrap_err();
-    assert_eq!(error.to_string(), "channel \"weather\" was closed");
-    let both = w.hub.publish_to(&[&open, &closed], &event, PublishOptions::default());
-    assert_eq!(both, Err(error));
-    let error = w.connect().subscribe(&closed).unwrap_err();
-    assert_eq!(error, SubscribeError::ChannelClosed { name: "weather".into() });
-    assert_eq!(error.to_string(), "channel \"weather\" was closed");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::{World, connect_with_lifetime, connect_without_pings, pinged, secs};
-use sse_core::{Action, CloseReason, HubConfig, Instant, OnMaxLifetime};
+use sse_core::{Action, CloseReason, ConnectError, ConnectionConfig, HubConfig, Instant, OnMaxLifetime};
 
 const NANO: Duration = Duration::from_nanos(1);
 
@@ -120,7 +120,7 @@ fn t1_a_new_interval_is_shortened_before_the_first_ping_and_after_pings_were_rem
 fn t1_the_shortest_ping_interval_is_one_millisecond() {
     let mut w = World::new();
     let c = pinged(&mut w);
-    w.hub.set_ping(w.now, c, Some(Duration::ZERO));
+    assert!(w.hub.set_ping(w.now, c, Some(ConnectionConfig::MIN_PING)));
     assert_eq!(w.run_until_action(), (Duration::from_millis(1), vec![Action::Transmit(c)]));
 }
 
@@ -168,4 +168,26 @@ fn t2_the_lifetime_of_a_connection_can_be_changed_and_removed() {
     w.hub.set_max_lifetime(w.now, c, Some(Duration::ZERO));
     assert_eq!(w.close_reasons(), [(c, CloseReason::TimedOut)]);
     assert!(!w.hub.set_max_lifetime(w.now, c, Some(secs(1))));
+}
+
+#[test]
+fn t1_a_ping_interval_of_less_than_a_millisecond_is_refused() {
+    let mut w = World::new();
+    let min = ConnectionConfig::MIN_PING;
+    for interval in [Duration::ZERO, Duration::from_nanos(999_999)] {
+        let config = ConnectionConfig { ping: Some(interval), ..ConnectionConfig::default() };
+        let refused = w.hub.connect(w.now, config).unwrap_err();
+        assert_eq!(refused, ConnectError::PingTooShort { interval, min });
+        let c = w.connect();
+        assert!(w.hub.set_ping(w.now, c, Some(secs(7))));
+        assert!(!w.hub.set_ping(w.now, c, Some(interval)));
+        assert_eq!(w.run_until_action().1, [Action::Transmit(c)], "the former interval");
+        w.take(c);
+        w.hub.disconnect(w.now, c);
+    }
+    let refused = ConnectError::PingTooShort { interval: Duration::ZERO, min };
+    assert_eq!(refused.to_string(), "the ping interval is 0ns, the minimum is 1ms");
+    assert!(
+        w.hub.connect(w.now, ConnectionConfig { ping: Some(min), ..ConnectionConfig::default() }).is_ok()
+    );
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
-use sse_core::Event;
 use sse_core::adapter::HEADERS;
 use sse_core::shared::Outbound;
+use sse_core::{ConnectError, Event, OpenError, SubscribeError};
 
 use crate::SseBody;
 
@@ -37,7 +37,17 @@ pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
 /// A response that refuses a client ([A1](sse_core::rules#a1)).
 ///
 /// The `EventSource` of a browser never reconnects after a status other than 200. The variants differ in whether the client
-/// retries.
+/// retries. Errors of the hub convert into the refusal that suits them: a name that is too long stays too long, and a limit
+/// that is reached may have room later.
+///
+/// ```
+/// use sse_core::{ChannelConfig, Hub, HubConfig, Instant};
+/// use sse_hyper::Refusal;
+///
+/// let mut hub = Hub::new(HubConfig::default()).unwrap();
+/// let error = hub.open_channel(Instant::ORIGIN, &"x".repeat(1025), ChannelConfig::default()).unwrap_err();
+/// assert_eq!(Refusal::from(error), Refusal::StayAway);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -54,6 +64,39 @@ impl Default for Refusal {
     /// Returns `Later` with ten seconds.
     fn default() -> Refusal {
         Refusal::Later(Duration::from_secs(10))
+    }
+}
+
+/// A limit that is reached may have room later. A mistake in the request or in the configuration stays one.
+impl From<ConnectError> for Refusal {
+    fn from(error: ConnectError) -> Refusal {
+        match error {
+            ConnectError::PingTooShort { .. } => Refusal::StayAway,
+            _ => Refusal::default(),
+        }
+    }
+}
+
+/// A name that is too long is refused for good, and so is a channel that is open with another configuration. At the limit of
+/// channels, the client retries.
+impl From<OpenError> for Refusal {
+    fn from(error: OpenError) -> Refusal {
+        match error {
+            OpenError::NameTooLong { .. } | OpenError::OtherConfig => Refusal::StayAway,
+            _ => Refusal::default(),
+        }
+    }
+}
+
+/// A request that follows too many channels, and a channel of another hub, are refused for good. Otherwise the client retries.
+impl From<SubscribeError> for Refusal {
+    fn from(error: SubscribeError) -> Refusal {
+        match error {
+            SubscribeError::TooManySubscriptions { .. } | SubscribeError::OtherHub { .. } => {
+                Refusal::StayAway
+            }
+            _ => Refusal::default(),
+        }
     }
 }
 
@@ -122,6 +165,22 @@ mod tests {
             let response = Refusal::default().into_response(version);
             assert_eq!(response.headers().contains_key(CONNECTION), expected, "{version:?}");
         }
+    }
+
+    #[test]
+    fn a1_what_stays_wrong_is_refused_for_good() {
+        let limit = 1;
+        let later = Refusal::default();
+        assert_eq!(Refusal::from(OpenError::NameTooLong { bytes: 1_025, limit: 1_024 }), Refusal::StayAway);
+        assert_eq!(Refusal::from(OpenError::OtherConfig), Refusal::StayAway);
+        assert_eq!(Refusal::from(OpenError::TooManyChannels { limit }), later);
+        assert_eq!(Refusal::from(SubscribeError::TooManySubscriptions { limit }), Refusal::StayAway);
+        assert_eq!(Refusal::from(SubscribeError::TooManyMembers { limit }), later);
+        assert_eq!(Refusal::from(SubscribeError::ChannelClosed { name: "a".into() }), later);
+        assert_eq!(Refusal::from(ConnectError::TooManyConnections { limit }), later);
+        assert_eq!(Refusal::from(ConnectError::ShuttingDown), later);
+        let (interval, min) = (Duration::ZERO, Duration::from_millis(1));
+        assert_eq!(Refusal::from(ConnectError::PingTooShort { interval, min }), Refusal::StayAway);
     }
 
     #[test]

@@ -25,7 +25,7 @@
 //! async fn follow(State(hub): State<SharedHub>, headers: HeaderMap) -> Response {
 //!     let last_event_id = headers.get("last-event-id").and_then(|id| LastEventId::new(id.as_bytes()));
 //!     let outbound = hub.connect(ConnectionConfig { last_event_id, ..ConnectionConfig::default() }).ok();
-//!     let weather = hub.open_channel("weather", ChannelConfig::default()).ok();
+//!     let weather = hub.channel("weather");
 //!     match outbound.zip(weather) {
 //!         Some((outbound, weather)) if outbound.subscribe(&weather).is_ok() => {
 //!             (HEADERS, Body::from_stream(EventStream::new(outbound))).into_response()

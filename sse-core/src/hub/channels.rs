@@ -13,12 +13,13 @@ use super::timer_queue::TimerOwner;
 use super::{Action, ChannelCloseReason, Hub, OpenError};
 
 impl Hub {
-    /// Returns the channel with this name, and opens it if there is none ([K1](crate::rules#k1)). A channel that is
-    /// open keeps its configuration.
+    /// Returns the channel with this name, and opens it if there is none ([K1](crate::rules#k1)).
     ///
     /// # Errors
     ///
-    /// [`OpenError::TooManyChannels`] at the limit ([A1](crate::rules#a1)), [`OpenError::NameTooLong`].
+    /// [`OpenError::TooManyChannels`] at the limit ([A1](crate::rules#a1)), [`OpenError::NameTooLong`], and
+    /// [`OpenError::OtherConfig`] when the channel is open with another configuration. [`channel`](Hub::channel) finds a
+    /// channel whatever its configuration is.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, Hub, HubConfig, Instant};
@@ -36,7 +37,8 @@ impl Hub {
     ) -> Result<ChannelId, OpenError> {
         let now = self.advance_clock(now);
         if let Some(open) = self.channel(name) {
-            return Ok(open);
+            let is_same = self.channels.get(open).is_some_and(|channel| channel.config == config);
+            return if is_same { Ok(open) } else { Err(OpenError::OtherConfig) };
         }
         if name.len() > Limits::MAX_NAME_BYTES {
             return Err(OpenError::NameTooLong { bytes: name.len(), limit: Limits::MAX_NAME_BYTES });

@@ -20,7 +20,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::TooManyConnections`] at the limit ([A1](crate::rules#a1)), [`ConnectError::ShuttingDown`].
+    /// [`ConnectError::TooManyConnections`] at the limit ([A1](crate::rules#a1)), [`ConnectError::ShuttingDown`],
+    /// [`ConnectError::PingTooShort`].
     ///
     /// # Cost
     ///
@@ -38,6 +39,9 @@ impl Hub {
         let now = self.advance_clock(now);
         if self.draining.is_some() {
             return Err(ConnectError::ShuttingDown);
+        }
+        if let Some(interval) = config.ping.filter(|interval| *interval < ConnectionConfig::MIN_PING) {
+            return Err(ConnectError::PingTooShort { interval, min: ConnectionConfig::MIN_PING });
         }
         let refused = ConnectError::TooManyConnections { limit: self.config.limits.connections };
         if self.connections.len() >= self.config.limits.connections {
@@ -167,7 +171,8 @@ impl Hub {
     }
 
     /// Changes the interval of silence after which a connection is sent a comment ([T1](crate::rules#t1)); `None` turns
-    /// pings off. The new interval counts from now. Returns false when the connection is not open.
+    /// pings off. The new interval counts from now. Returns false and changes nothing when the connection is not open, or
+    /// when the interval is shorter than [`ConnectionConfig::MIN_PING`].
     ///
     /// ```
     /// # use std::time::Duration;
@@ -180,6 +185,9 @@ impl Hub {
     pub fn set_ping(&mut self, now: Instant, connection: ConnectionId, interval: Option<Duration>) -> bool {
         let now = self.advance_clock(now);
         let Some(slot) = self.connections.slot(connection) else { return false };
+        if interval.is_some_and(|interval| interval < ConnectionConfig::MIN_PING) {
+            return false;
+        }
         let random = splitmix64(self.config.seed, connection.index() as u64);
         let Some(state) = self.connections.at_mut(slot) else { return false };
         let (is_first, was_pending) = (state.ping.is_first(), state.ping.pending_since.is_some());

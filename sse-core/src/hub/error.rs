@@ -1,8 +1,10 @@
 //! The errors of the hub: one enum per verb, each variant with the limit and the value.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::wire::EncodeError;
@@ -22,6 +24,14 @@ pub enum ConfigError {
     },
     /// The name of a control event cannot be encoded ([E3](crate::rules#e3)).
     ControlEvent(EncodeError),
+    /// [`HubConfig::epoch`](crate::HubConfig::epoch) is neither the default nor the epoch that was passed beside the
+    /// configuration ([H2](crate::rules#h2)).
+    TwoEpochs {
+        /// The epoch that was passed.
+        passed: String,
+        /// The epoch in the configuration.
+        configured: String,
+    },
 }
 
 /// The error of [`Hub::connect`](crate::Hub::connect).
@@ -35,6 +45,14 @@ pub enum ConnectError {
     },
     /// The hub is shutting down.
     ShuttingDown,
+    /// The ping interval is shorter than [`ConnectionConfig::MIN_PING`](crate::ConnectionConfig::MIN_PING)
+    /// ([T1](crate::rules#t1)). No pings are `None`.
+    PingTooShort {
+        /// The interval.
+        interval: Duration,
+        /// The shortest interval.
+        min: Duration,
+    },
 }
 
 /// The error of [`Hub::send`](crate::Hub::send).
@@ -84,6 +102,9 @@ pub enum OpenError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The channel is open with another configuration ([K1](crate::rules#k1)).
+    /// [`Hub::channel`](crate::Hub::channel) finds it whatever its configuration is.
+    OtherConfig,
 }
 
 /// The error of [`Hub::subscribe`](crate::Hub::subscribe).
@@ -175,6 +196,12 @@ impl fmt::Display for ConfigError {
                 write!(f, "the epoch has {bytes} bytes, the limit is {limit}")
             }
             ConfigError::ControlEvent(error) => write!(f, "the control event cannot be encoded: {error}"),
+            ConfigError::TwoEpochs { passed, configured } => {
+                write!(
+                    f,
+                    "the epoch {passed:?} was passed, and the configuration has the epoch {configured:?}"
+                )
+            }
         }
     }
 }
@@ -186,6 +213,9 @@ impl fmt::Display for ConnectError {
                 write!(f, "{limit} connections are open, which is the limit")
             }
             ConnectError::ShuttingDown => f.write_str("the hub is shutting down"),
+            ConnectError::PingTooShort { interval, min } => {
+                write!(f, "the ping interval is {interval:?}, the minimum is {min:?}")
+            }
         }
     }
 }
@@ -217,6 +247,7 @@ impl fmt::Display for OpenError {
             OpenError::NameTooLong { bytes, limit } => {
                 write!(f, "the channel name has {bytes} bytes, the limit is {limit}")
             }
+            OpenError::OtherConfig => f.write_str("the channel is open with another configuration"),
         }
     }
 }

@@ -3,7 +3,6 @@
 use core::num::NonZeroU64;
 use core::time::Duration;
 
-use crate::config::ConnectionConfig;
 use crate::time::Instant;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +23,7 @@ impl Ping {
 
     /// Sets the interval, counted from `now`. The first interval is shortened by up to a half, depending on `random`.
     pub(crate) fn set(&mut self, now: Instant, interval: Option<Duration>, random: u64) {
-        let nanos = interval.map(|interval| interval.max(ConnectionConfig::MIN_PING).as_nanos());
+        let nanos = interval.map(|interval| interval.as_nanos());
         let half = nanos.map(|nanos| u64::try_from(nanos / 2).unwrap_or(u64::MAX));
         let spread = half.and_then(|half| random.checked_rem(half)).unwrap_or(0);
         let interval =

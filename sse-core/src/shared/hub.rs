@@ -31,20 +31,24 @@ impl SharedHub {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], as [`Hub::new`].
+    /// [`ConfigError`], as [`Hub::new`], and [`ConfigError::TwoEpochs`] when [`HubConfig::epoch`] is set to another epoch.
     pub fn new(
         epoch: impl Into<String>,
         config: HubConfig,
         clock: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Result<(SharedHub, Driver), ConfigError> {
-        let hub = Hub::new(HubConfig { epoch: epoch.into(), ..config })?;
+        let epoch = epoch.into();
+        if config.epoch != HubConfig::DEFAULT_EPOCH && config.epoch != epoch {
+            return Err(ConfigError::TwoEpochs { passed: epoch, configured: config.epoch });
+        }
+        let hub = Hub::new(HubConfig { epoch, ..config })?;
         let shared = Arc::new(Shared::new(State::new(hub), clock));
         let driver = Driver::new(Arc::downgrade(&shared));
         Ok((SharedHub { shared }, driver))
     }
 
-    /// Returns the channel with a name, and opens it if there is none ([K1](crate::rules#k1)). An open channel keeps
-    /// its configuration.
+    /// Returns the channel with a name, and opens it if there is none ([K1](crate::rules#k1)). A channel that is open with
+    /// another configuration is an error; [`channel`](SharedHub::channel) finds it whatever its configuration is.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ impl fmt::Display for EncodeField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Id => "id",
-            Self::Event => "event",
+            Self::Event => "event's name",
         })
     }
 }
@@ -79,14 +79,14 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LineBreak { field, offset } => {
-                write!(f, "the field `{field}` contains a line break at byte {offset}")
+                write!(f, "the {field} contains a line break at byte {offset}")
             }
             Self::IdControl { offset } => {
-                write!(f, "the field `id` contains a control character at byte {offset}")
+                write!(f, "the id contains a control character at byte {offset}")
             }
-            Self::IdWhiteSpace => f.write_str("the field `id` begins or ends with white space"),
+            Self::IdWhiteSpace => f.write_str("the id begins or ends with white space"),
             Self::IdTooLong { len, max } => {
-                write!(f, "the field `id` has {len} bytes, the limit is {max}")
+                write!(f, "the id has {len} bytes, the limit is {max}")
             }
             Self::RetryTooLong { retry, max } => {
                 let (retry, max) = (retry.as_millis(), max.as_millis());

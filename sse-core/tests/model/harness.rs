@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
-    Action, ChannelId, Claim, CloseReason, ConnectError, ConnectionId, Event, Frame, Hub, Instant, Join,
-    OpenError, Position, PublishOptions,
+    Action, ChannelId, Claim, CloseReason, ConnectError, ConnectionConfig, ConnectionId, Event, Frame, Hub,
+    Instant, Join, OpenError, Position, PublishOptions,
 };
 
 use super::naive::{Draft, Model, State, wire};
@@ -149,6 +149,10 @@ impl Harness {
                 self.model.connect(id, config);
             }
             Err(error) if self.model.is_shut_down => assert_eq!(error, ConnectError::ShuttingDown),
+            Err(ConnectError::PingTooShort { interval, min }) => {
+                assert_eq!((config.ping, min), (Some(interval), ConnectionConfig::MIN_PING), "T1");
+                assert!(interval < min, "T1");
+            }
             Err(error) => {
                 assert_eq!(error, ConnectError::TooManyConnections { limit });
                 assert!(open >= limit, "A1: {open} of {limit}");
@@ -187,7 +191,8 @@ impl Harness {
         let limit = self.model.limits.channels;
         let there = self.model.chans.iter().find(|chan| chan.state == State::Open && chan.name == name);
         let expected = match there {
-            Some(channel) => Some(Ok(channel.id)),
+            Some(channel) if channel.config == config => Some(Ok(channel.id)),
+            Some(_) => Some(Err(OpenError::OtherConfig)),
             None if name.len() > sse_core::Limits::MAX_NAME_BYTES => {
                 let (bytes, limit) = (name.len(), sse_core::Limits::MAX_NAME_BYTES);
                 Some(Err(OpenError::NameTooLong { bytes, limit }))
@@ -309,9 +314,11 @@ impl Harness {
 
     fn set_ping(&mut self, conn: usize, time: Option<u8>) {
         let now = self.observed();
-        let (interval, is_alive) = (time.map(settings::time), self.model.conns[conn].is_alive);
-        assert_eq!(self.hub.set_ping(now, self.id(conn), interval), is_alive);
-        if is_alive {
+        let interval = time.map(settings::time);
+        let is_set =
+            self.model.conns[conn].is_alive && interval.is_none_or(|it| it >= ConnectionConfig::MIN_PING);
+        assert_eq!(self.hub.set_ping(now, self.id(conn), interval), is_set);
+        if is_set {
             self.model.set_ping(conn, interval);
         }
     }

@@ -73,9 +73,13 @@ async fn follow(State(app): State<App>, Query(query): Query<Parameters>, request
     let Some((token, user)) = session else { return StatusCode::UNAUTHORIZED.into_response() };
     let config = sessions::with_pings_and_checks(sse_hyper::connection_config(&request));
     // The session determines the channel, so a client cannot follow the channel of another user.
-    let channel = app.hub.open_channel(&format!("user/{user}"), user_channel_config()).ok();
-    match app.hub.connect(config).ok().zip(channel) {
-        Some((outbound, channel)) if outbound.subscribe(&channel).is_ok() => {
+    let channel = match app.hub.open_channel(&format!("user/{user}"), user_channel_config()) {
+        Ok(channel) => channel,
+        // The name of a user can be too long for good.
+        Err(error) => return Refusal::from(error).into_response(version).into_response(),
+    };
+    match app.hub.connect(config) {
+        Ok(outbound) if outbound.subscribe(&channel).is_ok() => {
             tokio::spawn(app.sessions.check_periodically(outbound.handle(), token.clone()));
             sse_hyper::response(version, outbound).into_response()
         }

@@ -163,7 +163,7 @@ impl Conn {
 
     /// Sets the interval. The first interval is shortened by up to half, depending on the seed.
     pub(crate) fn set_ping(&mut self, now: Instant, interval: Option<Duration>, random: u64) {
-        self.ping = interval.map(|interval| interval.max(sse_core::ConnectionConfig::MIN_PING));
+        self.ping = interval;
         let half = self.ping.map_or(0, |interval| interval.as_nanos() / 2);
         self.spread = Duration::from_nanos(random % u64::try_from(half).unwrap_or(u64::MAX).max(1));
         self.pending_ping = None;
