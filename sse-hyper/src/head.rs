@@ -14,7 +14,8 @@ use crate::SseBody;
 /// Creates the response to a request of `version` that streams a connection ([X1](sse_core::rules#x1)).
 ///
 /// The head declares `text/event-stream` in UTF-8. It forbids caches and proxies to store, transform or buffer the stream.
-/// On HTTP/1 it also has `connection: keep-alive`, which does not exist in HTTP/2.
+/// For HTTP/1.1 it also has `connection: keep-alive`. HTTP/2 does not have the field, and the body of a response to HTTP/1.0
+/// ends with the connection.
 ///
 /// The response has an extension by which [`serve_connection`](crate::serve_connection) detaches the connection from hyper.
 /// Every other server streams the body.
@@ -138,8 +139,12 @@ fn with_head(version: Version, body: SseBody) -> Response<SseBody> {
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    if version <= Version::HTTP_11 {
+    if version == Version::HTTP_11 {
         headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    if version < Version::HTTP_11 {
+        // hyper grants the `keep-alive` that a client of HTTP/1.0 asks for, unless the response has the same version.
+        *response.version_mut() = version;
     }
     response
 }
@@ -155,9 +160,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x1_the_head_has_keep_alive_on_http_1_only() {
+    fn x1_the_head_has_keep_alive_on_http_1_1_only() {
         for (version, expected) in [
-            (Version::HTTP_10, true),
+            (Version::HTTP_10, false),
             (Version::HTTP_11, true),
             (Version::HTTP_2, false),
             (Version::HTTP_3, false),

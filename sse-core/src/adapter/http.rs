@@ -1,7 +1,8 @@
 //! The HTTP response of an event stream.
 
 /// The header fields of an event stream ([X1](crate::rules#x1)). They keep intermediaries from storing, changing or
-/// delaying it. HTTP/1 responses also have `connection: keep-alive`, which does not exist in HTTP/2.
+/// delaying it. Responses to HTTP/1.1 also have `connection: keep-alive`. It does not exist in HTTP/2, and would be wrong for
+/// HTTP/1.0, where the end of the connection is the end of the stream.
 ///
 /// ```
 /// let mut head = String::from("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n");
