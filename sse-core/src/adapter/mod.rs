@@ -76,3 +76,5 @@ pub use source::SourceConnection;
 #[cfg(feature = "futures-core")]
 pub use stream::{EventStream, SourceStream, publish_all};
 pub use writer::ConnectionWriter;
+
+pub use crate::shared::search::{find_connection, report_connection};

@@ -82,6 +82,7 @@ mod outbound;
 pub(crate) mod registry;
 #[cfg(all(test, shuttle))]
 mod schedules;
+pub(crate) mod search;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod sync;

@@ -9,6 +9,7 @@ use crate::{Claim, CloseReason, ConnectionId, Resume, SubscribeError, Transmit};
 
 use super::held::{self, Deferred};
 use super::registry::RegistrationId;
+use super::search::report_connection;
 use super::sync::Arc;
 use super::wakers::WakeTargetRef;
 use super::{Channel, Connection, SharedHub};
@@ -78,6 +79,7 @@ impl Outbound {
     /// One lock of the hub. A single frame, and a frame of 8 KiB or more, is returned without a copy. Several smaller frames
     /// are copied into one buffer. A slice keeps the bytes of its whole frame in memory.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        report_connection(self);
         let mut target = WakeTargetRef::Task(cx.waker()).prepare();
         let mut state = self.hub.lock();
         let now = state.now;
