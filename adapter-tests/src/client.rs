@@ -31,6 +31,22 @@ enum Source {
     Http2(tokio::sync::mpsc::Receiver<Bytes>),
 }
 
+/// The bytes that a slow client lets the server send ahead.
+const SMALL: u32 = 16 * 1024;
+
+/// Connects a socket with a small receive buffer.
+pub fn connect_with_small_buffer(port: u16) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let socket = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(SMALL).expect("a size");
+        socket.connect(([127, 0, 0, 1], port).into()).await.expect("the server listens")
+    });
+    let socket = socket.into_std().expect("a socket");
+    socket.set_nonblocking(false).expect("a mode");
+    socket
+}
+
 /// The framing of an HTTP/1 body.
 enum Framing {
     Chunked { has_ended: bool },
@@ -43,14 +59,23 @@ impl Client {
     pub fn get(server: &Running, channels: &str, last_event_id: Option<&str>) -> Client {
         let path = format!("/sse/{channels}");
         if server.is_http2 {
-            Client::http2(server.port, path, last_event_id.map(str::to_owned))
+            Client::http2(server.port, path, last_event_id.map(str::to_owned), None)
         } else {
-            Client::http1(server.port, &path, last_event_id)
+            let socket = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
+            Client::http1(socket, &path, last_event_id)
         }
     }
 
-    fn http1(port: u16, path: &str, last_event_id: Option<&str>) -> Client {
-        let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+    /// Opens a stream through small buffers and windows: most bytes wait on the server until they are read.
+    pub fn get_slowly(server: &Running, channels: &str) -> Client {
+        let path = format!("/sse/{channels}");
+        if server.is_http2 {
+            return Client::http2(server.port, path, None, Some(SMALL));
+        }
+        Client::http1(connect_with_small_buffer(server.port), &path, None)
+    }
+
+    fn http1(mut socket: TcpStream, path: &str, last_event_id: Option<&str>) -> Client {
         socket.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
         let id = last_event_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n");
@@ -81,7 +106,7 @@ impl Client {
         client
     }
 
-    fn http2(port: u16, path: String, last_event_id: Option<String>) -> Client {
+    fn http2(port: u16, path: String, last_event_id: Option<String>, window: Option<u32>) -> Client {
         let (send_head, head) = sync_channel(1);
         // The small capacity lets a paused reader block the connection after a few frames.
         let (send_body, body) = tokio::sync::mpsc::channel(1);
@@ -90,10 +115,9 @@ impl Client {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let socket = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("a server");
-                let (mut sender, connection) =
-                    hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
-                        .await
-                        .expect("HTTP/2");
+                let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+                builder.initial_stream_window_size(window);
+                let (mut sender, connection) = builder.handshake(TokioIo::new(socket)).await.expect("HTTP/2");
                 tokio::spawn(connection);
                 let mut request = hyper::Request::get(format!("http://localhost{path}"));
                 if let Some(id) = last_event_id {

@@ -2,7 +2,7 @@
 //!
 //! A *path* is a server on a thread of its own, with its runtime. Every path serves
 //! `GET /sse/{channels, separated by commas}`. The tests connect to it over real sockets and use its hub by a handle. The list
-//! is in `list.rs`, the paths are in `paths/`, and `tests/paths.rs` runs each test against each path.
+//! is in `list.rs` and `ends.rs`, the paths are in `paths/`, and `tests/paths.rs` runs each test against each path.
 //!
 //! `programs.rs` and `examples.rs` start other programs and the examples of the workspace, for the tests of both.
 #![expect(
@@ -12,7 +12,9 @@
 )]
 
 pub mod client;
+pub mod ends;
 pub mod examples;
+pub mod http2;
 pub mod list;
 pub mod paths;
 pub mod programs;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use sse_core::shared::{Connection, Outbound, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
+use sse_hyper::TransportConfig;
 
 /// The time after which a wait fails the test.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,13 +37,18 @@ pub struct Setup {
     pub hub: HubConfig,
     /// The configuration of each connection, except its last event id.
     pub connection: ConnectionConfig,
+    /// The limits of the transports, where hyper serves them.
+    pub transport: TransportConfig,
+    /// The size of the send buffers of the sockets, on tokio. The system chooses it otherwise.
+    pub send_buffer: Option<u32>,
 }
 
 impl Default for Setup {
     /// Returns the default configuration without the first block of a stream (H3).
     fn default() -> Setup {
         let connection = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
-        Setup { hub: HubConfig::default(), connection }
+        let transport = TransportConfig::default();
+        Setup { hub: HubConfig::default(), connection, transport, send_buffer: None }
     }
 }
 
@@ -98,6 +106,7 @@ impl Running {
     pub fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
+            wait_until("the server returns", || thread.is_finished());
             thread.join().expect("the server returns");
         }
     }

@@ -1,6 +1,6 @@
 //! The list of tests, run against each path.
 
-use adapter_tests::{Path, list, paths};
+use adapter_tests::{Path, ends, list, paths};
 
 /// Defines a module for each path, with each test of the list.
 macro_rules! paths {
@@ -8,7 +8,7 @@ macro_rules! paths {
         $($(#[$only])* mod $path {
             use super::*;
 
-            const PATH: Path = Path { run: $run, is_http2: $is_http2, reads_requests: $reads };
+            pub(super) const PATH: Path = Path { run: $run, is_http2: $is_http2, reads_requests: $reads };
 
             tests! {
                 the_head_is_sent_before_any_event
@@ -28,6 +28,21 @@ macro_rules! paths {
                 disconnected_clients_leave_nothing_behind
             }
 
+            ends! {
+                t3_the_tail_of_a_slow_reader_is_whole_after_a_close
+                x1_a_response_to_http_1_0_ends_with_the_connection
+                x3_a_disconnect_behind_unread_bytes_is_noticed
+                x6_a_graceful_shutdown_returns_although_peers_do_not_read
+            }
+
+            #[test]
+            fn t3_a_peer_that_never_reads_is_gone_from_the_process() {
+                // A reader has no transport, and the test's own server copies it to one.
+                if stringify!($path) != "async_std_reader" {
+                    ends::t3_a_peer_that_never_reads_is_gone_from_the_process(PATH);
+                }
+            }
+
             #[test]
             fn malformed_requests_do_no_harm() {
                 // Where the test's own server parses requests, no code of this project is involved.
@@ -45,6 +60,12 @@ macro_rules! tests {
     };
 }
 
+macro_rules! ends {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { ends::$name(PATH); })*
+    };
+}
+
 paths! {
     hyper_body: paths::hyper::axum_body, http2 false, reads_requests true;
     hyper_http2: paths::hyper::http2_body, http2 true, reads_requests true;
@@ -57,4 +78,9 @@ paths! {
     async_std_attached: paths::async_std::attached, http2 false, reads_requests true;
     smol_body: paths::smol::body, http2 false, reads_requests true;
     smol_attached: paths::smol::attached, http2 false, reads_requests true;
+}
+
+#[test]
+fn t3_a_stream_without_a_window_is_reset_and_the_others_live() {
+    ends::t3_a_stream_without_a_window_is_reset_and_the_others_live(hyper_http2::PATH);
 }

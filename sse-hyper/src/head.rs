@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
-use sse_core::adapter::HEADERS;
+use sse_core::adapter::{HEADERS, report_connection};
 use sse_core::shared::Outbound;
 use sse_core::{ConnectError, Event, OpenError, SubscribeError};
 
@@ -29,6 +29,7 @@ use crate::SseBody;
 /// assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
 /// ```
 pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
+    report_connection(&outbound);
     let (body, handle) = SseBody::detachable(outbound);
     let mut response = with_head(version, body);
     response.extensions_mut().insert(handle);

@@ -11,7 +11,7 @@
 //! use hyper_util::rt::{TokioExecutor, TokioTimer};
 //! use sse_core::shared::SharedHub;
 //! use sse_core::{ChannelConfig, Event, HubConfig};
-//! use sse_hyper::{Refusal, SseBody};
+//! use sse_hyper::{Refusal, SseBody, TransportConfig, TransportListener};
 //!
 //! async fn subscribe(State(hub): State<SharedHub>, request: Request) -> Response<SseBody> {
 //!     let config = sse_hyper::connection_config(&request);
@@ -34,7 +34,8 @@
 //!     .with_state(hub);
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # if false {
-//! axum::serve(listener, app).await?;
+//! // Ends connections of peers that do not read, or never complete a request (feature `axum`).
+//! axum::serve(TransportListener::new(listener, TransportConfig::default()), app).await?;
 //! # }
 //! # Ok(()) }
 //! ```
@@ -61,12 +62,14 @@
 //! # {
 //! use hyper::server::conn::http1;
 //! use hyper_util::rt::TokioTimer;
-//! use sse_hyper::{Detached, Outcome};
+//! use sse_hyper::{Detached, Outcome, TransportConfig, Transports};
 //!
 //! // `service` is a hyper service. `hyper_util::service::TowerToHyperService::new(router)` makes one of an axum router.
 //! let mut builder = http1::Builder::new();
 //! builder.timer(TokioTimer::new()); // required by hyper's timeout for the head of a request
-//! match sse_hyper::serve_connection(&builder, socket, service).await? {
+//! // One group for all connections of the server.
+//! let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
+//! match sse_hyper::serve_connection(&transports, &builder, socket, service).await? {
 //!     Outcome::Closed => {}
 //!     Outcome::Detached(Detached { io, outbound, framing, .. }) => {
 //!         // From now on the driver owns the socket.
@@ -98,11 +101,15 @@
 //!
 //! # Notes
 //!
-//! - hyper notices a disconnect at once, also while nothing is sent. Dropping a response or its body disconnects.
+//! - hyper notices a disconnect at once, also while nothing is sent. With [`Transports`], this also holds if the peer sent
+//!   more than its request. Dropping a response or its body disconnects.
 //! - Slow peers are bounded. hyper requests bytes only while the socket has room, pending events stay in the log of their
 //!   channel, and a connection that takes no bytes for the [stall timeout](sse_core::HubConfig::stall_timeout) is closed.
+//!   hyper does not notice that end while the peer does not read. [`Transports`], or a `TransportListener` for `axum::serve`
+//!   (feature `axum`), end the socket as well.
 //! - A graceful shutdown of the server waits for its responses. Event streams end only when
-//!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) or a drain ends them.
+//!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) or a drain ends them. [`Transports::close_within`]
+//!   bounds the wait for peers that do not read.
 //! - Nothing in this crate panics, except [`serve_connection`] where hyper itself panics.
 
 mod body;
@@ -111,16 +118,24 @@ mod detect;
 mod driver;
 mod flush;
 mod head;
+#[cfg(feature = "axum")]
+mod listener;
 mod origin;
 mod request;
 mod serve;
+mod stream_executor;
+mod transport;
 
 pub use body::SseBody;
 pub use driver::{HubTimer, epoch_from_clock, start};
 pub use head::{Refusal, response};
+#[cfg(feature = "axum")]
+pub use listener::TransportListener;
 pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
 pub use request::connection_config;
 pub use serve::{Detached, Outcome, ServeConnection, serve_connection};
+pub use stream_executor::{StreamExecutor, StreamTask};
+pub use transport::{Transport, TransportConfig, Transports};
 
 /// Compiles the examples of the README of this crate.
 #[cfg(doctest)]

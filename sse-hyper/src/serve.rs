@@ -18,6 +18,7 @@ use sse_core::shared::Outbound;
 
 use crate::detect::DetectService;
 use crate::flush::{FlushWatch, HandOver};
+use crate::{Transport, Transports};
 
 /// Serves the requests on one HTTP/1 connection with hyper until a response is an event stream
 /// ([X7](sse_core::rules#x7)).
@@ -34,8 +35,10 @@ use crate::flush::{FlushWatch, HandOver};
 /// - The response has a `Content-Encoding` or a `Trailer`.
 /// - A middleware created a new response or removed the extension.
 ///
-/// All settings of `builder` apply, except `pipeline_flush`, which would delay the head. hyper's timeout for the head of a
-/// request requires a [timer](http1::Builder::timer). Upgrades to other protocols are not supported.
+/// The transport belongs to `transports` until it is handed over: its [limits](crate::TransportConfig) apply, and
+/// [`Transports::close_within`] ends it. All settings of `builder` apply, except `pipeline_flush`, which would delay the head.
+/// hyper's timeout for the heads of later requests requires a [timer](http1::Builder::timer). Upgrades to other protocols are
+/// not supported.
 ///
 /// # Panics
 ///
@@ -46,7 +49,7 @@ use crate::flush::{FlushWatch, HandOver};
 /// use hyper::service::service_fn;
 /// use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 /// use sse_core::{ConnectionConfig, HubConfig};
-/// use sse_hyper::Outcome;
+/// use sse_hyper::{Outcome, TransportConfig, Transports};
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -60,7 +63,8 @@ use crate::flush::{FlushWatch, HandOver};
 /// client.write_all(b"GET /sse HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
 ///
 /// let builder = http1::Builder::new();
-/// match sse_hyper::serve_connection(&builder, TokioIo::new(server), service).await? {
+/// let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
+/// match sse_hyper::serve_connection(&transports, &builder, TokioIo::new(server), service).await? {
 ///     Outcome::Detached(detached) => {
 ///         // The head and the first block were sent. From now on the driver writes the stream.
 ///         let mut head = vec![0; 4096];
@@ -72,7 +76,12 @@ use crate::flush::{FlushWatch, HandOver};
 /// }
 /// # Ok(()) }
 /// ```
-pub fn serve_connection<I, S, B>(builder: &http1::Builder, io: I, service: S) -> ServeConnection<I, S, B>
+pub fn serve_connection<I, S, B>(
+    transports: &Transports,
+    builder: &http1::Builder,
+    io: I,
+    service: S,
+) -> ServeConnection<I, S, B>
 where
     I: Read + Write + Unpin,
     S: Service<Request<Incoming>, Response = Response<B>>,
@@ -81,7 +90,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let hand_over = HandOver::default();
-    let io = FlushWatch::new(io, hand_over.clone());
+    let io = FlushWatch::new(transports.wrap(io), hand_over.clone());
     let service = DetectService::new(service, hand_over.clone());
     let mut builder = builder.clone();
     // With `pipeline_flush` hyper does not flush while it holds unparsed bytes, so the head would never be sent.
@@ -124,7 +133,7 @@ where
     B: Body,
 {
     /// `None` after the end or the hand-over.
-    connection: Option<http1::Connection<FlushWatch<I>, DetectService<S>>>,
+    connection: Option<http1::Connection<FlushWatch<Transport<I>>, DetectService<S>>>,
     hand_over: HandOver,
     pending: Option<PendingHead>,
 }
@@ -158,7 +167,9 @@ where
             outbound.confirm(claim);
         }
         let parts = self.connection.take()?.into_parts();
-        Some(Detached { io: parts.io.io, outbound, framing, unread: parts.read_buf.len() })
+        let transport = parts.io.io;
+        let unread = parts.read_buf.len() + transport.bytes_ahead();
+        Some(Detached { io: transport.into_inner(), outbound, framing, unread })
     }
 }
 

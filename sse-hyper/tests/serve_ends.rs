@@ -37,7 +37,8 @@ async fn x4_dropping_the_future_at_any_point_closes_the_transport_and_disconnect
         let hub = hub();
         let (peer, io) = transport(Behaviour::WORST);
         peer.send(get("/slow"));
-        let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+        let mut future =
+            Box::pin(sse_hyper::serve_connection(&app::transports(), &app::builder(), io, service(&hub)));
         let mut cx = Context::from_waker(Waker::noop());
         let outcome = (0..polls).map(|_| future.as_mut().poll(&mut cx)).find(Poll::is_ready);
         drop(future);
@@ -76,7 +77,8 @@ async fn x4_a_disconnect_before_the_head_was_taken_is_noticed() {
     let (peer, io) = transport(Behaviour::ORDERLY);
     peer.set_blocked(true);
     peer.send(get("/sse"));
-    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    let mut future =
+        pin!(sse_hyper::serve_connection(&app::transports(), &app::builder(), io, service(&hub)));
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(hub.stats().connections, 1);
     peer.half_close();
@@ -92,7 +94,8 @@ async fn t3_a_peer_that_does_not_take_the_head_is_closed_after_the_stall_timeout
     peer.set_blocked(true);
     peer.send(get("/sse"));
     let start = tokio::time::Instant::now();
-    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    let mut future =
+        pin!(sse_hyper::serve_connection(&app::transports(), &app::builder(), io, service(&hub)));
     let outcome = tokio::time::timeout(Duration::from_secs(60), future.as_mut()).await;
     assert!(matches!(outcome, Ok(Ok(Outcome::Closed))));
     assert_eq!(start.elapsed().as_secs(), 30);
@@ -121,7 +124,8 @@ async fn x6_a_shutdown_ends_a_connection_whose_head_was_not_taken() {
 async fn x6_a_graceful_shutdown_ends_an_idle_connection() {
     for is_used in [false, true] {
         let (peer, io) = transport(Behaviour::ORDERLY);
-        let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub())));
+        let mut future =
+            pin!(sse_hyper::serve_connection(&app::transports(), &app::builder(), io, service(&hub())));
         let mut cx = Context::from_waker(Waker::noop());
         if is_used {
             peer.send(get("/plain"));
@@ -142,7 +146,8 @@ async fn x6_a_graceful_shutdown_lets_a_running_request_become_a_stream() {
     let hub = hub();
     let (peer, io) = transport(Behaviour::ORDERLY);
     peer.send(get("/slow"));
-    let mut future = pin!(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    let mut future =
+        pin!(sse_hyper::serve_connection(&app::transports(), &app::builder(), io, service(&hub)));
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     future.as_mut().graceful_shutdown();
     assert!(matches!(future.await.unwrap(), Outcome::Detached(_)));

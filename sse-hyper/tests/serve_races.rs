@@ -72,7 +72,8 @@ async fn publish_after_flush(behaviour: Behaviour, is_blocked: bool) {
         has_published: false,
     };
     peer.send(get("/unannounced"));
-    let mut future = Box::pin(sse_hyper::serve_connection(&app::builder(), io, service(&hub)));
+    let mut future =
+        Box::pin(sse_hyper::serve_connection(&app::transports(), &app::builder(), io, service(&hub)));
     let mut cx = Context::from_waker(Waker::noop());
     let mut polls = 0;
     let mut detached = loop {
@@ -145,8 +146,12 @@ async fn x4_a_transport_that_fails_at_once_leaves_no_connection() {
     let hub = hub();
     let (peer, io) = transport(Behaviour::ORDERLY);
     peer.send(get("/sse"));
-    let mut future =
-        Box::pin(sse_hyper::serve_connection(&app::builder(), BrokenTransport(io), service(&hub)));
+    let mut future = Box::pin(sse_hyper::serve_connection(
+        &app::transports(),
+        &app::builder(),
+        BrokenTransport(io),
+        service(&hub),
+    ));
     let result = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(result, Poll::Ready(Err(_))));
     assert_eq!(hub.stats().connections, 0, "the connection ends with the future");

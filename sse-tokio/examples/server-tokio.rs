@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, OpenError, PublishError};
-use sse_hyper::{Outcome, Refusal};
+use sse_hyper::{Outcome, Refusal, TransportConfig, Transports};
 use sse_tokio::Sockets;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -52,6 +52,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .route("/publish/{channel}", post(publish))
         .with_state(hub);
     let sockets = Sockets::start()?;
+    // Until a socket is attached, these limits apply to it.
+    let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
     loop {
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,
@@ -65,16 +67,17 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         // Nagle's algorithm would delay small events until the previous ones are acknowledged.
         let _ = socket.set_nodelay(true);
         // Boxed, so that the memory of the future is freed at its end even if a waker keeps the task alive.
-        tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone())));
+        tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone(), transports.clone())));
     }
 }
 
 /// Serves the requests on one socket until a response is an event stream.
-async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets) {
+async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets, transports: Transports) {
     let mut builder = http1::Builder::new();
-    // With a timer, hyper closes connections whose head takes longer than 30 seconds.
+    // With a timer, hyper closes connections that do not complete a further request within 30 seconds.
     builder.timer(TokioTimer::new());
-    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
+    let service = TowerToHyperService::new(app);
+    let served = sse_hyper::serve_connection(&transports, &builder, TokioIo::new(socket), service);
     match served.await {
         Ok(Outcome::Detached(detached)) => {
             if let Err(error) = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing)

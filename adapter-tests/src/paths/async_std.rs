@@ -5,9 +5,11 @@ use std::sync::mpsc::Sender;
 use async_std::net::{TcpListener, TcpStream};
 use async_std::task;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use smol_hyper::rt::SmolTimer;
 use sse_async_std::{EventReader, Sockets};
 use sse_core::adapter::Framing;
 use sse_core::shared::Outbound;
+use sse_hyper::Transports;
 
 use super::smol::{serve_requests, shut_down};
 use super::{raw, stopped};
@@ -47,10 +49,11 @@ pub fn reader(setup: Setup, ready: Sender<Listening>, stop: Stop) {
 /// Attached sockets, with requests and heads by hyper.
 pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let sockets = Sockets::start();
+    let transports = Transports::new(setup.transport.clone(), SmolTimer::new());
     listen(setup, ready, stop, move |socket, handler| {
-        let sockets = sockets.clone();
+        let (sockets, transports) = (sockets.clone(), transports.clone());
         task::spawn(async move {
-            if let Some(detached) = serve_requests(socket, handler).await {
+            if let Some(detached) = serve_requests(socket, handler, &transports).await {
                 sockets.attach(detached.io, detached.outbound, detached.framing).expect("a socket");
             }
         });

@@ -9,7 +9,7 @@ use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use sse_hyper::SseBody;
+use sse_hyper::{SseBody, TransportListener, Transports};
 
 use super::{listen, respond, service, stopped, tokio_runtime};
 use crate::{Handler, Listening, Setup, Stop};
@@ -21,6 +21,7 @@ pub fn axum_body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
         let hub = hub.expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let app = Router::new().route("/sse/{channels}", get(subscribe)).with_state(handler);
+        let listener = TransportListener::new(listener, setup.transport);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
             hub.shut_down();
@@ -39,6 +40,7 @@ pub fn http2_body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
         let hub = sse_hyper::start("e", setup.hub.clone(), &TokioExecutor::new(), TokioTimer::new());
         let hub = hub.expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
+        let transports = Transports::new(setup.transport.clone(), TokioTimer::new());
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
@@ -46,12 +48,15 @@ pub fn http2_body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
                 accepted = listener.accept() => accepted.expect("a client connects"),
                 () = &mut stop => break,
             };
-            let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
-            let connection =
-                builder.serve_connection(TokioIo::new(socket), service(handler.clone())).into_owned();
+            let builder = auto::Builder::new(transports.executor(TokioExecutor::new())).http2_only();
+            let io = transports.wrap(TokioIo::new(socket));
+            let connection = builder.serve_connection(io, service(handler.clone())).into_owned();
             tokio::spawn(graceful.watch(connection));
         }
         hub.shut_down();
+        if let Some(time) = setup.transport.shutdown_timeout {
+            transports.close_within(time);
+        }
         graceful.shutdown().await;
     });
 }

@@ -13,7 +13,7 @@ use std::sync::mpsc::Sender;
 use ::hyper::body::Incoming;
 use ::hyper::service::{Service, service_fn};
 use ::hyper::{Request, Response};
-use ::tokio::net::TcpListener;
+use ::tokio::net::{TcpListener, TcpSocket};
 use sse_core::shared::SharedHub;
 use sse_hyper::{Refusal, SseBody};
 
@@ -39,7 +39,13 @@ type RespondFuture = Ready<Result<Response<SseBody>, Infallible>>;
 
 /// Listens on tokio, and creates the handler of the server.
 async fn listen(hub: &SharedHub, setup: &Setup, ready: &Sender<Listening>) -> (TcpListener, Handler) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    if let Some(size) = setup.send_buffer {
+        // Accepted sockets inherit it.
+        socket.set_send_buffer_size(size).expect("a size");
+    }
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let listener = socket.listen(1024).expect("a listener");
     let port = listener.local_addr().expect("a port").port();
     (listener, Handler::start(hub.clone(), setup, port, ready))
 }

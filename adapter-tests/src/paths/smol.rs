@@ -10,7 +10,7 @@ use smol_hyper::rt::{FuturesIo, SmolExecutor, SmolTimer};
 use sse_async_std::Sockets;
 use sse_core::adapter::Framing;
 use sse_core::shared::{Outbound, SharedHub};
-use sse_hyper::Outcome;
+use sse_hyper::{Outcome, Transports};
 
 use super::{service, stopped};
 use crate::{Handler, Listening, Setup, Stop};
@@ -23,12 +23,14 @@ pub fn body(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     let hub = hub.expect("the epoch is valid");
     smol::block_on(executor.run(async {
         let (listener, handler) = listen(&hub, &setup, &ready).await;
+        let transports = Transports::new(setup.transport.clone(), SmolTimer::new());
         let serving = async {
             loop {
                 let (socket, _) = listener.accept().await.expect("a client connects");
                 let mut builder = http1::Builder::new();
                 builder.timer(SmolTimer::new());
-                let connection = builder.serve_connection(FuturesIo::new(socket), service(handler.clone()));
+                let io = transports.wrap(FuturesIo::new(socket));
+                let connection = builder.serve_connection(io, service(handler.clone()));
                 executor.spawn(async { drop(connection.await) }).detach();
             }
         };
@@ -48,12 +50,13 @@ pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     executor.spawn(serving).detach();
     smol::block_on(executor.run(async {
         let (listener, handler) = listen(&hub, &setup, &ready).await;
+        let transports = Transports::new(setup.transport.clone(), SmolTimer::new());
         let accepting = async {
             loop {
                 let (socket, _) = listener.accept().await.expect("a client connects");
-                let (handler, sockets) = (handler.clone(), sockets.clone());
+                let (handler, sockets, transports) = (handler.clone(), sockets.clone(), transports.clone());
                 let serving = async move {
-                    if let Some(detached) = serve_requests(socket, handler).await {
+                    if let Some(detached) = serve_requests(socket, handler, &transports).await {
                         let socket: std::sync::Arc<smol::Async<std::net::TcpStream>> = detached.io.into();
                         sockets.attach(socket, detached.outbound, detached.framing).expect("a socket");
                     }
@@ -81,13 +84,17 @@ pub(super) struct Detached<I> {
 }
 
 /// Serves the requests on a socket with hyper until a response is an event stream.
-pub(super) async fn serve_requests<I>(socket: I, handler: Handler) -> Option<Detached<I>>
+pub(super) async fn serve_requests<I>(
+    socket: I,
+    handler: Handler,
+    transports: &Transports,
+) -> Option<Detached<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut builder = http1::Builder::new();
     builder.timer(SmolTimer::new());
-    match sse_hyper::serve_connection(&builder, FuturesIo::new(socket), service(handler)).await {
+    match sse_hyper::serve_connection(transports, &builder, FuturesIo::new(socket), service(handler)).await {
         Ok(Outcome::Detached(detached)) => {
             let (outbound, framing) = (detached.outbound, detached.framing);
             Some(Detached { io: detached.io.into_inner(), outbound, framing })

@@ -5,12 +5,13 @@ use std::sync::mpsc::Sender;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::Version;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sse_core::adapter::{Framing, HEADERS};
-use sse_hyper::{Outcome, Refusal};
+use sse_hyper::{Outcome, Refusal, TransportListener, Transports};
 use sse_tokio::{EventStream, Sockets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,6 +26,7 @@ pub fn stream(setup: Setup, ready: Sender<Listening>, stop: Stop) {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let app = Router::new().route("/sse/{channels}", get(stream_body)).with_state(handler);
+        let listener = TransportListener::new(listener, setup.transport);
         let server = axum::serve(listener, app).with_graceful_shutdown(async move {
             stopped(stop).await;
             hub.shut_down();
@@ -38,7 +40,10 @@ async fn stream_body(State(handler): State<Handler>, request: Request) -> Respon
     else {
         return Refusal::Later(RETRY_AFTER).into_response(request.version()).into_response();
     };
-    let mut head = Response::builder().header("connection", "keep-alive");
+    let mut head = Response::builder().version(request.version());
+    if request.version() == Version::HTTP_11 {
+        head = head.header("connection", "keep-alive");
+    }
     for (name, value) in HEADERS {
         head = head.header(name, value);
     }
@@ -92,12 +97,13 @@ pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
         let hub = sse_tokio::start("e", setup.hub.clone()).expect("the epoch is valid");
         let (listener, handler) = listen(&hub, &setup, &ready).await;
         let sockets = Sockets::start().expect("a reactor");
+        let transports = Transports::new(setup.transport.clone(), TokioTimer::new());
         let mut stop = std::pin::pin!(stopped(stop));
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
                     let (socket, _) = accepted.expect("a client connects");
-                    tokio::spawn(serve_requests(socket, handler.clone(), sockets.clone()));
+                    tokio::spawn(serve_requests(socket, handler.clone(), sockets.clone(), transports.clone()));
                 }
                 () = &mut stop => break,
             }
@@ -109,10 +115,11 @@ pub fn attached(setup: Setup, ready: Sender<Listening>, stop: Stop) {
     });
 }
 
-async fn serve_requests(socket: TcpStream, handler: Handler, sockets: Sockets) {
+async fn serve_requests(socket: TcpStream, handler: Handler, sockets: Sockets, transports: Transports) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
-    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), service(handler)).await;
+    let served =
+        sse_hyper::serve_connection(&transports, &builder, TokioIo::new(socket), service(handler)).await;
     if let Ok(Outcome::Detached(detached)) = served {
         let socket = detached.io.into_inner();
         sockets.attach(socket, detached.outbound, detached.framing).expect("a socket");

@@ -23,7 +23,7 @@ use smol_hyper::rt::{FuturesIo, SmolTimer};
 use sse_async_std::Sockets;
 use sse_core::HubConfig;
 use sse_core::shared::SharedHub;
-use sse_hyper::Outcome;
+use sse_hyper::{Outcome, TransportConfig, Transports};
 
 #[cfg(unix)]
 const THREAD_COUNT: &str = "ASYNC_STD_THREAD_COUNT";
@@ -45,6 +45,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
     let hub = sse_async_std::start(sse_async_std::epoch_from_clock(), HubConfig::default())?;
     let sockets = Sockets::start();
+    // Until a socket is attached, these limits apply to it.
+    let transports = Transports::new(TransportConfig::default(), SmolTimer::new());
     loop {
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,
@@ -58,20 +60,21 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         // Nagle's algorithm would delay small events until the previous ones are acknowledged.
         let _ = socket.set_nodelay(true);
         // Boxed, so that the memory of the future is freed at its end even if a waker keeps the task alive.
-        task::spawn(Box::pin(serve_requests(socket, hub.clone(), sockets.clone())));
+        let serving = serve_requests(socket, hub.clone(), sockets.clone(), transports.clone());
+        task::spawn(Box::pin(serving));
     }
 }
 
 /// Serves the requests on one socket until a response is an event stream.
-async fn serve_requests(socket: TcpStream, hub: SharedHub, sockets: Sockets) {
+async fn serve_requests(socket: TcpStream, hub: SharedHub, sockets: Sockets, transports: Transports) {
     let http_service = service_fn(move |request| {
         let hub = hub.clone();
         async move { Ok::<_, Infallible>(service::respond(&hub, request).await) }
     });
     let mut builder = http1::Builder::new();
-    // With a timer, hyper closes connections whose head takes longer than 30 seconds.
+    // With a timer, hyper closes connections that do not complete a further request within 30 seconds.
     builder.timer(SmolTimer::new());
-    let served = sse_hyper::serve_connection(&builder, FuturesIo::new(socket), http_service);
+    let served = sse_hyper::serve_connection(&transports, &builder, FuturesIo::new(socket), http_service);
     if let Ok(Outcome::Detached(detached)) = served.await
         && let Err(error) = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing)
     {

@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::adapter::Framing;
 use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, ConnectionConfig, HubConfig};
-use sse_hyper::{Detached, Outcome};
+use sse_hyper::{Detached, Outcome, TransportConfig, Transports};
 use tokio::task::JoinHandle;
 
 /// The head of a stream over HTTP/1.1 from [`builder`], which sends no date.
@@ -41,6 +41,10 @@ pub(crate) fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.auto_date_header(false);
     builder
+}
+
+pub(crate) fn transports() -> Transports {
+    Transports::new(TransportConfig::default(), TokioTimer::new())
 }
 
 pub(crate) fn get(path: &str) -> String {
@@ -146,7 +150,7 @@ impl<I: Read + Write + Unpin + Send + 'static> ConnectionTask<I> {
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
-        ConnectionTask(tokio::spawn(sse_hyper::serve_connection(builder, io, service)))
+        ConnectionTask(tokio::spawn(sse_hyper::serve_connection(&transports(), builder, io, service)))
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -13,27 +13,29 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sse_core::shared::{Channel, SharedHub};
 use sse_core::{ChannelConfig, ConfigError, Event, HubConfig, Limits};
-use sse_hyper::{Outcome, Refusal};
+use sse_hyper::{Outcome, Refusal, TransportConfig, Transports};
 use sse_tokio::Sockets;
 use tokio::net::TcpStream;
 
 pub(super) async fn serve_attached() -> Result<(), Box<dyn Error>> {
     let app = app()?;
     let sockets = Sockets::start()?;
+    let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
     let listener = super::listen().await?;
     loop {
         let (socket, _) = listener.accept().await?;
         // An error means that the client has already disconnected.
         let _ = socket.set_nodelay(true);
         // Boxed, so that the memory of the future is freed at its end even if a waker keeps the task alive.
-        tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone())));
+        tokio::spawn(Box::pin(serve_requests(socket, app.clone(), sockets.clone(), transports.clone())));
     }
 }
 
-async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets) {
+async fn serve_requests(socket: TcpStream, app: Router, sockets: Sockets, transports: Transports) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
-    let served = sse_hyper::serve_connection(&builder, TokioIo::new(socket), TowerToHyperService::new(app));
+    let service = TowerToHyperService::new(app);
+    let served = sse_hyper::serve_connection(&transports, &builder, TokioIo::new(socket), service);
     if let Ok(Outcome::Detached(detached)) = served.await {
         // On an error the client is disconnected, and the load generator counts the missed events.
         let _ = sockets.attach(detached.io.into_inner(), detached.outbound, detached.framing);
