@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use sse_core::HubConfig;
+use sse_hyper::{TransportConfig, Transports};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
@@ -41,18 +42,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("http://{}/", listener.local_addr()?);
-    let connections = serve(listener, routes::router(demo)).await;
+    // Closes connections of peers that do not read, or send no complete request.
+    let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
+    let connections = serve(listener, routes::router(demo), &transports).await;
     weather.abort();
     hub.shut_down();
-    tokio::select! {
-        () = connections.shutdown() => {}
-        () = sleep(SHUTDOWN_GRACE) => {}
-    }
+    transports.close_within(SHUTDOWN_GRACE);
+    connections.shutdown().await;
     Ok(())
 }
 
 /// Serves connections until the process is interrupted, and returns those that are still open.
-async fn serve(listener: TcpListener, app: Router) -> GracefulShutdown {
+async fn serve(listener: TcpListener, app: Router, transports: &Transports) -> GracefulShutdown {
     let mut http = http1::Builder::new();
     // With a timer, hyper closes connections that do not complete the head of a request within 30 seconds.
     http.timer(TokioTimer::new());
@@ -73,7 +74,8 @@ async fn serve(listener: TcpListener, app: Router) -> GracefulShutdown {
         };
         // Nagle's algorithm would delay small events until the previous ones are acknowledged.
         let _ = socket.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(app.clone()));
+        let io = transports.wrap(TokioIo::new(socket));
+        let connection = http.serve_connection(io, TowerToHyperService::new(app.clone()));
         tokio::spawn(connections.watch(connection));
     }
 }

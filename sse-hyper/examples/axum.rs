@@ -15,7 +15,7 @@ use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::{Channel, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
-use sse_hyper::{Refusal, SseBody};
+use sse_hyper::{Refusal, SseBody, TransportConfig, TransportListener};
 use tokio::net::TcpListener;
 
 /// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
@@ -36,9 +36,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/events", listener.local_addr()?);
-    // `axum::serve` never closes connections that send nothing or half of a request. The server in `server/mod.rs`, which the
-    // other examples use, closes them after 30 seconds.
-    axum::serve(listener, app).await?;
+    // The listener closes connections that send nothing or half of a request after 30 seconds, and those that do not read after
+    // 35. `axum::serve` by itself never does.
+    axum::serve(TransportListener::new(listener, TransportConfig::default()), app).await?;
     Ok(())
 }
 

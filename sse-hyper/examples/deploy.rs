@@ -4,7 +4,7 @@
 //! Run `cargo run --package sse-hyper --example deploy`, and `curl -N http://127.0.0.1:3000/` in several terminals. Then
 //! `kill` the process or press Ctrl-C: the streams end one after the other, each with its `retry:`. New clients find no
 //! listener, or the next process. Browsers reconnect by themselves. The process exits at the latest one second after the end of
-//! the drain, even if peers do not read, or have sent only a part of a request.
+//! the drain, even if peers do not read, grant no window, or have sent only a part of a request.
 
 mod server;
 
@@ -21,7 +21,6 @@ use sse_core::shared::{Channel, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, DrainConfig, Event, HubConfig};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
 /// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
 const PING: Duration = Duration::from_secs(25);
@@ -34,7 +33,7 @@ const DRAIN: DrainConfig = DrainConfig {
     retry: Some((Duration::from_secs(1), Duration::from_secs(8))),
 };
 
-/// How long the process waits after the drain for peers that do not read the bytes that hyper has buffered.
+/// How long the transports of peers that do not read outlive the drain.
 const GRACE: Duration = Duration::from_secs(1);
 
 #[tokio::main]
@@ -48,12 +47,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/", listener.local_addr()?);
     // If no signal handler can be installed, stop at once rather than never.
-    let connections = server::serve(listener, app, terminated()).await;
+    let (connections, transports) = server::serve(listener, app, terminated()).await;
     println!("draining {} streams", hub.stats().connections);
     hub.drain(DRAIN);
-    let is_complete = timeout(DRAIN.within + GRACE, connections.shutdown()).await.is_ok();
-    let how = if is_complete { "all connections are closed" } else { "some peers do not read" };
-    println!("drained, {} streams are open, {how}", hub.stats().connections);
+    transports.close_within(DRAIN.within + GRACE);
+    connections.shutdown().await;
+    println!("drained, {} streams are open", hub.stats().connections);
     Ok(())
 }
 

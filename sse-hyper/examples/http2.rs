@@ -7,9 +7,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -19,15 +16,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use sse_core::shared::{Channel, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
-use sse_hyper::{Refusal, SseBody};
-use tokio::net::{TcpListener, TcpStream};
+use sse_hyper::{Refusal, SseBody, TransportConfig, Transports};
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 /// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
 const PING: Duration = Duration::from_secs(25);
-
-/// The time limit for the first request of a connection.
-const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -36,10 +30,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clock = hub.open_channel("clock", ChannelConfig::default())?;
     tokio::spawn(tick(hub.clone(), clock.clone()));
 
-    let mut server = Builder::new(TokioExecutor::new());
-    // With a timer, hyper closes HTTP/1 connections whose head is not complete after 30 seconds, and HTTP/2 connections whose
-    // peer does not respond to a ping. It does not close connections that are silent from the start: until it has read enough
-    // to know the version of HTTP, no timeout runs.
+    // Closes connections that send no complete request within 30 seconds, and those whose peer takes no bytes for 35. Over
+    // HTTP/2, a stream whose peer grants no window is reset, and the others continue.
+    let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
+    let mut server = Builder::new(transports.executor(TokioExecutor::new()));
+    // With a timer, hyper closes HTTP/1 connections that do not complete a further request within 30 seconds, and HTTP/2
+    // connections whose peer does not respond to a ping.
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
@@ -55,29 +51,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             }
         };
-        tokio::spawn(serve(server.clone(), socket, hub.clone(), clock.clone()));
-    }
-}
-
-/// Serves one connection. A connection without a request for [`FIRST_REQUEST_TIMEOUT`] is closed.
-async fn serve(server: Builder<TokioExecutor>, socket: TcpStream, hub: SharedHub, clock: Channel) {
-    let has_request = Arc::new(AtomicBool::new(false));
-    let requested = has_request.clone();
-    let service = service_fn(move |request| {
-        requested.store(true, Ordering::Relaxed);
-        let response = follow(&hub, &clock, &request);
-        async { Ok::<_, Infallible>(response) }
-    });
-    let mut connection = pin!(server.serve_connection(TokioIo::new(socket), service));
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = sleep(FIRST_REQUEST_TIMEOUT) => match has_request.load(Ordering::Relaxed) {
-            true => connection.await,
-            false => return,
-        },
-    };
-    if let Err(error) = result {
-        eprintln!("{error}");
+        let (server, io) = (server.clone(), transports.wrap(TokioIo::new(socket)));
+        let (hub, clock) = (hub.clone(), clock.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let response = follow(&hub, &clock, &request);
+                async { Ok::<_, Infallible>(response) }
+            });
+            if let Err(error) = server.serve_connection(io, service).await {
+                eprintln!("{error}");
+            }
+        });
     }
 }
 

@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sse_core::shared::SharedHub;
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, OpenError, PublishError};
-use sse_hyper::Refusal;
+use sse_hyper::{Refusal, TransportConfig, Transports};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
@@ -43,9 +43,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/", listener.local_addr()?);
+    // Closes connections that send no complete request within 30 seconds, and those whose peer takes no bytes for 35.
+    let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
     let mut http = http1::Builder::new();
-    // With a timer, hyper closes connections whose head takes longer than 30 seconds. Without `writev`, hyper copies small
-    // events into one buffer, which does not shrink: bound it.
+    // With a timer, hyper closes connections that do not complete a further request within 30 seconds. Without `writev`,
+    // hyper copies small events into one buffer, which does not shrink: bound it.
     http.timer(TokioTimer::new()).writev(false).max_buf_size(64 * 1024);
     loop {
         let socket = match listener.accept().await {
@@ -60,7 +62,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         // Nagle's algorithm would delay small events until the previous ones are acknowledged.
         let _ = socket.set_nodelay(true);
         // `axum::serve` also supports HTTP/2, which costs 8 KiB more for each connection.
-        tokio::spawn(http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(app.clone())));
+        let io = transports.wrap(TokioIo::new(socket));
+        tokio::spawn(http.serve_connection(io, TowerToHyperService::new(app.clone())));
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
+use adapter_tests::client::connect_with_small_buffer;
 use adapter_tests::examples::Example;
+use adapter_tests::http2;
 
 /// One flood at a time, because a flood takes a processor.
 static FLOOD: Mutex<()> = Mutex::new(());
@@ -47,15 +49,18 @@ impl Drop for Flood {
 
 /// Opens a stream of HTTP/2, and allows the server to send no byte of its body.
 pub(crate) fn open_http2_stream_without_window(example: &Example) -> TcpStream {
-    const INITIAL_WINDOW_SIZE: u8 = 4;
-    const END_STREAM_AND_HEADERS: u8 = 0x5;
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0]);
-    // The head consists of fields of the static table: GET, http, and the path `/`. Only the authority is a literal.
-    bytes.extend([0, 0, 14, 1, END_STREAM_AND_HEADERS, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 9]);
-    bytes.extend(b"localhost");
     let mut socket = example.connect();
-    socket.write_all(&bytes).expect("the socket has room");
+    http2::begin(&mut socket, 0);
+    http2::get(&mut socket, 1, "/");
+    socket
+}
+
+/// Opens a connection that sends requests and never reads, until no buffer between the server and this client has room.
+pub(crate) fn open_deaf(example: &Example) -> TcpStream {
+    let mut socket = connect_with_small_buffer(example.port);
+    socket.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout can be set");
+    let requests = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+    while socket.write_all(requests.as_bytes()).is_ok() {}
     socket
 }
 
