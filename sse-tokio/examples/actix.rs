@@ -10,6 +10,7 @@ use std::error::Error;
 use std::str::{self, Utf8Error};
 use std::time::Duration;
 
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use percent_encoding::percent_decode_str;
@@ -24,6 +25,10 @@ const NOT_UTF_8: &str = "a name or an id is not UTF-8";
 /// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
 const PING: Duration = Duration::from_secs(25);
 
+/// The time after which the system closes a connection whose peer takes no bytes.
+#[cfg(target_os = "linux")]
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(35);
+
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // All threads of actix-web share one hub. Its driver task runs on this thread.
@@ -35,6 +40,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .app_data(data.clone())
             .route("/sse/{channel}", web::get().to(follow))
             .route("/publish/{channel}", web::post().to(publish))
+    })
+    // actix-web owns the socket, and the hub cannot close it: the system closes it if the peer does not read.
+    .on_connect(|connection, _| {
+        if let Some(socket) = connection.downcast_ref::<TcpStream>() {
+            close_if_unread(socket);
+        }
     })
     // Connections that do not complete the head of a request in this time are closed. The default, 5 seconds, is short for a
     // busy machine.
@@ -55,6 +66,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     server.await?;
     Ok(())
 }
+
+/// Lets the system close a connection whose peer takes no bytes for a little longer than the stall timeout of the hub.
+#[cfg(target_os = "linux")]
+fn close_if_unread(socket: &TcpStream) {
+    let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(UNREAD_TIMEOUT));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_if_unread(_: &TcpStream) {}
 
 /// Returns the name of a channel, which is the last segment of the path. The extractor `Path` would replace bytes that are not
 /// UTF-8.
