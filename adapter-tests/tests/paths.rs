@@ -80,6 +80,39 @@ paths! {
     smol_attached: paths::smol::attached, http2 false, reads_requests true;
 }
 
+/// actix-web owns its sockets and writes its heads. It notices a disconnect only at the next write.
+mod actix_stream {
+    use super::*;
+
+    const PATH: Path = Path { run: paths::actix::stream, is_http2: false, reads_requests: true };
+
+    tests! {
+        events_arrive_in_order
+        a_reconnecting_client_receives_what_it_missed
+        frames_of_every_size_arrive_whole
+        a_connection_ends_at_its_max_lifetime
+        a_peer_that_does_not_read_delays_no_other_peer
+        a_slow_reader_receives_the_whole_backlog
+        a_close_delivers_pending_events_first
+        a_drain_sends_each_client_a_retry_time
+        a_client_beyond_the_limit_is_refused_with_a_retry_time
+        a_graceful_shutdown_returns_with_open_streams
+        malformed_requests_do_no_harm
+    }
+
+    ends! {
+        t3_the_tail_of_a_slow_reader_is_whole_after_a_close
+        x6_a_graceful_shutdown_returns_although_peers_do_not_read
+    }
+
+    /// The option of the socket exists on Linux.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn t3_a_peer_that_never_reads_is_gone_from_the_process() {
+        ends::t3_a_peer_that_never_reads_is_gone_from_the_process(PATH);
+    }
+}
+
 #[test]
 fn t3_a_stream_without_a_window_is_reset_and_the_others_live() {
     ends::t3_a_stream_without_a_window_is_reset_and_the_others_live(hyper_http2::PATH);

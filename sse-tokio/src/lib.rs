@@ -65,7 +65,10 @@
 //! # Notes
 //!
 //! - The hub uses the clock of the runtime, so `tokio::time::pause` works in tests.
-//! - [`serve`], [`Sockets`] and most frameworks notice a disconnect at once, because they read from the transport.
+//! - [`serve`] and [`Sockets`] notice a disconnect at once, because they read from the transport. Frameworks on hyper do so
+//!   unless the peer sent more than its request, and actix-web notices it at the next write.
+//! - A framework that owns its sockets decides when they close, and does not learn of the end of a connection while the peer
+//!   does not read. Under `axum::serve`, use a `TransportListener` of `sse-hyper`. [T3](sse_core::rules#t3) lists the bounds.
 //! - Slow peers are bounded. Pending events stay in the log of their channel, and a connection holds at most one frame or
 //!   16 KiB that is partly written. A connection that takes no bytes for the
 //!   [stall timeout](sse_core::HubConfig::stall_timeout) is closed.

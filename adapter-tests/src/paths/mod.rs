@@ -1,5 +1,6 @@
 //! The paths: servers that use their adapter as applications do.
 
+pub mod actix;
 pub mod async_std;
 pub mod hyper;
 mod raw;

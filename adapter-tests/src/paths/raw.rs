@@ -28,6 +28,10 @@ pub(super) fn head(is_chunked: bool) -> String {
 
 /// Returns the response to a client beyond the limit.
 pub(super) fn refusal() -> Vec<u8> {
-    let retry = Event::new().retry(RETRY_AFTER).encode().expect("the time is in range");
-    [head(false).as_bytes(), retry.as_bytes()].concat()
+    [head(false).as_bytes(), &retry()].concat()
+}
+
+/// Returns the body of the response to a client beyond the limit.
+pub(super) fn retry() -> Vec<u8> {
+    Event::new().retry(RETRY_AFTER).encode().expect("the time is in range").as_bytes().to_vec()
 }
