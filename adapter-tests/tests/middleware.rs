@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sse_core::shared::{Channel, Outbound, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig};
-use sse_hyper::{AllowedOrigins, Detached, Outcome, Refusal, SseBody};
+use sse_hyper::{AllowedOrigins, Detached, Outcome, Refusal, SseBody, TransportConfig, Transports};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 use tower_http::compression::CompressionLayer;
@@ -122,7 +122,8 @@ async fn detach(app: Router) -> (DuplexStream, String, Outbound) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new());
     let service = TowerToHyperService::new(app);
-    let served = sse_hyper::serve_connection(&builder, TokioIo::new(server), service);
+    let transports = Transports::new(TransportConfig::default(), TokioTimer::new());
+    let served = sse_hyper::serve_connection(&transports, &builder, TokioIo::new(server), service);
     // On the body path, hyper serves the stream without an end.
     let outcome = tokio::time::timeout(HOUR, served).await.expect("the socket is handed over").unwrap();
     let Outcome::Detached(Detached { outbound, io, .. }) = outcome else { panic!("the stream has ended") };

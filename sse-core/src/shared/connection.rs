@@ -5,7 +5,8 @@ use core::time::Duration;
 use std::task::Poll;
 
 use crate::{
-    CloseReason, ConnectionId, ConnectionStats, EncodeError, Event, Frame, Resume, SendError, SubscribeError,
+    CloseReason, ConnectionId, ConnectionStats, EncodeError, Event, Frame, Join, Resume, SendError,
+    SubscribeError,
 };
 
 use super::held;
@@ -72,7 +73,28 @@ impl Connection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.subscribe(channel, self.id)
+        self.hub.subscribe(channel, self.id, None)
+    }
+
+    /// Subscribes the connection to a channel, and states what its client has of the channel ([O6](crate::rules#o6)): for a
+    /// page that joins a room on an open connection.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`], as [`subscribe`](Connection::subscribe).
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant, Join, Resume};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let config = ConnectionConfig { last_event_id: Some("1k9f2-0".into()), ..ConnectionConfig::default() };
+    /// let outbound = hub.connect(config)?;
+    /// let room = hub.open_channel("room", ChannelConfig::default())?;
+    /// assert_eq!(outbound.handle().join(&room, Join::New)?, Resume::Fresh);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join(&self, channel: &Channel, join: Join<'_>) -> Result<Resume, SubscribeError> {
+        self.hub.subscribe(channel, self.id, Some(join))
     }
 
     /// Ends the subscription to a channel. Returns false when there is none.

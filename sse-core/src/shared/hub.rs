@@ -12,7 +12,7 @@ use super::{Channel, HubMut, Outbound};
 use crate::adapter::Driver;
 use crate::{
     ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, ConnectionId, DrainConfig, Event,
-    Hub, HubConfig, Instant, OpenError, PublishError, PublishOptions, Published, Resume, Stats,
+    Hub, HubConfig, Instant, Join, OpenError, PublishError, PublishOptions, Published, Resume, Stats,
     SubscribeError,
 };
 
@@ -131,11 +131,12 @@ impl SharedHub {
         Ok(Outbound::new(self.clone(), id, registration))
     }
 
-    /// Subscribes a connection to a channel.
+    /// Subscribes a connection to a channel, or joins it.
     pub(crate) fn subscribe(
         &self,
         channel: &Channel,
         connection: ConnectionId,
+        join: Option<Join<'_>>,
     ) -> Result<Resume, SubscribeError> {
         if !self.is(channel.hub()) {
             return Err(SubscribeError::OtherHub { name: channel.shared_name() });
@@ -143,7 +144,11 @@ impl SharedHub {
         let mut locked = self.lock();
         let now = locked.now;
         let State { hub, observer, .. } = &mut *locked;
-        let resumed = hub.subscribe(now, channel.id(), connection).map_err(|error| match error {
+        let resumed = match join {
+            None => hub.subscribe(now, channel.id(), connection),
+            Some(join) => hub.join(now, channel.id(), connection, join),
+        };
+        let resumed = resumed.map_err(|error| match error {
             SubscribeError::UnknownChannel(_) => {
                 SubscribeError::ChannelClosed { name: channel.shared_name() }
             }

@@ -4,8 +4,8 @@ use core::ops::Deref;
 use core::time::Duration;
 
 use crate::{
-    ChannelConfig, ChannelId, ConnectionId, DrainConfig, Event, Frame, Hub, Instant, OpenError, Position,
-    PublishError, PublishOptions, Published, Resume, SendError, SubscribeError,
+    ChannelConfig, ChannelId, ConnectionId, DrainConfig, Event, Frame, Hub, Instant, Join, OpenError,
+    Position, PublishError, PublishOptions, Published, Resume, SendError, SubscribeError,
 };
 
 use super::held;
@@ -56,6 +56,21 @@ impl<'a> HubMut<'a> {
         connection: ConnectionId,
     ) -> Result<Resume, SubscribeError> {
         self.hub.subscribe(now, channel, connection)
+    }
+
+    /// Subscribes a connection to a channel, and states what its client has of it: [`Hub::join`].
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`], as [`Hub::join`].
+    pub fn join(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        connection: ConnectionId,
+        join: Join<'_>,
+    ) -> Result<Resume, SubscribeError> {
+        self.hub.join(now, channel, connection, join)
     }
 
     /// Ends a subscription: [`Hub::unsubscribe`].

@@ -65,7 +65,7 @@ impl Outbound {
     /// [`SubscribeError`], as [`Hub::subscribe`](crate::Hub::subscribe), and [`SubscribeError::OtherHub`] for a channel of
     /// another hub.
     pub fn subscribe(&self, channel: &Channel) -> Result<Resume, SubscribeError> {
-        self.hub.subscribe(channel, self.id)
+        self.hub.subscribe(channel, self.id, None)
     }
 
     /// Returns pending bytes, at most 64 KiB. Returns `None` when the connection has ended. A larger frame is returned in
