@@ -1,6 +1,6 @@
 //! What happens: publications, bytes, cuts, joins; and the end, when all links heal.
 
-use bytes::Buf;
+use sse_core::bytes::Buf;
 use sse_core::{
     Action, ConnectionConfig, Event, Join, LastEventId, Position, PublishOptions, Resume, SubscribeError,
 };
