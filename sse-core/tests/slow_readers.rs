@@ -6,6 +6,7 @@ use bytes::Buf;
 use common::{World, history_of};
 use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, Event, LagPolicy, Position, Resume,
+    StartFrom,
 };
 
 fn open_channel(w: &mut World, name: &str, backlog: usize, history: usize, on_lag: LagPolicy) -> ChannelId {
@@ -335,5 +336,25 @@ fn s1_a_retained_event_that_exceeds_the_bounds_is_a_loss() {
         w.publish_numbers(a, 4..=5);
         assert_eq!(w.data(c), expected, "{on_lag:?}");
         assert_eq!((w.hub.stats().lagged, w.hub.stats().gaps), (1, 0));
+    }
+}
+
+#[test]
+fn h10_what_left_history_before_a_subscription_is_no_loss() {
+    for start in [StartFrom::All, StartFrom::Last(9), StartFrom::Live] {
+        let mut w = World::new();
+        let backlog = BacklogConfig { frames: NonZeroUsize::MIN, ..Default::default() };
+        let history = history_of(1);
+        let a = w.open_with("a", ChannelConfig { backlog, history, start, ..Default::default() });
+        w.publish_numbers(a, 1..=3);
+        let c = w.follow(a);
+        w.publish(a, "4");
+        assert_eq!(w.data(c).last().unwrap(), "4", "{start:?}");
+        assert!(w.hub.unsubscribe(w.now, a, c));
+        w.publish_numbers(a, 5..=9);
+        w.subscribe(a, c);
+        w.publish(a, "10");
+        assert_eq!(w.data(c), ["10"], "{start:?}");
+        assert_eq!(w.hub.stats().lagged, 0, "{start:?}");
     }
 }
