@@ -17,8 +17,8 @@ impl Hub {
     ///
     /// All subscriptions made before the connection's first byte is taken are one step ([O3](crate::rules#o3)): they
     /// resume together. A later one can find the position of an application's id, and so improve the result of an
-    /// earlier one ([`Resume::Unknown`]). Subscriptions made after the first byte, or after [`Action::Lagged`], start
-    /// live. Subscribing twice returns [`Resume::UpToDate`].
+    /// earlier one ([`Resume::Unknown`]). Subscriptions made after the first byte, or after
+    /// [`Action::Lagged`](crate::Action::Lagged), start live. Subscribing twice returns [`Resume::UpToDate`].
     ///
     /// # Errors
     ///
