@@ -271,11 +271,18 @@ impl World {
         let frame = ack.encode().expect("a valid event");
         node.hub.send(node.now, link.connection, &frame).expect("room for it");
         let (base, resets_before) = match resume {
-            // The state that the page loads is as new as the id of the page, at a node that is behind, too.
+            // The state that the page loads is as new as the id of the page, at a node that is behind, too. Events up to
+            // there may come again: the page may have left the room before.
             Resume::Fresh => (head.max(link.resumed_at), None),
             Resume::Gap { lost_through, .. } => (lost_through.get(), Some(link.resets)),
             _ => (0, None),
         };
+        if resume == Resume::Fresh {
+            let events = &self.events;
+            page.unrepeatable.retain(|event| {
+                !(events[*event].is_in(name, self.generations[name]) && events[*event].position <= base)
+            });
+        }
         room.generation = self.generations[name];
         room.membership = Membership::Joining { number: self.acknowledgements, base, resets_before };
         if room.base == u64::MAX {

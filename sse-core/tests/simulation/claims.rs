@@ -22,7 +22,8 @@ impl World {
             assert_eq!(bytes, shown[..bytes.len()], "the claimed bytes differ from those of the window");
             assert_eq!((claim.connection(), claim.len()), (id, bytes.len()));
             // A part of the last frame, or all of it: the world knows of one begun frame per connection.
-            let begin = last_frame(&bytes) + 1;
+            let partial = &self.clients[client].connection.as_ref().expect("reported").partial;
+            let begin = last_frame(&[&partial[..], &bytes[..]].concat()).saturating_sub(partial.len()) + 1;
             let written = begin + self.random.below(bytes.len() + 1 - begin);
             let hub = &mut self.servers[server].hub;
             assert_eq!(hub.transmit(now, id).remaining(), 0, "nothing is handed out beside a claim (D9)");
