@@ -18,7 +18,8 @@ use sse_core::{ConfigError, HubConfig};
 ///
 /// # Errors
 ///
-/// Returns a [`ConfigError`] if the epoch cannot be part of an id.
+/// Returns a [`ConfigError`] if the epoch cannot be part of an id or is too long, if `config` has another epoch, or if the
+/// name of a control event cannot be encoded.
 ///
 /// ```
 /// let hub = sse_async_std::start(sse_async_std::epoch_from_clock(), sse_core::HubConfig::default())?;
@@ -35,7 +36,8 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
 ///
 /// # Errors
 ///
-/// Returns a [`ConfigError`] if the epoch cannot be part of an id.
+/// Returns a [`ConfigError`] if the epoch cannot be part of an id or is too long, if `config` has another epoch, or if the
+/// name of a control event cannot be encoded.
 ///
 /// ```
 /// let (hub, task) = sse_async_std::drive(sse_async_std::epoch_from_clock(), sse_core::HubConfig::default())?;

@@ -26,9 +26,9 @@ pub struct HubConfig {
     /// ([H2](crate::rules#h2)).
     ///
     /// An id from an earlier run must not be mistaken for an id of this run, so a server uses an epoch that differs in
-    /// each run, such as its start time in base 36. Nodes that receive the same external positions use the same epoch.
-    /// The default, `0`, is for tests. An epoch has to be valid in an id ([E4](crate::rules#e4)) and has at most 64
-    /// bytes.
+    /// each run, such as its start time and a random number in base 36. Nodes that receive the same external positions
+    /// use the same epoch. The default, `0`, is for tests. An epoch has to be valid in an id ([E4](crate::rules#e4)) and
+    /// has at most 64 bytes.
     ///
     /// Adapters take the epoch as an argument beside the configuration. This field then keeps its default, or is equal.
     pub epoch: String,
@@ -42,7 +42,8 @@ pub struct HubConfig {
     ///
     /// The default is 30 seconds: longer than the usual interruption of a mobile network, and shorter than the timeout
     /// of most proxies. The minimum is one millisecond. `None` waits forever, except for a connection that is being
-    /// closed: it has 30 seconds to take the rest.
+    /// closed: it has 30 seconds to take the rest. After a pause of its driver, a connection has at least another quarter
+    /// of this time.
     pub stall_timeout: Option<Duration>,
     /// The limits of the hub ([A1](crate::rules#a1)).
     pub limits: Limits,
@@ -82,8 +83,9 @@ impl Default for HubConfig {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlEvents {
-    /// The event with which a new connection begins. It has an id and empty data, so that a client can resume before
-    /// its first event ([H3](crate::rules#h3)). Pages do not see it unless they listen for it.
+    /// The event with which a new connection begins, and which follows a late subscription ([O9](crate::rules#o9)). It has
+    /// an id and empty data, so that a client can resume before its first event ([H3](crate::rules#h3)). Pages do not see
+    /// it unless they listen for it.
     pub position: Cow<'static, str>,
     /// The event that tells a client that it missed events ([H7](crate::rules#h7)). A page should listen for it, and
     /// load its state anew.
@@ -151,8 +153,9 @@ impl Limits {
     /// The longest name of a channel in bytes.
     pub const MAX_NAME_BYTES: usize = 1024;
 
-    /// The memory that an event in a history takes besides the bytes of its frame, for [`Limits::history_bytes`]: 192 bytes,
-    /// which cover the entries in the log, in the order of the hub and in the index of ids, the spare capacity of these, and
+    /// The memory that an event in a history takes besides the bytes of its frame, for [`Limits::history_bytes`]: 192 bytes.
+    ///
+    /// They cover the entries in the log, in the order of the hub and in the index of ids, the spare capacity of these, and
     /// the overhead of the allocations of the frame.
     pub const HISTORY_EVENT_OVERHEAD: usize = 192;
 
@@ -348,7 +351,8 @@ pub struct ConnectionConfig {
     /// The effect of reaching the maximum lifetime.
     pub on_max_lifetime: OnMaxLifetime,
     /// Whether a connection without a last event id starts with the event [`ControlEvents::POSITION`], so that the client
-    /// can resume even if it disconnects before its first event ([H3](crate::rules#h3)). The default is `true`.
+    /// can resume even if it disconnects before its first event ([H3](crate::rules#h3)), and whether that event follows late
+    /// subscriptions ([O9](crate::rules#o9)). The default is `true`.
     pub announce_position: bool,
     /// The maximum number of bytes of pending direct sends ([S2](crate::rules#s2)). The default is 1 MiB. More than 4
     /// GiB counts as 4 GiB.
@@ -356,7 +360,8 @@ pub struct ConnectionConfig {
 }
 
 impl ConnectionConfig {
-    /// The shortest ping interval. A shorter one is refused: [`ConnectError::PingTooShort`](crate::ConnectError::PingTooShort).
+    /// The shortest ping interval. A shorter one is refused with
+    /// [`ConnectError::PingTooShort`](crate::ConnectError::PingTooShort).
     pub const MIN_PING: Duration = Duration::from_millis(1);
 }
 

@@ -80,8 +80,8 @@
 //! - **D6** Ids are never reused. A call with the id of something that is gone returns `None`, `false` or an error.
 //! - **D7** Publishing touches no member. `poll_action` visits a bounded number of members, and may return `None` before all
 //!   were visited; D2 holds then too.
-//! - **D8** An abrupt end frees everything at once. A close frees everything as soon as the last pending byte was taken or
-//!   given up.
+//! - **D8** An end that flushes nothing frees everything at once. A close frees everything as soon as the last pending byte
+//!   was taken or given up.
 //! - **D9** A window is valid while it is borrowed. A driver that writes without holding the hub [claims](Claim) bytes. Until
 //!   the claim is confirmed or put back, the connection counts as pending, and nothing else is handed out for it.
 //! - **D10** Polling is fair: a direct send, a ping or a replay does not wait behind a busy channel, and a small channel does
@@ -117,8 +117,8 @@
 //!
 //! # Panics
 //!
-//! None, on any input: a panic in this crate is a bug. The one exception is a call that would wait for its own thread for ever:
-//! a handle that is used inside of `SharedHub::with`. The crate has no `unsafe` code.
+//! None, on any input: a panic in this crate is a bug. The one exception is a handle that is used inside of `SharedHub::with`
+//! of its own hub: the call would wait for its own thread for ever. The crate has no `unsafe` code.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

@@ -56,13 +56,14 @@ impl From<&str> for LastEventId {
     }
 }
 
-/// The result of [`Hub::subscribe`](crate::Hub::subscribe): how a connection resumes in a channel
-/// ([H6](crate::rules#h6)).
+/// The result of [`Hub::subscribe`](crate::Hub::subscribe) and [`Hub::join`](crate::Hub::join): how a connection resumes in
+/// a channel ([H6](crate::rules#h6)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resume {
-    /// The connection gave no last event id. It starts as [`ChannelConfig::start`](crate::ChannelConfig::start)
-    /// configures ([H8](crate::rules#h8)).
+    /// The connection gave no last event id, or the client never had the channel ([`Join::New`]). A connection without an
+    /// id starts as [`ChannelConfig::start`](crate::ChannelConfig::start) configures ([H8](crate::rules#h8)). Late
+    /// subscriptions start live ([O3](crate::rules#o3)).
     Fresh,
     /// The client has missed nothing.
     UpToDate,

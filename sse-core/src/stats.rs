@@ -25,7 +25,8 @@ pub struct Stats {
     pub bytes: u64,
     /// Events that were delivered from history.
     pub replayed: u64,
-    /// Subscriptions with a last event id that was too old or unknown.
+    /// Subscriptions with the result [`Resume::Gap`](crate::Resume::Gap) or [`Resume::Unknown`](crate::Resume::Unknown): the
+    /// last event id was too old or unknown, or a late subscription could have missed events.
     pub gaps: u64,
     /// Readers that fell out of the backlog and lost events with ids.
     pub lagged: u64,
@@ -43,7 +44,7 @@ pub struct ChannelStats {
     pub members: usize,
     /// Events in the history.
     pub history_events: usize,
-    /// Bytes of the events in the history.
+    /// Bytes of the frames in the history. Unlike [`Stats::history_bytes`], this counts no overhead.
     pub history_bytes: usize,
     /// Frames in the backlog.
     pub backlog_frames: usize,
@@ -143,7 +144,8 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Returns whether the end is abrupt: `Disconnected`, `Stalled` and `Lagged`. Pending bytes were abandoned, and a driver
-    /// resets the transport where it can. Every other end is a proper end of the stream.
+    /// resets the transport where it can ([X7](crate::rules#x7)). Every other end is a proper end of the stream, also
+    /// `TimedOut`, although it abandons pending bytes as well.
     ///
     /// ```
     /// # use sse_core::CloseReason;

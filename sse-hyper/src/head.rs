@@ -58,7 +58,8 @@ pub enum Refusal {
     Later(Duration),
     /// Status 503 with `Retry-After`, rounded up to whole seconds. Browsers do not retry.
     Unavailable(Duration),
-    /// Status 204, after which clients never reconnect.
+    /// Status 204, after which browsers never reconnect. Some other clients reconnect nevertheless: `docs/clients.md` lists
+    /// them.
     StayAway,
 }
 

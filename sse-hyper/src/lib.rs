@@ -42,9 +42,10 @@
 //!
 //! # Cost
 //!
-//! A hub has one task and one timer. A connection adds no task and no timer to those of hyper. A delivery locks the hub
-//! twice: once to wake the task and once to read the bytes. Frames reach hyper without a copy, unless several small frames
-//! are pending together.
+//! A hub has one task and one timer. A connection adds no task to those of hyper. [`Transports`] and [`StreamExecutor`] add
+//! a timer while a limit applies. A delivery locks the hub twice: once to take the bytes and once to register the waker. The
+//! driver locks it once for up to 64 deliveries. Frames reach hyper without a copy, unless several small frames are pending
+//! together.
 //!
 //! # The socket path
 //!
@@ -86,7 +87,8 @@
 //!   body sees it dropped, unread, at the hand-over, so its open-stream counts end there.
 //! - If an HTTP/1.1 connection will be closed, because the client requests it or the server shuts down, the head contains
 //!   `connection: keep-alive, close`. In that combination `close` takes precedence.
-//! - The stall timeout applies to a client that does not take the head, as it does to all other bytes.
+//! - The stall timeout applies to a client that does not take the head, as it does to all other bytes. Until the hand-over,
+//!   the limits of the [`Transports`] apply as well.
 //!
 //! # Refusals
 //!
@@ -101,8 +103,9 @@
 //!
 //! # Notes
 //!
-//! - hyper notices a disconnect at once, also while nothing is sent. With [`Transports`], this also holds if the peer sent
-//!   more than its request. Dropping a response or its body disconnects.
+//! - hyper notices a disconnect at once, also while nothing is sent, unless the peer sent more than its request. With
+//!   [`Transports`], a disconnect behind up to 64 KiB of such bytes is noticed within half a second
+//!   ([X3](sse_core::rules#x3)). Dropping a response or its body disconnects.
 //! - Slow peers are bounded. hyper requests bytes only while the socket has room, pending events stay in the log of their
 //!   channel, and a connection that takes no bytes for the [stall timeout](sse_core::HubConfig::stall_timeout) is closed.
 //!   hyper does not notice that end while the peer does not read. [`Transports`], or a `TransportListener` for `axum::serve`
@@ -110,7 +113,8 @@
 //! - A graceful shutdown of the server waits for its responses. Event streams end only when
 //!   [`SharedHub::shut_down`](sse_core::shared::SharedHub::shut_down) or a drain ends them. [`Transports::close_within`]
 //!   bounds the wait for peers that do not read.
-//! - Nothing in this crate panics, except [`serve_connection`] where hyper itself panics.
+//! - Nothing in this crate panics, except [`serve_connection`] where hyper itself panics, and a body that is polled inside
+//!   of [`SharedHub::with`](sse_core::shared::SharedHub::with) of its own hub ([X4](sse_core::rules#x4)).
 
 mod body;
 mod detach;

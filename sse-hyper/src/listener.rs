@@ -10,13 +10,13 @@ use crate::{Transport, TransportConfig, Transports};
 
 /// A listener for `axum::serve` whose transports have limits (feature `axum`).
 ///
-/// `axum::serve` sets no limits itself: peers that do not read, or never complete a request, keep their descriptors, and its
+/// `axum::serve` sets no limits itself: peers that do not read, or never complete a request, keep their descriptors, and the
 /// graceful shutdown waits for them. With this listener it returns within
 /// [`shutdown_timeout`](TransportConfig::shutdown_timeout), because the shutdown drops the listener.
 ///
-/// Errors of `accept` do not end the server: the listener inside retries, as those of axum and tokio do. It is the place for
-/// socket options (`axum::serve::ListenerExt::tap_io`). `axum::serve` takes no executor, so streams of HTTP/2 are not reset
-/// one by one.
+/// Errors of `accept` do not end the server: the listener inside retries, as those of axum and tokio do. Set socket options on
+/// the listener inside (`axum::serve::ListenerExt::tap_io`). `axum::serve` takes no executor, so streams of HTTP/2 are not
+/// reset one by one.
 ///
 /// ```no_run
 /// use axum::Router;

@@ -20,7 +20,8 @@ use tokio::time::{Instant, Sleep};
 ///
 /// # Errors
 ///
-/// Returns a [`ConfigError`] if the epoch cannot be part of an id.
+/// Returns a [`ConfigError`] if the epoch cannot be part of an id or is too long, if `config` has another epoch, or if the
+/// name of a control event cannot be encoded.
 ///
 /// # Panics
 ///

@@ -73,7 +73,8 @@
 //!   16 KiB that is partly written. A connection that takes no bytes for the
 //!   [stall timeout](sse_core::HubConfig::stall_timeout) is closed.
 //! - [`Sockets`] is available on Unix only. Elsewhere, spawn a task with [`serve`] for each connection.
-//! - Nothing in this crate panics, except outside a tokio runtime.
+//! - Nothing in this crate panics, except outside a tokio runtime, and a stream or a future that is polled inside of
+//!   [`SharedHub::with`](sse_core::shared::SharedHub::with) of its own hub ([X4](sse_core::rules#x4)).
 
 #[cfg(unix)]
 mod attach;

@@ -1,12 +1,13 @@
 //! The state machine: channels are logs, connections are positions in them.
 //!
-//! The verbs: `connections.rs`, `channels.rs` and `publish.rs` change the state; `actions.rs` reports what the driver has
-//! to do; `transmit.rs` hands out bytes, `claims.rs` takes them back from drivers that write without holding the hub; `timers.rs` and
-//! `drain.rs` handle time; `pending.rs` finds what is pending, `delivery.rs` moves connections on, `lag.rs` handles readers
-//! that fell behind, `resume_point.rs` decides where subscriptions start; `snapshot.rs` is for operators.
+//! The verbs: `connections.rs`, `channels.rs`, `subscriptions.rs` and `publish.rs` change the state; `actions.rs` reports
+//! what the driver has to do; `transmit.rs` hands out bytes, `claims.rs` takes them back from drivers that write without
+//! holding the hub; `timers.rs` and `drain.rs` handle time; `pending.rs` finds what is pending, `delivery.rs` moves
+//! connections on, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
+//! `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
-//! `timer_queue.rs`, `arena.rs`, `epoch.rs`, `control.rs`.
+//! `ended_names.rs`, `timer_queue.rs`, `arena.rs`, `epoch.rs`, `control.rs`.
 
 mod actions;
 mod arena;

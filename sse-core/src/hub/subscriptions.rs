@@ -57,7 +57,8 @@ impl Hub {
     /// - [`Join::New`]: the client never had the channel. The result is [`Resume::Fresh`]: live events, no reset.
     /// - [`Join::After`]: the channel was complete at the client at this id, usually the last event id that the page had
     ///   when its connection was cut. The result is [`Resume::UpToDate`] or [`Resume::Replayed`] if all events that the
-    ///   client missed stand above the position of the connection. Otherwise it is [`Resume::Gap`], with a reset.
+    ///   client missed stand above the position of the connection. Otherwise it is [`Resume::Gap`], and the
+    ///   [`GapPolicy`](crate::GapPolicy) of the channel applies.
     ///
     /// A join ends the first step of the connection ([O3](crate::rules#o3)): subscribe to the channels that resume from
     /// the last event id first. On a connection without a last event id, [`Join::New`] is [`subscribe`](Hub::subscribe).

@@ -9,8 +9,8 @@ use super::SharedHub;
 use super::status::{Interest, Status};
 use super::sync::Arc;
 
-/// A handle on one channel. It is cheap to clone, and does not keep the channel open. After the channel was closed, publishing is
-/// an error, even if another channel has its name.
+/// A handle on one channel. It is cheap to clone, and does not keep the channel open. After the channel was closed,
+/// publishing is an error, even if another channel has its name.
 ///
 /// ```
 /// # use sse_core::shared::SharedHub;

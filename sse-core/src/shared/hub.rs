@@ -26,8 +26,8 @@ impl SharedHub {
     /// Creates a hub, and the driver that has to run for it.
     ///
     /// The `epoch` names this run of the server in event ids ([H2](crate::rules#h2)). It has no default: ids from
-    /// before a restart must not be taken for ids of this run. The start time is a good epoch
-    /// ([`epoch_of`](crate::adapter::epoch_of)). `clock` returns the time since any origin, and never goes back.
+    /// before a restart must not be taken for ids of this run. [`epoch_of`](crate::adapter::epoch_of) makes one of the start
+    /// time and a random number. `clock` returns the time since any origin, and never goes back.
     ///
     /// # Errors
     ///
@@ -260,9 +260,10 @@ impl SharedHub {
     ///
     /// # Panics
     ///
-    /// Panics if `work` uses a handle on the same hub, such as a [`Channel`](super::Channel): the call would wait for a lock that
-    /// its own thread holds. Use the calls of the [`HubMut`] with [`Channel::id`](super::Channel::id) instead. A call that
-    /// `work` delegates to another thread and waits for is not recognised, and never returns.
+    /// Panics if `work` uses a handle on the same hub, such as a [`Channel`](super::Channel): the call would wait for a lock
+    /// that its own thread holds ([X4](crate::rules#x4)). Use the calls of the [`HubMut`] with
+    /// [`Channel::id`](super::Channel::id) instead. The hub does not notice a call on another thread for which `work` waits:
+    /// both then wait for ever.
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;

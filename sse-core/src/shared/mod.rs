@@ -67,9 +67,9 @@
 //!
 //! # Panics
 //!
-//! Nothing in this module panics, except a handle that is used inside of [`SharedHub::with`] of the same hub. A panic in a clock
-//! or in the closure of [`SharedHub::with`] passes through. It does not poison the lock, and the hub stays usable. A panic of a
-//! waker is contained ([X4](crate::rules#x4)).
+//! Nothing in this module panics, except a handle that is used inside of [`SharedHub::with`] of the same hub. A panic in a
+//! clock or in the closure of [`SharedHub::with`] passes through. It does not poison the lock, and the hub stays usable. A
+//! panic of a waker is contained ([X4](crate::rules#x4)).
 
 mod channel;
 mod connection;

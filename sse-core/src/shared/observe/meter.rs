@@ -47,7 +47,7 @@ impl SharedHub {
     /// | `sse_frames_delivered_total` | counter | frames whose last byte was taken by a connection |
     /// | `sse_delivered_bytes_total` | counter, bytes | bytes taken by connections |
     /// | `sse_events_replayed_total` | counter | events delivered from history |
-    /// | `sse_gaps_total` | counter | subscriptions with a last event id that was too old or unknown |
+    /// | `sse_gaps_total` | counter | subscriptions with the result `Gap` or `Unknown` |
     /// | `sse_lagged_total` | counter | readers that fell out of the backlog and lost events |
     /// | `sse_live_only_lost_total` | counter | live-only events lost by such readers |
     /// | `sse_pings_total` | counter | sent pings |
