@@ -116,7 +116,7 @@ fn s3_a_frame_is_completed_when_the_connection_is_closed() {
 }
 
 #[test]
-fn s3_only_an_abrupt_end_abandons_a_frame() {
+fn s3_only_an_end_without_a_flush_abandons_a_frame() {
     let mut w = World::new();
     let a = w.open("a");
     let disconnected = reader_in_progress(&mut w, a, 4);

@@ -7,7 +7,7 @@ use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
 use sse_core::adapter::{HEADERS, report_connection};
 use sse_core::shared::Outbound;
-use sse_core::{ConnectError, Event, OpenError, SubscribeError};
+use sse_core::{ConnectError, Frame, OpenError, SubscribeError};
 
 use crate::SseBody;
 
@@ -115,7 +115,7 @@ impl Refusal {
     pub fn into_response(self, version: Version) -> Response<SseBody> {
         match self {
             Refusal::Later(time) => {
-                let retry = Event::new().retry(time.min(LONGEST_RETRY)).encode();
+                let retry = Frame::retry(time.min(LONGEST_RETRY));
                 with_head(
                     version,
                     SseBody::fixed(retry.map_or_else(|_| Bytes::new(), |frame| frame.into_bytes())),
@@ -159,6 +159,11 @@ fn empty(status: StatusCode) -> Response<SseBody> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use http_body::Body;
+
     use super::*;
 
     #[test]
@@ -195,6 +200,13 @@ mod tests {
         let time = Duration::from_millis(1500);
         let later = Refusal::Later(time).into_response(Version::HTTP_11);
         assert_eq!(later.status(), StatusCode::OK);
+        let Poll::Ready(Some(Ok(line))) =
+            pin!(later.into_body()).poll_frame(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("the body has the retry time");
+        };
+        // Without a blank line: some clients would dispatch an empty event.
+        assert_eq!(line.into_data().unwrap(), "retry: 1500\n");
         let unavailable = Refusal::Unavailable(time).into_response(Version::HTTP_11);
         assert_eq!(
             (unavailable.status().as_u16(), &unavailable.headers()[RETRY_AFTER]),

@@ -107,7 +107,7 @@ async fn follow(
     match outbound {
         Some((outbound, _)) => response.streaming(EventStream::new(outbound)),
         // At a limit. Browsers reconnect only after status 200, so the response asks them to retry later.
-        None => response.body("retry: 10000\n\n"),
+        None => response.body("retry: 10000\n"),
     }
 }
 

@@ -23,7 +23,7 @@ const PING: Duration = Duration::from_secs(25);
 
 /// The response at a limit. Browsers reconnect only after status 200.
 const RETRY_LATER: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 10000\n\n";
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nretry: 10000\n";
 
 /// A response, the next state of the socket, and the length of the request.
 type Answer = (String, Next, usize);

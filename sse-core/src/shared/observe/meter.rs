@@ -374,7 +374,7 @@ impl Instruments {
             delivered: counter("sse_frames_delivered_total", Unit::Count, "Frames taken by connections."),
             bytes: counter("sse_delivered_bytes_total", Unit::Bytes, "Bytes taken by connections."),
             replayed: counter("sse_events_replayed_total", Unit::Count, "Events delivered from history."),
-            gaps: counter("sse_gaps_total", Unit::Count, "Last event ids that were too old or unknown."),
+            gaps: counter("sse_gaps_total", Unit::Count, "Subscriptions with a gap or an unknown id."),
             lagged: counter(
                 "sse_lagged_total",
                 Unit::Count,
