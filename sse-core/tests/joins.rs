@@ -208,6 +208,18 @@ fn o9_a_client_that_leaves_behind_the_position_has_no_gap() {
 }
 
 #[test]
+fn o9_after_the_id_of_the_head_the_position_comes_as_well() {
+    let mut w = World::new();
+    let room = w.open("room");
+    w.publish(room, "1");
+    let c = w.connect_with(ConnectionConfig::default());
+    assert_eq!(w.data(c), ["position e-1"]);
+    w.publish_numbers(room, 2..=3);
+    assert_eq!(w.join_after("e-3", room, c), Resume::UpToDate);
+    assert_eq!(w.data(c), ["position e-3"], "a client that leaves now receives nothing twice");
+}
+
+#[test]
 fn o9_a_connection_without_positions_receives_none() {
     let mut w = World::new();
     let room = w.open("room");

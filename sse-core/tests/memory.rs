@@ -214,6 +214,20 @@ fn d8_a_queue_that_had_more_than_1024_entries_gives_its_memory_back() {
 }
 
 #[test]
+fn d8_claims_without_a_poll_pile_up_nothing() {
+    let mut w = World::new();
+    let c = w.connect();
+    let info = measure(|| {
+        for _ in 0..10_000 {
+            w.send(c, "x");
+            let (_, claim) = w.hub.transmit(w.now, c).claim_frame().unwrap();
+            assert!(w.hub.confirm(w.now, claim));
+        }
+    });
+    assert!(info.bytes_current < 4_096, "{info:?}");
+}
+
+#[test]
 fn d8_the_ends_of_former_names_take_at_most_140_kib() {
     let mut w = World::new();
     let info = measure(|| {

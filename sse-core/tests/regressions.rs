@@ -3,7 +3,7 @@
 mod common;
 
 use common::{World, history_of, narrow_backlog, secs};
-use sse_core::{ChannelConfig, CloseReason, GapPolicy, HubConfig, LagPolicy, Position, Resume};
+use sse_core::{ChannelConfig, CloseReason, Event, GapPolicy, HubConfig, LagPolicy, Position, Resume};
 
 fn with_short_stall() -> World {
     World::with(HubConfig { stall_timeout: Some(secs(2)), ..HubConfig::default() })
@@ -215,4 +215,40 @@ fn o4_an_event_below_the_start_in_one_channel_is_delivered_from_another() {
         w.actions();
     }
     assert_eq!(w.data(c), ["5"]);
+}
+
+#[test]
+fn o3_an_excluded_event_in_between_takes_nothing_from_a_replay() {
+    let mut w = World::new();
+    let (a, b, c) = (w.open("a"), w.open("b"), w.open("c"));
+    w.publish_numbers(a, 1..=4);
+    w.publish_event(c, Event::new().id("x").data("5"));
+    w.publish_numbers(a, 6..=7);
+    w.publish_event(b, Event::new().id("x").data("8"));
+    let client = w.reconnect("x");
+    w.subscribe(b, client);
+    w.subscribe(a, client);
+    w.publish_except(client, a, "9");
+    w.actions();
+    // The id stands for an older event of this channel: more is owed of the others.
+    w.subscribe(c, client);
+    w.publish(a, "10");
+    assert_eq!(w.data(client), ["6", "7", "8", "10"]);
+}
+
+#[test]
+fn s1_losses_that_follow_one_another_leave_one_reset() {
+    let mut w = World::new();
+    let skipping = ChannelConfig { on_lag: LagPolicy::Skip, history: history_of(1), ..narrow_backlog() };
+    let (a, b) = (w.open("a"), w.open_with("b", skipping));
+    let c = w.follow(a);
+    w.subscribe(b, c);
+    w.publish(a, "first");
+    w.take_bytes(c, 1);
+    for number in 2..100 {
+        w.publish(b, &number.to_string());
+        w.pending_bytes(c);
+    }
+    let data = w.take(c);
+    assert_eq!(data, "d: e-1\ndata: first\n\nid: e-98\nevent: reset\ndata: \n\nid: e-99\ndata: 99\n\n");
 }

@@ -111,10 +111,10 @@ impl Hub {
     fn report_queued(&mut self) -> Option<ConnectionId> {
         for _ in 0..VISITS_PER_POLL {
             let connection = self.notify_queue.pop_front()?;
-            if let Some(slot) = self.connections.slot(connection)
-                && self.connections.at(slot).is_some_and(|state| state.notify == Notify::Queued)
-                && self.report_if_pending(slot).is_some()
-            {
+            let Some(slot) = self.connections.slot(connection) else { continue };
+            let Some(state) = self.connections.at_mut(slot) else { continue };
+            state.is_in_queue = false;
+            if state.notify == Notify::Queued && self.report_if_pending(slot).is_some() {
                 return Some(connection);
             }
         }

@@ -48,7 +48,7 @@ impl Hub {
             return Err(refused);
         }
         let floor = match self.config.positions {
-            PositionSource::Local { .. } => self.ended_names.take_floor(name),
+            PositionSource::Local { .. } => self.ended_names.floor(name),
             PositionSource::External { .. } => self.head,
         };
         let channel = ChannelState::new(now, name, config, floor, self.complete_through());

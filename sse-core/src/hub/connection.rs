@@ -48,6 +48,8 @@ pub(crate) struct ConnectionState {
     /// byte is taken or a loss is reported.
     pub(crate) start_is_open: bool,
     pub(crate) notify: Notify,
+    /// Whether the notify queue has the connection, also if that was reported by other means since.
+    pub(crate) is_in_queue: bool,
     /// The claim of a driver that writes without the lock (D9).
     pub(crate) claim: Option<ClaimNumber>,
     /// The rest of a frame that was taken in part (S3).
@@ -125,6 +127,7 @@ impl ConnectionState {
             is_starting: true,
             start_is_open: true,
             notify: Notify::Idle,
+            is_in_queue: false,
             claim: None,
             partial_frame: None,
             own_frames: OwnFrames::default(),

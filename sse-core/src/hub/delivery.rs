@@ -110,8 +110,10 @@ impl Hub {
         match connection.notify {
             Notify::Idle => {
                 connection.notify = Notify::Queued;
-                self.notify_queue.push_back(id);
-                self.compact_notify_queue();
+                if !core::mem::replace(&mut connection.is_in_queue, true) {
+                    self.notify_queue.push_back(id);
+                    self.compact_notify_queue();
+                }
             }
             Notify::Reported => connection.pending_since = connection.pending_since.or(Some(now)),
             Notify::Queued => {}

@@ -69,14 +69,13 @@ impl EndedNames {
         }
     }
 
-    /// Returns the floor of a channel that is opened with a name, and forgets the end of the name: the channel has its own
-    /// from now on.
-    pub(super) fn take_floor(&mut self, name: &str) -> Position {
+    /// Returns the floor of a channel that is opened with a name.
+    pub(super) fn floor(&self, name: &str) -> Position {
         if self.ends.is_empty() {
             return self.forgotten_through;
         }
         let hash = self.hasher.hash_one(name);
-        self.ends.remove(&hash).map_or(self.forgotten_through, |end| end.position)
+        self.ends.get(&hash).map_or(self.forgotten_through, |end| end.position)
     }
 }
 
@@ -87,14 +86,14 @@ mod tests {
     #[test]
     fn h5_what_is_forgotten_counts_for_every_unknown_name() {
         let mut names = EndedNames::new(Position::new(3));
-        assert_eq!(names.take_floor("never used"), Position::new(3));
+        assert_eq!(names.floor("never used"), Position::new(3));
         for number in 0..=EndedNames::MAX as u64 {
             names.insert(&alloc::format!("{number}"), Position::new(10 + number));
         }
-        assert_eq!(names.take_floor("1024"), Position::new(1034));
-        assert_eq!(names.take_floor("1"), Position::new(11));
-        assert_eq!(names.take_floor("0"), Position::new(10), "forgotten");
-        assert_eq!(names.take_floor("never used"), Position::new(10));
+        assert_eq!(names.floor("1024"), Position::new(1034));
+        assert_eq!(names.floor("1"), Position::new(11));
+        assert_eq!(names.floor("0"), Position::new(10), "forgotten");
+        assert_eq!(names.floor("never used"), Position::new(10));
     }
 
     #[test]
@@ -104,10 +103,10 @@ mod tests {
         for number in 2..10_000 {
             names.insert("busy", Position::new(number));
             if number % 2 == 0 {
-                assert_eq!(names.take_floor("busy"), Position::new(number));
+                assert_eq!(names.floor("busy"), Position::new(number));
             }
         }
         assert!(names.order.len() <= 2 * EndedNames::MAX && names.ends.len() == 2);
-        assert_eq!(names.take_floor("quiet"), Position::new(1));
+        assert_eq!(names.floor("quiet"), Position::new(1));
     }
 }

@@ -37,10 +37,25 @@ impl Hub {
         // A later subscription must not give the connection an opening frame that it does not have now.
         connection.end_first_step(&self.channels);
         let channel = connection.subscriptions.get(number).map(|subscription| subscription.channel);
+        let former = connection.subscriptions.get(number).map(|subscription| subscription.owed_after);
         self.read_from_history(slot, number, through);
+        if let Some(former) = former {
+            self.remove_superseded_reset(slot, former);
+        }
         self.insert_reset(slot, through);
         if let Some(channel) = channel.and_then(|channel| self.channels.id(channel)) {
             self.notices.push_back(Action::Lagged { connection: id, channel, lost_through: through });
+        }
+    }
+
+    /// Removes the reset of a loss that was skipped before, if the reader has lost what came behind it as well: both are one
+    /// loss now. So no more resets are pending than the connection has subscriptions.
+    fn remove_superseded_reset(&mut self, slot: ConnectionSlot, former: Position) {
+        let Some(connection) = self.connections.at_mut(slot) else { return };
+        let is_needed =
+            connection.subscriptions.as_slice().iter().any(|subscription| subscription.owed_after == former);
+        if former > connection.position && !is_needed {
+            connection.own_frames.remove_reset(former);
         }
     }
 

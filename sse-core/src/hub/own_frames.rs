@@ -125,6 +125,18 @@ impl OwnFrames {
         }
     }
 
+    /// Removes the reset just before the events of a position.
+    pub(crate) fn remove_reset(&mut self, before: Position) {
+        let Some(queued) = &mut self.0 else { return };
+        let key = OrderKey(before, Rank::Before);
+        if let Ok(index) = queued.frames.binary_search_by_key(&key, |own| own.key) {
+            queued.frames.remove(index);
+        }
+        if queued.frames.is_empty() {
+            self.0 = None;
+        }
+    }
+
     /// Removes all resets.
     pub(crate) fn remove_resets(&mut self) {
         if let Some(queued) = &mut self.0 {

@@ -256,7 +256,7 @@ impl Subscription {
     /// Returns where the subscription starts if it is decided anew that it starts after `from`: a reader that was counted
     /// beyond its start does not read again what it has passed (O3).
     pub(crate) fn start_after(&self, from: Position) -> Position {
-        if self.counted_at > self.live_after { from.max(self.counted_at) } else { from }
+        if from >= self.live_after { from.max(self.counted_at) } else { from }
     }
 
     /// Returns the position after which the subscription can start: the floor, or a position before it, if the history

@@ -26,7 +26,7 @@ impl Hub {
     ///
     /// # Cost
     ///
-    /// O(subscriptions · log n) in the kept events.
+    /// O(subscriptions · log n) in the kept events, and one encoded reset for each gap.
     ///
     /// ```
     /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, Resume};
@@ -272,7 +272,8 @@ impl Hub {
         connection.subscriptions.push(subscription);
         let announced = complete_through.max(position);
         // The id of a client that is ahead of the hub stands for the channel already, and ids never go back.
-        let is_ahead = point.position().max(joined.position()).is_some_and(|known| known >= announced);
+        let is_ahead = point.position().is_some_and(|point| point >= announced)
+            || joined.position().is_some_and(|joined| joined > announced);
         if connection.announces_position && !is_ahead {
             let frame = self.control_frames.position(&self.epoch, announced);
             connection.own_frames.insert_position(now, announced, frame);
@@ -280,7 +281,6 @@ impl Hub {
         if let Some(before) = decision.reset_before {
             self.insert_reset(slot, before);
         }
-        self.refresh_resets(slot);
         decision.outcome
     }
 
@@ -297,9 +297,12 @@ impl Hub {
         }
     }
 
-    /// Inserts a reset for a loss that ends at a position (H7).
+    /// Inserts a reset for a loss that ends at a position (H7). Its id is decided before it is shown.
     pub(super) fn insert_reset(&mut self, slot: ConnectionSlot, before: Position) {
-        let Some(id) = self.reset_id(slot, before) else { return };
+        self.insert_reset_with_id(slot, before, before);
+    }
+
+    fn insert_reset_with_id(&mut self, slot: ConnectionSlot, before: Position, id: Position) {
         let frame = self.control_frames.reset(&self.epoch, id);
         if let Some(connection) = self.connections.at_mut(slot) {
             connection.own_frames.insert_reset(self.now, before, id, frame);
@@ -314,9 +317,9 @@ impl Hub {
             return;
         };
         let resets: Vec<(Position, Position)> = connection.own_frames.resets().collect();
-        for (before, id) in resets {
-            if self.reset_id(slot, before) != Some(id) {
-                self.insert_reset(slot, before);
+        for (before, former) in resets {
+            if let Some(id) = self.reset_id(slot, before).filter(|id| *id != former) {
+                self.insert_reset_with_id(slot, before, id);
             }
         }
     }

@@ -85,7 +85,7 @@ const NO_THREAD: usize = 0;
 
 #[inline]
 fn current_thread() -> usize {
-    // While the variables of a thread are destroyed, the thread has no name, and no lock is found to be its own.
+    // A thread whose variables cannot be used has no name, and no lock is found to be its own.
     HELD.try_with(|held| core::ptr::from_ref(held).addr()).unwrap_or(usize::MAX)
 }
 
@@ -94,7 +94,8 @@ pub(crate) fn is_any() -> bool {
     HELD.try_with(|held| held.locks.get() > 0).unwrap_or(false)
 }
 
-/// Drops a value when the current thread holds no lock of a hub any more.
+/// Drops a value when the current thread holds no lock of a hub any more. A value that cannot be kept, because the thread is
+/// ending, is leaked: dropping it here would defer it again.
 pub(crate) fn defer(value: Deferred) {
     let mut value = Some(value);
     let _ = DEFERRED.try_with(|deferred| {
@@ -102,6 +103,7 @@ pub(crate) fn defer(value: Deferred) {
             deferred.extend(value.take());
         }
     });
+    core::mem::forget(value);
     let _ = HELD.try_with(|held| held.has_deferred.set(true));
 }
 

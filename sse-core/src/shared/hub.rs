@@ -263,7 +263,8 @@ impl SharedHub {
     /// Panics if `work` uses a handle on the same hub, such as a [`Channel`](super::Channel): the call would wait for a lock
     /// that its own thread holds ([X4](crate::rules#x4)). Use the calls of the [`HubMut`] with
     /// [`Channel::id`](super::Channel::id) instead. The hub does not notice a call on another thread for which `work` waits:
-    /// both then wait for ever.
+    /// both then wait for ever. Debug builds also panic if `work` polls a connection or a future of another hub, since its waker
+    /// would be cloned under the lock.
     ///
     /// ```
     /// # use sse_core::shared::SharedHub;

@@ -7,7 +7,7 @@ use super::held::{Holder, Mark, Released};
 use super::registry::RegistrationId;
 use super::state::State;
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use super::wakers::{PreparedTarget, WakeBatch};
+use super::wakers::{PreparedTarget, WakeBatch, contain_panic};
 use crate::Instant;
 
 /// What the handles, the outbounds and the driver of one hub share.
@@ -158,7 +158,7 @@ impl Drop for Shared {
         // The driver finds out that no handle is left.
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(driver) = state.driver.take() {
-            driver.waker.wake();
+            contain_panic(|| driver.waker.wake());
         }
         state.observer.last_report(&state.hub).record(&self.clock);
     }

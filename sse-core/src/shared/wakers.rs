@@ -95,7 +95,7 @@ fn unlock_and_wake(mut state: MutexGuard<'_, QueueState>) {
     let task = state.task.take();
     drop(state);
     if let Some(task) = task {
-        task.wake();
+        wake(task);
     }
 }
 

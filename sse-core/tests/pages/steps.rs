@@ -217,7 +217,7 @@ impl World {
         }
         if resume == Resume::Unknown {
             link.is_unknown = true;
-            room.base = head;
+            room.base = room.base.max(head);
         }
         room.generation = self.generations[name];
         room.membership = Membership::Inside;

@@ -32,7 +32,7 @@ impl World {
         let state = &mut self.servers[server];
         let channel = state.hub.open_channel(now, NAMES[name], config.clone()).expect("no limit");
         let is_external = self.positions == PositionSource::External;
-        let first_floor = if is_external { state.head() } else { state.take_floor(name) };
+        let first_floor = if is_external { state.head() } else { state.floor(name) };
         let floor = state.hub.channel_stats(channel).expect("an open channel").floor.get();
         assert_eq!(floor, first_floor, "H5");
         self.log(|_| format!("server {server} opens {} as {channel} after {floor}: {config:?}", NAMES[name]));

@@ -94,6 +94,8 @@ pub(crate) struct Connection {
     pub(crate) first_head: u64,
     /// The frame in progress may precede a reset that belongs before it.
     pub(crate) begun_before_reset: bool,
+    /// Where the newest loss of each channel ends.
+    pub(crate) loss_ends: BTreeMap<ChannelId, u64>,
     /// Resets that have to arrive, and those that arrived.
     pub(crate) resets: BTreeSet<u64>,
     pub(crate) received_resets: BTreeSet<u64>,
@@ -168,6 +170,7 @@ impl Connection {
             announced: 0,
             first_head: 0,
             begun_before_reset: false,
+            loss_ends: BTreeMap::new(),
             resets: BTreeSet::new(),
             received_resets: BTreeSet::new(),
             late_gaps: Vec::new(),

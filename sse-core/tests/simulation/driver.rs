@@ -87,11 +87,20 @@ impl World {
                 let connection = self.clients[client].connection.as_mut().expect("open");
                 let through = lost_through.get();
                 connection.skipped.insert(through);
+                // A loss whose reset was not taken is a part of the next loss of its channel.
+                let followed: Vec<_> = self.servers[server].hub.subscriptions(connection.id).collect();
+                if let Some(former) = connection.loss_ends.insert(channel, through)
+                    && followed.iter().all(|channel| connection.loss_ends.get(channel) != Some(&former))
+                    && connection.resets.remove(&former)
+                {
+                    connection.skipped.insert(former);
+                }
                 let name = self.servers[server].channels.get(&channel).map(|channel| channel.name);
                 // The id of the reset may be the position before.
                 let ids = [through.saturating_sub(1), through];
                 connection.unexplained.retain(|id| !ids.contains(id));
-                let was_received = ids.into_iter().any(|id| connection.received_resets.contains(&id));
+                // A later reset covers a loss whose own reset was not taken.
+                let was_received = connection.received_resets.last().is_some_and(|newest| *newest >= ids[0]);
                 if was_received {
                     let epoch = self.servers[server].epoch;
                     self.clients[client].record_reset(epoch, through);

@@ -126,12 +126,21 @@ impl World {
             position >= connection.newest_direct + tie || is_orphan || connection.newest_direct == 0,
             "event {number} behind a later direct frame"
         );
-        let first_reset = connection.resets.first().copied();
+        let newest_reset = connection.received_resets.last().copied().unwrap_or(0);
+        let first_reset = connection.resets.iter().copied().find(|reset| *reset > newest_reset);
         let was_begun = std::mem::take(&mut connection.begun_before_reset);
+        // The loss may have become longer; the action that says so was not polled yet.
+        let hub = &self.servers[connection.server].hub;
+        let is_longer = |channel: &ChannelId| {
+            hub.channel_stats(*channel).is_none_or(|stats| stats.floor.get() >= position)
+        };
+        let mut losses = connection.loss_ends.iter().filter(|(_, end)| Some(**end) == first_reset);
+        let is_superseded = losses.all(|(channel, _)| is_longer(channel));
         assert!(
             connection.late_gaps.is_empty() && first_reset.is_none_or(|reset| reset > position)
                 || is_orphan
-                || was_begun,
+                || was_begun
+                || is_superseded,
             "event {number} at {position} before the reset {first_reset:?}"
         );
         connection.newest_event = position;

@@ -57,11 +57,11 @@ impl Server {
     }
 
     /// Returns the floor with which a channel of this name opens, in a hub that assigns its positions (H5).
-    pub(crate) fn take_floor(&mut self, name: usize) -> u64 {
+    pub(crate) fn floor(&self, name: usize) -> u64 {
         // The action that reports the end of an empty channel may not have been polled yet.
         let ended = self.channels.iter().filter(|(_, channel)| channel.name == name && !channel.is_closed);
         let ended = ended.map(|(_, channel)| channel.end()).max();
-        self.ends.remove(&name).max(ended).unwrap_or(self.after)
+        self.ends.get(&name).copied().max(ended).unwrap_or(self.after)
     }
 
     /// Records where a channel ended.

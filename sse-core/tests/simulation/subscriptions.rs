@@ -109,6 +109,7 @@ impl World {
         let epoch = server.epoch;
         connection.expected.clear();
         connection.resets.clear();
+        connection.loss_ends.clear();
         connection.first_block = match (&connection.last_event_id, connection.resume_position) {
             (None, _) if connection.announces => FirstBlock::Announce,
             _ => FirstBlock::None,
@@ -136,6 +137,7 @@ impl World {
                 (Some(_), Some(_)) => match policy {
                     GapPolicy::Reset => {
                         connection.resets.insert(floor);
+                        connection.loss_ends.insert(subscription.channel, floor);
                         if self.positions == PositionSource::External {
                             // Another server may not detect the loss once the id of the client has passed a part of
                             // it.

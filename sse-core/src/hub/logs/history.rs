@@ -18,7 +18,7 @@ use super::entry::LogEntry;
 ///
 /// # Cost
 ///
-/// Adding an event and finding an id are O(1) amortised, finding a position is O(log n).
+/// Adding an event is O(1) amortised, finding a position or an id is O(log n).
 pub(crate) struct History {
     /// The retained events, and behind them the events of the history.
     kept: VecDeque<LogEntry>,

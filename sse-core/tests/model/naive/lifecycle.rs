@@ -50,7 +50,7 @@ impl Model {
     }
 
     pub(crate) fn open(&mut self, id: ChannelId, name: String, config: ChannelConfig) {
-        let known = self.ended_names.remove(&name);
+        let known = self.ended_names.get(&name).copied();
         self.chans.push(Chan {
             id,
             name,
@@ -241,7 +241,13 @@ impl Model {
             let now = self.now;
             self.end_first_step(conn);
             self.conns[conn].push_reset(now, through);
+            let former = self.conns[conn].subs[number].starts_after;
             self.continue_after_loss(conn, number, through);
+            // A loss that was skipped before, and was not passed since, is a part of this one.
+            let c = &mut self.conns[conn];
+            if former > c.position && c.subs.iter().all(|sub| sub.starts_after != former) {
+                c.own_frames.retain(|frame| frame.is_after || frame.position != former);
+            }
             let connection = self.conns[conn].id;
             self.actions.push(Action::Lagged { connection, channel: id, lost_through: through.into() });
         }

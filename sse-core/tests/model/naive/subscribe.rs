@@ -101,7 +101,9 @@ impl Model {
             _ => None,
         };
         let given = c.resume_point.as_ref().and_then(|(_, position)| *position);
-        let known = given.max(had.flatten());
+        let is_ahead = |announced: u64| {
+            given.is_some_and(|given| given >= announced) || had.flatten().is_some_and(|had| had > announced)
+        };
         let owed = |after: u64| {
             let owed = channel.history().filter(move |event| event.position > after);
             owed.filter(|event| event.except != Some(c.id)).map(|event| event.position).next()
@@ -125,7 +127,8 @@ impl Model {
         sub.starts_after = starts_after;
         sub.plan_replay(channel, u64::MAX);
         let announced = complete_through.max(c.position);
-        if c.config.announce_position && known.is_none_or(|known| known < announced) {
+        let (announces, is_ahead) = (c.config.announce_position, is_ahead(announced));
+        if announces && !is_ahead {
             c.own_frames.retain(|frame| !frame.is_after || frame.id.is_none());
             c.push_own(OwnFrame {
                 position: announced,
@@ -165,8 +168,7 @@ impl Model {
                 Some(None) => (sub.subscribed_at, false),
                 None => (start(channel, &sub), false),
             };
-            c.subs[number].starts_after =
-                if sub.passed > sub.live_after { from.max(sub.passed) } else { from };
+            c.subs[number].starts_after = if from >= sub.live_after { from.max(sub.passed) } else { from };
             c.subs[number].plan_replay(channel, u64::MAX);
             if resets {
                 c.push_reset(now, floor);
