@@ -274,7 +274,11 @@ impl World {
             // The state that the page loads is as new as the id of the page, at a node that is behind, too. Events up to
             // there may come again: the page may have left the room before.
             Resume::Fresh => (head.max(link.resumed_at), None),
-            Resume::Gap { lost_through, .. } => (lost_through.get(), Some(link.resets)),
+            Resume::Gap { lost_through, .. } => {
+                // The server may not know an id of the application: behind the reset, events may come again.
+                link.is_unknown |= page.last_id.starts_with("app-");
+                (lost_through.get(), Some(link.resets))
+            }
             _ => (0, None),
         };
         if resume == Resume::Fresh {

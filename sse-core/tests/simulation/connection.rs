@@ -115,6 +115,8 @@ pub(crate) struct Connection {
     /// The frame in progress may be one that the connection no longer has to receive.
     pub(crate) has_orphan: bool,
     pub(crate) newest_event: u64,
+    /// The newest position that the hub may have announced behind a late subscription.
+    pub(crate) newest_announced: u64,
     pub(crate) newest_direct: u64,
     decoder: Decoder,
     pub(crate) partial: Vec<u8>,
@@ -182,6 +184,7 @@ impl Connection {
             has_left: false,
             has_orphan: false,
             newest_event: 0,
+            newest_announced: 0,
             newest_direct: 0,
             decoder,
             partial: Vec::new(),

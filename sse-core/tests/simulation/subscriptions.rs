@@ -61,9 +61,10 @@ impl World {
             };
             assert_eq!(resume, expected, "a late subscription");
             connection.has_late = true;
+            let announced = std::mem::replace(&mut connection.newest_announced, head);
             // The id of the client had passed these events before the subscription.
             let begun = connection.expected.keys().next().copied().filter(|_| !connection.partial.is_empty());
-            let passed = connection.newest_event.max(begun.unwrap_or(0));
+            let passed = connection.newest_event.max(begun.unwrap_or(0)).max(announced);
             let is_excused = connection.last_event_id.is_none() || log.config.on_gap != GapPolicy::Reset;
             let excused = if is_excused { subscription.live_after.max(head) } else { passed };
             if connection.resume_position.is_none() {
@@ -208,6 +209,13 @@ impl World {
         let state = &mut self.clients[client];
         let Some(connection) = &mut state.connection else { return };
         connection.subscriptions.retain(|subscription| subscription.channel != channel);
+        // The next loss of another channel may take the place of the reset of this one.
+        if let Some(end) = connection.loss_ends.remove(&channel)
+            && connection.loss_ends.values().all(|other| *other != end)
+            && connection.resets.remove(&end)
+        {
+            connection.skipped.insert(end);
+        }
         // The connection may have left before the closed channel could close it.
         connection.must_close = false;
         connection.has_orphan |= !connection.partial.is_empty();
