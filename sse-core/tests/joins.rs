@@ -165,6 +165,19 @@ fn o6_at_a_node_that_is_behind_nothing_at_or_below_the_id_of_the_client_comes() 
 }
 
 #[test]
+fn o6_at_a_node_that_is_behind_an_older_id_is_a_gap() {
+    let mut w = World::external(0);
+    let (a, room) = (w.open("a"), w.open("room"));
+    w.publish_at(a, 2);
+    let c = w.reconnect("e-8");
+    w.subscribe(a, c);
+    assert_eq!(w.join_after("e-2", room, c), Resume::Gap { lost_through: Position::new(8), events: 0 });
+    w.publish_at(room, 4);
+    w.publish_at(room, 9);
+    assert_eq!(w.data(c), ["reset e-8", "9"], "event 4 is covered by the reset");
+}
+
+#[test]
 fn o9_one_position_stands_for_all_joins_that_it_follows() {
     let mut w = World::new();
     let lobby = w.open("lobby");

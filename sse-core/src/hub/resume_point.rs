@@ -46,6 +46,8 @@ pub(crate) struct LateJoin {
     pub(crate) position: Position,
     /// The id of the client stands for this position, which is beyond `position` if the client is ahead of the hub (O4).
     pub(crate) client: Position,
+    /// The position up to which no event can arrive any more.
+    pub(crate) complete_through: Position,
     /// The position through which the channel counts as lost if the hub cannot know what the client has.
     pub(crate) lost_through: Position,
 }
@@ -130,13 +132,15 @@ fn decide_later(
     channel: &ChannelState,
     late: LateJoin,
 ) -> Decision {
-    let LateJoin { joined, position, client, lost_through } = late;
+    let LateJoin { joined, position, client, complete_through, lost_through } = late;
+    // Events up to the position of a client that is ahead can still arrive, and it would not receive them (O4).
+    let is_known = |point: Position| point >= client || complete_through >= client;
     match joined {
         JoinPoint::New => {
             let start_after = subscription.live_after.max(client);
             return Decision { start_after, reset_before: None, outcome: Resume::Fresh };
         }
-        JoinPoint::At(point) if point >= channel.history.floor() => {
+        JoinPoint::At(point) if point >= channel.history.floor() && is_known(point) => {
             let first_owed = channel.history.above(point).find(|entry| entry.except != Some(id));
             if first_owed.is_none_or(|entry| entry.position > client) {
                 let start_after = point.max(client);

@@ -265,7 +265,8 @@ impl Hub {
         connection.end_first_step(&self.channels);
         let Some(channel) = self.channels.at_mut(subscription.channel) else { return Resume::UpToDate };
         let (position, client) = (connection.position, connection.client_position());
-        let late = LateJoin { joined, position, client, lost_through: head.max(client) };
+        let lost_through = head.max(client);
+        let late = LateJoin { joined, position, client, complete_through, lost_through };
         let point = connection.resume_point();
         let decision = decide(id, &subscription, channel, point, JoinTime::Later(late));
         subscription.replay_from(channel, decision.start_after);

@@ -11,6 +11,8 @@ pub(crate) struct Link {
     decoder: Decoder,
     /// The position of the id with which the page came.
     pub(crate) resumed_at: u64,
+    /// An id has arrived.
+    pub(crate) has_id: bool,
     /// The position of the newest id that arrived. Ids never go back on one connection.
     pub(crate) newest: u64,
     /// The position of the newest event that arrived.
@@ -37,6 +39,7 @@ impl Link {
             in_flight: VecDeque::new(),
             decoder,
             resumed_at,
+            has_id: false,
             newest: resumed_at,
             newest_event: 0,
             resets: 0,

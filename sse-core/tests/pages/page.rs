@@ -45,9 +45,10 @@ pub(crate) enum Membership {
 impl Page {
     /// Forgets the connection. Each room that the page was inside is complete up to the id of the page.
     pub(crate) fn lose_link(&mut self) {
-        self.link = None;
+        let has_id = self.link.take().is_some_and(|link| link.has_id);
         for room in self.rooms.values_mut() {
-            if room.membership == Membership::Inside {
+            // An id of an earlier connection says nothing of what this one brought.
+            if room.membership == Membership::Inside && (has_id || room.since.is_empty()) {
                 room.since.clone_from(&self.last_id);
             }
             room.membership = Membership::Outside;

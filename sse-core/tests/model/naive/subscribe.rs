@@ -110,7 +110,11 @@ impl Model {
         };
         let (starts_after, resets, resume) = match had {
             None => (c.subs.last().expect("a subscription").live_after.max(client), false, Resume::Fresh),
-            Some(Some(had)) if had >= channel.floor() && owed(had).is_none_or(|first| first > client) => {
+            Some(Some(had))
+                if (had >= client || complete_through >= client)
+                    && had >= channel.floor()
+                    && owed(had).is_none_or(|first| first > client) =>
+            {
                 let after = had.max(client);
                 let live_after = c.subs.last().expect("a subscription").live_after;
                 let is_replayed =
