@@ -155,8 +155,7 @@ impl Limits {
 
     /// The memory that an event in a history takes besides the bytes of its frame, for [`Limits::history_bytes`]: 192 bytes.
     ///
-    /// They cover the entries in the log, in the order of the hub and in the index of ids, the spare capacity of these, and
-    /// the overhead of the allocations of the frame.
+    /// They cover the entries in the log, in the order of the hub and in the index of ids, and what allocations add to these.
     pub const HISTORY_EVENT_OVERHEAD: usize = 192;
 
     /// The maximum number of direct sends that can be pending for one connection ([S2](crate::rules#s2)).
