@@ -7,9 +7,4 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../sse-core/tests/pages/mod.rs"]
 mod pages;
 
-fuzz_target!(|input: &[u8]| {
-    let Some((first, rest)) = input.split_first() else { return };
-    let mut bytes = rest.to_vec().into_iter();
-    let choices = Box::new(move |most: usize| usize::from(bytes.next().unwrap_or(0)) % most.max(1));
-    pages::world::World::new(choices, 1 + usize::from(first % 2), false).run();
-});
+fuzz_target!(|input: &[u8]| pages::of_input(input, false).run());

@@ -6,7 +6,7 @@
 //! a reset covers what is missing.
 //!
 //! `SEEDS` is the number of seeds (4,000 by default) and `START` the first one. A failing seed is repeated and printed
-//! step by step with `SEED`.
+//! step by step with `SEED`, an input of the fuzz target `pages` with `INPUT`, the path of its file.
 
 #[path = "pages/mod.rs"]
 mod parts;
@@ -28,6 +28,10 @@ fn external_positions() {
 }
 
 fn run(name: &str, nodes: usize) {
+    if let Ok(path) = std::env::var("INPUT") {
+        let input = std::fs::read(path).expect("an input of the fuzzer");
+        return parts::of_input(&input, true).run();
+    }
     if let Some(seed) = variable("SEED") {
         return World::new(parts::seeded(seed), nodes, true).run();
     }

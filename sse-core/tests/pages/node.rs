@@ -21,6 +21,14 @@ impl Published {
     }
 }
 
+/// Returns the position that an id stands for, or the origin if no event has the id.
+pub(crate) fn known_position(events: &[Published], id: &str) -> u64 {
+    if let Some(position) = id.strip_prefix("e-") {
+        return position.parse().expect("a position");
+    }
+    events.iter().find(|event| event.application_id.as_deref() == Some(id)).map_or(0, |event| event.position)
+}
+
 pub(crate) struct Node {
     pub(crate) hub: Hub,
     pub(crate) now: Instant,

@@ -6,7 +6,7 @@ use sse_core::{
 };
 
 use super::link::Link;
-use super::node::{Published, ROOMS};
+use super::node::{Published, ROOMS, known_position};
 use super::page::{Membership, Room};
 use super::world::World;
 
@@ -285,6 +285,14 @@ impl World {
             let events = &self.events;
             page.unrepeatable.retain(|event| {
                 !(events[*event].is_in(name, self.generations[name]) && events[*event].position <= base)
+            });
+        }
+        if matches!(resume, Resume::Replayed { .. }) && page.last_id.starts_with("app-") {
+            // The server may not know an id of the application, and begins where the room was complete: an event that
+            // came by another room comes again.
+            let (events, since) = (&self.events, known_position(&self.events, &room.since));
+            page.unrepeatable.retain(|event| {
+                !(events[*event].is_in(name, self.generations[name]) && events[*event].position > since)
             });
         }
         room.generation = self.generations[name];

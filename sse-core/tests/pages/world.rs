@@ -3,7 +3,7 @@
 use sse_core::{BacklogConfig, ChannelConfig, HistoryConfig, LagPolicy, Message, StartFrom};
 
 use super::Choices;
-use super::node::{Node, Published, ROOMS};
+use super::node::{Node, Published, ROOMS, known_position};
 use super::page::{Membership, Page};
 
 /// The longest run.
@@ -63,11 +63,7 @@ impl World {
 
     /// Returns the position that an id stands for.
     pub(crate) fn position_of(&self, id: &str) -> u64 {
-        if let Some(position) = id.strip_prefix("e-") {
-            return position.parse().expect("a position");
-        }
-        let known = self.events.iter().find(|event| event.application_id.as_deref() == Some(id));
-        known.map_or(0, |event| event.position)
+        known_position(&self.events, id)
     }
 
     /// Handles a message that arrived at a page.
