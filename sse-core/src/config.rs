@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::id::{ConnectionId, Position};
 use crate::resume::LastEventId;
+use crate::wire::Frame;
 
 /// The configuration of a hub.
 ///
@@ -217,6 +218,25 @@ pub struct ChannelConfig {
     pub on_close: OnClose,
 }
 
+impl ChannelConfig {
+    /// The configuration of a stream that ends, such as a generated text: every reader receives all of it
+    /// ([K8](crate::rules#k8)). History is bounded by 16 MiB, which is about 50,000 events of 300 bytes.
+    ///
+    /// ```
+    /// use sse_core::{ChannelConfig, HistoryConfig};
+    ///
+    /// // A longer text.
+    /// let config = ChannelConfig { history: HistoryConfig::whole(64 << 20), ..ChannelConfig::answer() };
+    /// ```
+    pub fn answer() -> ChannelConfig {
+        ChannelConfig {
+            history: HistoryConfig::whole(16 << 20),
+            start: StartFrom::Beginning,
+            ..ChannelConfig::default()
+        }
+    }
+}
+
 /// The bounds of a channel's history ([H1](crate::rules#h1)).
 ///
 /// History keeps the newest events with an id for clients that reconnect. All three bounds apply.
@@ -229,6 +249,13 @@ pub struct HistoryConfig {
     pub bytes: Option<usize>,
     /// The maximum age of an event, without a limit by default.
     pub age: Option<Duration>,
+}
+
+impl HistoryConfig {
+    /// Keeps every event, up to a bound on the bytes of their frames: for channels that are read as a whole.
+    pub fn whole(bytes: usize) -> HistoryConfig {
+        HistoryConfig { events: usize::MAX, bytes: Some(bytes), age: None }
+    }
 }
 
 impl Default for HistoryConfig {
@@ -278,6 +305,10 @@ pub enum StartFrom {
     Last(usize),
     /// All kept events, before live events.
     All,
+    /// All events from the first one, before live events. If the channel has let go of one, that is a loss: the result is
+    /// [`Resume::Gap`](crate::Resume::Gap), and [`ChannelConfig::on_gap`] applies. For channels that make sense only as a
+    /// whole.
+    Beginning,
 }
 
 /// The reaction of a channel to a last event id that is older than its history, or unknown ([H6](crate::rules#h6)).
@@ -285,7 +316,8 @@ pub enum StartFrom {
 #[non_exhaustive]
 pub enum GapPolicy {
     /// The client receives the event `reset` where the loss ends, then all kept events above the loss
-    /// ([H7](crate::rules#h7)). After an unknown id it receives one `reset` for the whole connection, then live events.
+    /// ([H7](crate::rules#h7)). After an unknown id it receives one `reset` for the whole connection, then what a new
+    /// connection receives.
     #[default]
     Reset,
     /// The client receives all kept events, without notice of the loss. After an unknown id it receives what a new
@@ -353,6 +385,11 @@ pub struct ConnectionConfig {
     /// can resume even if it disconnects before its first event ([H3](crate::rules#h3)), and whether that event follows late
     /// subscriptions ([O9](crate::rules#o9)). The default is `true`.
     pub announce_position: bool,
+    /// The last frame of the connection, which its client receives when the connection is closed: at its maximum lifetime, in
+    /// a drain, at the end of what it followed, and by [`Hub::close_connection`](crate::Hub::close_connection)
+    /// ([T5](crate::rules#t5)). None by default. A frame with an id is refused with
+    /// [`ConnectError::FarewellHasId`](crate::ConnectError::FarewellHasId). Clones of a frame share its bytes: encode it once.
+    pub farewell: Option<Frame>,
     /// The maximum number of bytes of pending direct sends ([S2](crate::rules#s2)). The default is 1 MiB. More than 4
     /// GiB counts as 4 GiB.
     pub direct_bytes: usize,
@@ -372,6 +409,7 @@ impl Default for ConnectionConfig {
             max_lifetime: None,
             on_max_lifetime: OnMaxLifetime::Close,
             announce_position: true,
+            farewell: None,
             direct_bytes: 1 << 20,
         }
     }
@@ -381,7 +419,7 @@ impl Default for ConnectionConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnMaxLifetime {
-    /// The connection is closed.
+    /// The connection is closed as by [`Hub::close_connection`](crate::Hub::close_connection): what is pending is flushed.
     #[default]
     Close,
     /// [`Action::TimedOut`](crate::Action::TimedOut) reports it, and the application extends or closes the connection.

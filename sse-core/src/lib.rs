@@ -158,8 +158,8 @@ pub use config::{
     IdSource, LagPolicy, Limits, OnClose, OnMaxLifetime, PositionSource, PublishOptions, StartFrom,
 };
 pub use hub::{
-    Action, ChannelCloseReason, Claim, ConfigError, ConnectError, ConnectionStats, DrainConfig, Hub,
-    OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
+    Action, ChannelCloseReason, Claim, ConfigError, ConnectError, ConnectionStats, DrainConfig, Finished,
+    Hub, OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
 };
 pub use id::{ChannelId, ConnectionId, Position};
 pub use resume::{Join, LastEventId, Resume};

@@ -67,6 +67,8 @@ pub enum Resume {
     Fresh,
     /// The client has missed nothing.
     UpToDate,
+    /// The client has missed nothing, and the channel is finished: nothing will follow ([K6](crate::rules#k6)).
+    Finished,
     /// The client receives all events that it missed.
     Replayed {
         /// The number of replayed events.

@@ -75,6 +75,8 @@ pub struct CloseCounts {
     pub lagged: u64,
     /// A channel with [`OnClose::CloseConnections`](crate::OnClose::CloseConnections) closed.
     pub channel_closed: u64,
+    /// The connection took everything of the finished channels that it followed.
+    pub finished: u64,
     /// The hub was drained or shut down.
     pub shutting_down: u64,
 }
@@ -89,6 +91,7 @@ impl CloseCounts {
             self.stalled,
             self.lagged,
             self.channel_closed,
+            self.finished,
             self.shutting_down,
         ];
         all.into_iter().fold(0, u64::saturating_add)
@@ -103,6 +106,7 @@ impl CloseCounts {
             CloseReason::Stalled => self.stalled,
             CloseReason::Lagged => self.lagged,
             CloseReason::ChannelClosed => self.channel_closed,
+            CloseReason::Finished => self.finished,
             CloseReason::ShuttingDown => self.shutting_down,
         }
     }
@@ -115,6 +119,7 @@ impl CloseCounts {
             CloseReason::Stalled => &mut self.stalled,
             CloseReason::Lagged => &mut self.lagged,
             CloseReason::ChannelClosed => &mut self.channel_closed,
+            CloseReason::Finished => &mut self.finished,
             CloseReason::ShuttingDown => &mut self.shutting_down,
         };
         *counter = counter.saturating_add(1);
@@ -138,14 +143,15 @@ pub enum CloseReason {
     Lagged,
     /// A channel with [`OnClose::CloseConnections`](crate::OnClose::CloseConnections) closed ([K3](crate::rules#k3)).
     ChannelClosed,
+    /// The connection took everything of the finished channels that it followed ([K5](crate::rules#k5)).
+    Finished,
     /// The hub was drained or shut down ([A2](crate::rules#a2)).
     ShuttingDown,
 }
 
 impl CloseReason {
     /// Returns whether the end is abrupt: `Disconnected`, `Stalled` and `Lagged`. Pending bytes were abandoned, and a driver
-    /// resets the transport where it can ([X7](crate::rules#x7)). Every other end is a proper end of the stream, also
-    /// `TimedOut`, although it abandons pending bytes as well.
+    /// resets the transport where it can ([X7](crate::rules#x7)). Every other end is a proper end of the stream.
     ///
     /// ```
     /// # use sse_core::CloseReason;
@@ -158,8 +164,8 @@ impl CloseReason {
 
     /// Returns the name of the reason for metric labels and log fields.
     ///
-    /// The names are `disconnected`, `requested`, `timed_out`, `stalled`, `lagged`, `channel_closed` and
-    /// `shutting_down`.
+    /// The names are `disconnected`, `requested`, `timed_out`, `stalled`, `lagged`, `channel_closed`,
+    /// `finished` and `shutting_down`.
     ///
     /// ```
     /// assert_eq!(sse_core::CloseReason::TimedOut.as_str(), "timed_out");
@@ -172,6 +178,7 @@ impl CloseReason {
             CloseReason::Stalled => "stalled",
             CloseReason::Lagged => "lagged",
             CloseReason::ChannelClosed => "channel_closed",
+            CloseReason::Finished => "finished",
             CloseReason::ShuttingDown => "shutting_down",
         }
     }
@@ -186,6 +193,7 @@ impl core::fmt::Display for CloseReason {
             CloseReason::Stalled => "peer stopped reading",
             CloseReason::Lagged => "reader fell too far behind",
             CloseReason::ChannelClosed => "channel closed",
+            CloseReason::Finished => "stream finished",
             CloseReason::ShuttingDown => "server is shutting down",
         })
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use common::{World, history_of, secs};
 use sse_core::{
     Action, BacklogConfig, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, ConnectionId, LagPolicy,
-    OnClose, OnMaxLifetime,
+    OnClose,
 };
 
 const FRAME: &str = "id: e-1\ndata: 1\n\n";
@@ -122,15 +122,20 @@ fn s3_only_an_end_without_a_flush_abandons_a_frame() {
     let disconnected = reader_in_progress(&mut w, a, 4);
     w.hub.disconnect(w.now, disconnected);
     assert_eq!(w.take(disconnected), "");
-    let on_max_lifetime = OnMaxLifetime::Close;
-    let late =
-        ConnectionConfig { max_lifetime: Some(secs(1)), on_max_lifetime, ..common::without_position() };
-    let late = w.connect_with(late);
-    w.subscribe(a, late);
-    w.publish(a, "2");
-    w.take_bytes(late, 4);
-    assert_eq!(common::close_reasons(&w.run_for(secs(1))), [(late, CloseReason::TimedOut)]);
-    assert_eq!(w.take(late), "");
+    let stalled = reader_in_progress(&mut w, a, 4);
+    assert_eq!(common::close_reasons(&w.run_for(secs(30))), [(stalled, CloseReason::Stalled)]);
+    assert_eq!(w.take(stalled), "");
+}
+
+#[test]
+fn s3_the_end_of_a_lifetime_completes_a_frame() {
+    let mut w = World::new();
+    let a = w.open("a");
+    let c = reader_in_progress(&mut w, a, 4);
+    w.hub.set_max_lifetime(w.now, c, Some(secs(1)));
+    assert_eq!(w.run_for(secs(1)), []);
+    assert_eq!(w.take(c), FRAME[4..]);
+    assert_eq!(w.close_reasons(), [(c, CloseReason::TimedOut)]);
 }
 
 #[test]

@@ -228,7 +228,9 @@ fn h6_the_gap_policy_decides_what_follows_a_gap() {
 #[test]
 fn h6_an_unknown_id_never_gives_more_than_a_new_connection_receives() {
     for (policy, start, expected) in [
-        (GapPolicy::Reset, StartFrom::All, &["reset e-5"][..]),
+        (GapPolicy::Reset, StartFrom::Live, &["reset e-5"][..]),
+        (GapPolicy::Reset, StartFrom::Last(1), &["reset e-4", "5"]),
+        (GapPolicy::Reset, StartFrom::All, &["reset e-3", "4", "5"]),
         (GapPolicy::Live, StartFrom::All, &[]),
         (GapPolicy::Kept, StartFrom::Live, &[]),
         (GapPolicy::Kept, StartFrom::Last(1), &["5"]),

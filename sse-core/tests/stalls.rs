@@ -325,7 +325,7 @@ fn t3_a_stall_among_thousands_of_connections_is_detected_at_its_instant() {
 }
 
 #[test]
-fn t3_a_connection_that_stalls_at_the_end_of_its_lifetime_is_closed_as_timed_out() {
+fn t3_a_connection_that_stalls_at_the_end_of_its_lifetime_is_not_flushed() {
     let mut w = World::new();
     let c = w.connect_with(ConnectionConfig {
         max_lifetime: Some(secs(30)),
@@ -334,7 +334,7 @@ fn t3_a_connection_that_stalls_at_the_end_of_its_lifetime_is_closed_as_timed_out
     });
     let stalled = w.connect_with(ConnectionConfig { ping: None, ..ConnectionConfig::default() });
     let closed = close_reasons(&w.run_for(secs(30)));
-    assert_eq!(closed, [(c, CloseReason::TimedOut), (stalled, CloseReason::Stalled)]);
+    assert_eq!(closed, [(c, CloseReason::Stalled), (stalled, CloseReason::Stalled)]);
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub enum ChannelCloseReason {
     Requested,
     /// The channel had no member for its empty timeout ([K2](crate::rules#k2)).
     Empty,
+    /// The channel was finished, and the time for which it was kept is over ([K7](crate::rules#k7)).
+    Finished,
 }
 
 impl Hub {

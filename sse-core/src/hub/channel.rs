@@ -20,6 +20,11 @@ pub(crate) struct ChannelState {
     pub(crate) last: Position,
     /// A closed channel accepts no events and has no name. It exists until its members took what was published (K3).
     pub(crate) is_closed: bool,
+    /// A finished channel accepts no events, and its members leave it when they took what was published (K4). It can be
+    /// closed as well.
+    pub(crate) is_finished: bool,
+    /// The instant at which a finished channel closes. `None` while it is not finished, and when that is never.
+    pub(crate) kept_until: Option<Instant>,
     /// The instant at which the last member left, or at which the channel was opened (K2).
     pub(crate) empty_since: Instant,
     pub(crate) timer: TimerKey,
@@ -41,23 +46,39 @@ impl ChannelState {
             members: Members::default(),
             last: complete_through,
             is_closed: false,
+            is_finished: false,
+            kept_until: None,
             empty_since: now,
             timer: TimerKey::default(),
             config,
         }
     }
 
-    /// Returns the next deadline: the end of the empty timeout (K2), or the expiry of the oldest event (H1).
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        [self.closes_at(), self.history.next_expiry()].into_iter().flatten().min()
+    /// Returns whether the channel accepts events.
+    #[inline]
+    pub(crate) fn accepts_events(&self) -> bool {
+        !self.is_closed && !self.is_finished
     }
 
-    /// Returns the instant at which the channel closes if no member joins.
+    /// Returns the next deadline: the end of the channel, or the expiry of its oldest event.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        [self.closes_at(), self.next_expiry()].into_iter().flatten().min()
+    }
+
+    /// Returns the instant at which the channel closes: a finished one after the time for which it is kept (K7), another
+    /// one if no member joins (K2).
     pub(crate) fn closes_at(&self) -> Option<Instant> {
-        if self.is_closed || !self.members.is_empty() {
-            return None;
+        match self.is_finished {
+            _ if self.is_closed => None,
+            true => self.kept_until,
+            false if self.members.is_empty() => self.empty_since.checked_add(self.config.empty_timeout?),
+            false => None,
         }
-        self.empty_since.checked_add(self.config.empty_timeout?)
+    }
+
+    /// Returns the instant at which the oldest event expires (H1). Those of a finished channel do not (K8).
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        if self.is_finished { None } else { self.history.next_expiry() }
     }
 
     /// Returns whether the channel is closed and closes the connections of its members (K3).

@@ -34,7 +34,7 @@ pub(crate) type Channels = Arena<ChannelId, ChannelState>;
 /// | between frames | `Open` or `Closing` | false | false | none | none |
 /// | closing before the first byte | `Closing` | true | true, but fixed | none | none |
 ///
-/// `Ending` always has a partial frame: it is the state of a connection that lagged while a frame was taken in part.
+/// `Ending` is the state of a connection that lagged while a frame was taken in part, and of one whose farewell was begun.
 pub(crate) struct ConnectionState {
     /// Events at or below this position were taken, were covered by a reset, or are not for this connection.
     pub(crate) position: Position,
@@ -80,7 +80,7 @@ pub(crate) enum Stage {
     Open,
     /// The connection is closed when everything published until the call was taken.
     Closing(CloseReason),
-    /// The connection is closed when the partial frame was taken.
+    /// The connection is closed when the partial frame or the claim was taken.
     Ending(CloseReason),
 }
 
@@ -234,6 +234,14 @@ impl ConnectionState {
         self.stage = Stage::Ending(reason);
     }
 
+    /// Ends the connection behind its farewell, of which a byte was taken: nothing follows it, also no event of its end that
+    /// arrives only now (T5, O4).
+    pub(crate) fn end_behind_farewell(&mut self) {
+        if let Stage::Closing(reason) = self.stage {
+            self.begin_ending(reason);
+        }
+    }
+
     /// Ends the connection behind the events up to `end`.
     pub(crate) fn begin_closing(&mut self, end: Position, reason: CloseReason) {
         self.end = end;
@@ -309,7 +317,11 @@ impl ConnectionState {
             return None;
         }
         match self.resume_point() {
-            ResumePoint::None => self.announces_position.then_some(OpeningFrame::Position(self.position)),
+            ResumePoint::None => self
+                .announces_position
+                .then_some(OpeningFrame::Position(self.position))
+                // A reset at this position has its id (H8).
+                .filter(|_| !self.own_frames.begins_with_reset(self.position)),
             ResumePoint::Unknown => {
                 let resets = self.subscriptions.as_slice().iter().any(|subscription| {
                     channels.at(subscription.channel).is_some_and(|c| c.config.on_gap == GapPolicy::Reset)

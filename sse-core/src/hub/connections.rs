@@ -21,7 +21,7 @@ impl Hub {
     /// # Errors
     ///
     /// [`ConnectError::TooManyConnections`] at the limit ([A1](crate::rules#a1)), [`ConnectError::ShuttingDown`],
-    /// [`ConnectError::PingTooShort`].
+    /// [`ConnectError::PingTooShort`], [`ConnectError::FarewellHasId`], [`ConnectError::FarewellTooLarge`].
     ///
     /// # Cost
     ///
@@ -43,6 +43,9 @@ impl Hub {
         if let Some(interval) = config.ping.filter(|interval| *interval < ConnectionConfig::MIN_PING) {
             return Err(ConnectError::PingTooShort { interval, min: ConnectionConfig::MIN_PING });
         }
+        if let Some(farewell) = &config.farewell {
+            self.check_farewell(farewell)?;
+        }
         let refused = ConnectError::TooManyConnections { limit: self.config.limits.connections };
         if self.connections.len() >= self.config.limits.connections {
             return Err(refused);
@@ -51,6 +54,7 @@ impl Hub {
         let request = request.map(|id| ResumeRequest { position: self.position_of(&id), id });
         let mut connection = ConnectionState::new(now, self.complete_through(), &config, request);
         connection.ping.set(now, config.ping, splitmix64(self.config.seed, self.stats.opened));
+        connection.own_frames.set_farewell(config.farewell);
         connection.expires_at = config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime));
         let id = self.connections.insert(connection).map_err(|_| refused)?;
         self.stats.opened = self.stats.opened.saturating_add(1);
@@ -230,6 +234,45 @@ impl Hub {
         true
     }
 
+    /// Sets the last frame of a connection, which it receives when it is closed ([T5](crate::rules#t5)); `None` removes it.
+    /// To close a connection with a farewell of its own, set the farewell before the call of
+    /// [`close_connection`](Hub::close_connection). Returns false and changes nothing when the connection is not open or is
+    /// closing, and when the frame has an id or exceeds [`Limits::event_bytes`].
+    ///
+    /// ```
+    /// # use bytes::Buf;
+    /// # use sse_core::{ConnectionConfig, Event, Hub, HubConfig, Instant};
+    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
+    /// # let now = Instant::ORIGIN;
+    /// let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
+    /// let connection = hub.connect(now, config).unwrap();
+    /// let bye = Event::new().event("bye").data("signed out").encode().unwrap();
+    /// assert!(hub.set_farewell(now, connection, Some(bye)));
+    /// hub.close_connection(now, connection);
+    /// assert_eq!(hub.transmit(now, connection).chunk(), b"event: bye\ndata: signed out\n\n");
+    /// ```
+    pub fn set_farewell(&mut self, now: Instant, connection: ConnectionId, farewell: Option<Frame>) -> bool {
+        self.advance_clock(now);
+        if farewell.as_ref().is_some_and(|farewell| self.check_farewell(farewell).is_err()) {
+            return false;
+        }
+        let Some(slot) = self.connections.slot(connection) else { return false };
+        let Some(state) = self.connections.at_mut(slot).filter(|state| state.is_open()) else {
+            return false;
+        };
+        state.own_frames.set_farewell(farewell);
+        true
+    }
+
+    /// Checks a farewell. An id in it would stand for everything that the client does not have yet.
+    fn check_farewell(&self, farewell: &Frame) -> Result<(), ConnectError> {
+        if farewell.id().is_some() {
+            return Err(ConnectError::FarewellHasId);
+        }
+        let (bytes, limit) = (farewell.len(), self.config.limits.event_bytes);
+        if bytes > limit { Err(ConnectError::FarewellTooLarge { bytes, limit }) } else { Ok(()) }
+    }
+
     /// Closes a connection behind what is pending for it now.
     pub(super) fn begin_close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         let (now, end, flush_timeout) = (self.now, self.head, self.flush_timeout());
@@ -238,6 +281,7 @@ impl Hub {
             return;
         }
         connection.begin_closing(end, reason);
+        connection.own_frames.push_farewell(now);
         connection.expires_at = now.checked_add(flush_timeout);
         self.arm_timer(slot);
         self.remove_drained_subscriptions(slot);

@@ -147,7 +147,19 @@ impl Hub {
         }
         connection.notify = Notify::Idle;
         self.finish_idle(slot);
-        None
+        self.report_if_leaving(slot)
+    }
+
+    /// Reports a connection that waits for its transport to ask for bytes, so that it can leave a finished channel (K5).
+    fn report_if_leaving(&mut self, slot: ConnectionSlot) -> Option<ConnectionId> {
+        if !self.waits_to_leave(slot) {
+            return None;
+        }
+        let (id, connection) = self.connections.entry_mut(slot)?;
+        connection.notify = Notify::Reported;
+        // No byte waits for the peer.
+        connection.pending_since = None;
+        Some(id)
     }
 
     /// Finishes a connection if nothing is pending for it.
@@ -198,6 +210,10 @@ impl Hub {
             PendingItem::Ping => {
                 connection.ping.mark_sent();
                 self.stats.pings = self.stats.pings.saturating_add(1);
+            }
+            PendingItem::Own(_) if connection.own_frames.next_is_farewell() => {
+                connection.own_frames.pop();
+                connection.end_behind_farewell();
             }
             PendingItem::Own(_) => {
                 // The id of a reset or of a position stands for all channels, as that of an event does.
@@ -258,6 +274,7 @@ impl Hub {
             self.notify(slot);
         } else {
             self.finish_idle(slot);
+            self.leave_finished(slot);
         }
     }
 
@@ -275,14 +292,16 @@ impl Hub {
 
     fn first_drained(&self, slot: ConnectionSlot) -> Option<(SubscriptionNumber, bool)> {
         let connection = self.connections.at(slot)?;
-        if connection.is_starting && self.has_pending(slot) {
+        if connection.opening(&self.channels).is_some() {
             // The opening frame depends on all subscriptions.
             return None;
         }
         let start_is_open = connection.start_is_open && connection.is_open();
         connection.subscriptions.numbered().find_map(|(number, subscription)| {
             let channel = self.channels.at(subscription.channel)?;
-            if connection.is_open() && !channel.is_closed {
+            // A finished channel is left when the transport asks for bytes (K5).
+            let stays = !channel.is_closed || channel.is_finished && !channel.closes_connections();
+            if connection.is_open() && stays {
                 return None;
             }
             let next = subscription.next(channel, connection.position.max(subscription.owed_after));

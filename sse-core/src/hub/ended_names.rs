@@ -69,6 +69,11 @@ impl EndedNames {
         }
     }
 
+    /// Returns where the channel of a name ended, as long as that is known.
+    pub(super) fn end(&self, name: &str) -> Option<Position> {
+        self.ends.get(&self.hasher.hash_one(name)).map(|end| end.position)
+    }
+
     /// Returns the floor of a channel that is opened with a name.
     pub(super) fn floor(&self, name: &str) -> Position {
         if self.ends.is_empty() {

@@ -53,6 +53,15 @@ pub enum ConnectError {
         /// The shortest interval.
         min: Duration,
     },
+    /// The farewell has an id: a client would resume from it, and lose what it did not receive ([T5](crate::rules#t5)).
+    FarewellHasId,
+    /// The farewell exceeds the limit on the bytes of one event ([A1](crate::rules#a1)).
+    FarewellTooLarge {
+        /// The size of the frame, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
 }
 
 /// The error of [`Hub::send`](crate::Hub::send).
@@ -156,6 +165,8 @@ pub enum PublishError {
         /// The name of the channel.
         name: Arc<str>,
     },
+    /// The channel is finished ([K4](crate::rules#k4)).
+    Finished(ChannelId),
     /// No channel was given.
     NoChannel,
     /// The event cannot be encoded.
@@ -211,6 +222,10 @@ impl fmt::Display for ConnectError {
         match self {
             ConnectError::TooManyConnections { limit } => {
                 write!(f, "{limit} connections are open, which is the limit")
+            }
+            ConnectError::FarewellHasId => f.write_str("the farewell has an id"),
+            ConnectError::FarewellTooLarge { bytes, limit } => {
+                write!(f, "the farewell has {bytes} bytes, the limit is {limit}")
             }
             ConnectError::ShuttingDown => f.write_str("the hub is shutting down"),
             ConnectError::PingTooShort { interval, min } => {
@@ -276,6 +291,7 @@ impl fmt::Display for PublishError {
             PublishError::UnknownChannel(id) => write!(f, "channel {id} is not open"),
             PublishError::ChannelClosed { name } => write!(f, "channel {name:?} was closed"),
             PublishError::OtherHub { name } => write!(f, "channel {name:?} belongs to another hub"),
+            PublishError::Finished(id) => write!(f, "channel {id} is finished"),
             PublishError::NoChannel => f.write_str("no channel was given"),
             PublishError::Encode(error) => error.fmt(f),
             PublishError::TooLarge { bytes, limit } => {

@@ -3,7 +3,7 @@
 //! The verbs: `connections.rs`, `channels.rs`, `subscriptions.rs` and `publish.rs` change the state; `actions.rs` reports
 //! what the driver has to do; `transmit.rs` hands out bytes, `claims.rs` takes them back from drivers that write without
 //! holding the hub; `timers.rs` and `drain.rs` handle time; `pending.rs` finds what is pending, `delivery.rs` moves
-//! connections on, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
+//! connections on, `finished.rs` ends streams, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
 //! `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
@@ -23,6 +23,7 @@ mod drain;
 mod ended_names;
 mod epoch;
 mod error;
+mod finished;
 mod lag;
 mod logs;
 mod members;
@@ -56,6 +57,7 @@ pub use actions::{Action, ChannelCloseReason};
 pub use claim::Claim;
 pub use drain::DrainConfig;
 pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, SubscribeError};
+pub use finished::Finished;
 pub use publish::Published;
 pub use snapshot::ConnectionStats;
 #[cfg(feature = "metrics")]

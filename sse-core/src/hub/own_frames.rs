@@ -1,4 +1,5 @@
-//! Frames for one connection alone: direct sends (S2), resets (H7) and the positions of late subscriptions (O9).
+//! Frames for one connection alone: direct sends (S2), resets (H7), the positions of late subscriptions (O9), and the
+//! farewell (T5).
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -22,6 +23,8 @@ enum OwnKind {
     Reset(Position),
     /// The event `position` behind a late subscription.
     Position,
+    /// The last frame of a closing connection.
+    Farewell,
 }
 
 /// The place of a frame in the order of a connection: just before, at, or just behind the events of a position.
@@ -47,6 +50,8 @@ struct Queued {
     frames: VecDeque<OwnFrame>,
     /// The bytes of the direct sends among the frames.
     direct_bytes: usize,
+    /// The farewell, until the connection begins to close.
+    farewell: Option<Frame>,
 }
 
 impl OwnFrames {
@@ -56,9 +61,32 @@ impl OwnFrames {
         self.0.as_ref()?.frames.get(index)
     }
 
+    /// Returns whether no frame is pending.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.as_ref().is_none_or(|queued| queued.frames.is_empty())
+    }
+
+    /// Sets the frame with which the connection ends.
+    pub(crate) fn set_farewell(&mut self, farewell: Option<Frame>) {
+        if farewell.is_some() || self.0.is_some() {
+            self.0.get_or_insert_default().farewell = farewell;
+        }
+        self.free_if_unused();
+    }
+
+    /// Appends the farewell, behind everything.
+    pub(crate) fn push_farewell(&mut self, now: Instant) {
+        let Some(queued) = &mut self.0 else { return };
+        let Some(frame) = queued.farewell.take() else { return };
+        let key = OrderKey(Position::MAX, Rank::After);
+        queued.insert_last(OwnFrame { key, kind: OwnKind::Farewell, frame, pending_since: now });
+    }
+
+    fn free_if_unused(&mut self) {
+        if self.0.as_ref().is_some_and(|queued| queued.frames.is_empty() && queued.farewell.is_none()) {
+            self.0 = None;
+        }
     }
 
     /// Returns the pending bytes of direct sends, and the number of all frames.
@@ -86,8 +114,13 @@ impl OwnFrames {
     pub(crate) fn resets(&self) -> impl Iterator<Item = (Position, Position)> + '_ {
         self.0.iter().flat_map(|queued| &queued.frames).filter_map(|own| match own.kind {
             OwnKind::Reset(id) => Some((own.key.0, id)),
-            OwnKind::Direct | OwnKind::Position => None,
+            OwnKind::Direct | OwnKind::Position | OwnKind::Farewell => None,
         })
+    }
+
+    /// Returns whether a reset stands before everything above a position.
+    pub(crate) fn begins_with_reset(&self, position: Position) -> bool {
+        self.resets().next().is_some_and(|(before, _)| before <= position)
     }
 
     /// Inserts the event `position` behind everything at `position`. It replaces the one of an earlier late subscription:
@@ -107,6 +140,11 @@ impl OwnFrames {
         queued.insert_last(OwnFrame { key, kind: OwnKind::Direct, frame, pending_since: now });
     }
 
+    /// Returns whether the next frame is the farewell.
+    pub(crate) fn next_is_farewell(&self) -> bool {
+        self.get(0).is_some_and(|own| own.kind == OwnKind::Farewell)
+    }
+
     /// Removes the next frame. Returns the position at which its client stands then, if the frame has an id of the hub.
     pub(crate) fn pop(&mut self) -> Option<Position> {
         let queued = self.0.as_mut()?;
@@ -114,12 +152,10 @@ impl OwnFrames {
         if let Some(direct) = popped.as_ref().filter(|own| own.kind == OwnKind::Direct) {
             queued.direct_bytes = queued.direct_bytes.saturating_sub(direct.frame.len());
         }
-        if queued.frames.is_empty() {
-            self.0 = None;
-        }
+        self.free_if_unused();
         let popped = popped?;
         match popped.kind {
-            OwnKind::Direct => None,
+            OwnKind::Direct | OwnKind::Farewell => None,
             OwnKind::Reset(id) => Some(id),
             OwnKind::Position => Some(popped.key.0),
         }
@@ -132,19 +168,15 @@ impl OwnFrames {
         if let Ok(index) = queued.frames.binary_search_by_key(&key, |own| own.key) {
             queued.frames.remove(index);
         }
-        if queued.frames.is_empty() {
-            self.0 = None;
-        }
+        self.free_if_unused();
     }
 
     /// Removes all resets.
     pub(crate) fn remove_resets(&mut self) {
         if let Some(queued) = &mut self.0 {
             queued.frames.retain(|own| !matches!(own.kind, OwnKind::Reset(_)));
-            if queued.frames.is_empty() {
-                self.0 = None;
-            }
         }
+        self.free_if_unused();
     }
 }
 

@@ -6,6 +6,7 @@ use crate::time::Instant;
 use crate::wire::{Event, Frame};
 
 use super::arena::ChannelSlot;
+use super::channel::ChannelState;
 use super::logs::{HistorySize, LogEntry};
 use super::{Hub, PublishError};
 
@@ -150,14 +151,19 @@ impl Hub {
         Ok(self.append(channels, LogEntry { position, published_at: now, except: None, frame }))
     }
 
-    fn check_channels(&self, channels: &[ChannelId]) -> Result<(), PublishError> {
+    pub(super) fn check_channels(&self, channels: &[ChannelId]) -> Result<(), PublishError> {
         if channels.is_empty() {
             return Err(PublishError::NoChannel);
         }
-        match channels.iter().find(|channel| self.live_channel(**channel).is_none()) {
-            Some(unknown) => Err(PublishError::UnknownChannel(*unknown)),
-            None => Ok(()),
+        let state = |channel: ChannelId| self.channels.get(channel).filter(|channel| !channel.is_closed);
+        for channel in channels {
+            match state(*channel) {
+                None => return Err(PublishError::UnknownChannel(*channel)),
+                Some(state) if state.is_finished => return Err(PublishError::Finished(*channel)),
+                Some(_) => {}
+            }
         }
+        Ok(())
     }
 
     /// Returns whether any of the channels gives ids to events without one (H2).
@@ -220,7 +226,8 @@ impl Hub {
         members
     }
 
-    /// Evicts the oldest events of the hub until its histories are within the limit (A1).
+    /// Evicts the oldest events of the hub until its histories are within the limit (A1). Those of finished channels stay:
+    /// they were within the limit when their channels finished (K8).
     #[cold]
     fn limit_history(&mut self) {
         let Hub { channels, history_order, config, .. } = self;
@@ -228,10 +235,9 @@ impl Hub {
             && let Some((position, id)) = history_order.pop()
         {
             let Some(slot) = channels.slot(id) else { continue };
-            let Some(channel) = channels.at_mut(slot).filter(|channel| channel.history.keeps(position))
-            else {
-                continue;
-            };
+            let may_evict =
+                |channel: &&mut ChannelState| !channel.is_finished && channel.history.keeps(position);
+            let Some(channel) = channels.at_mut(slot).filter(may_evict) else { continue };
             let before = HistorySize::of(&channel.history);
             channel.history.evict();
             history_order.changed(before, &channel.history);
@@ -251,7 +257,7 @@ impl Hub {
     pub(super) fn expire_history(&mut self, slot: ChannelSlot) {
         let now = self.now;
         let Some(channel) = self.channels.at_mut(slot) else { return };
-        if channel.history.next_expiry().is_none_or(|at| at > now) {
+        if channel.next_expiry().is_none_or(|at| at > now) {
             return;
         }
         let before = HistorySize::of(&channel.history);

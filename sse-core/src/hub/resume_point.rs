@@ -101,27 +101,36 @@ fn decide_first(subscription: &Subscription, channel: &ChannelState, point: Resu
     let floor = subscription.floor(channel);
     let policy = channel.config.on_gap;
     let live = subscription.subscribed_at;
+    // What was published after the subscription is live for it, also if history has let go of that by now.
+    let known_floor = floor.min(live);
     let (start_after, has_reset) = match point {
+        ResumePoint::None if has_lost_beginning(channel, known_floor) => match policy {
+            GapPolicy::Reset => (known_floor, true),
+            GapPolicy::Kept => (known_floor, false),
+            GapPolicy::Live => (live, false),
+        },
         ResumePoint::None => (fresh_start(subscription, channel, floor), false),
         ResumePoint::At(position) if position >= floor => (position, false),
         // A client that is ahead of this node has the events below its id (O4).
         ResumePoint::At(position) if policy == GapPolicy::Live => (live.max(position), false),
         ResumePoint::At(_) => (floor, policy == GapPolicy::Reset),
         // The one reset for an unknown id is the opening frame of the connection (H7).
-        ResumePoint::Unknown if policy == GapPolicy::Kept => {
-            (fresh_start(subscription, channel, floor), false)
-        }
-        ResumePoint::Unknown => (live, false),
+        ResumePoint::Unknown if policy == GapPolicy::Live => (live, false),
+        ResumePoint::Unknown => (fresh_start(subscription, channel, floor), false),
     };
     let events = channel.history.count(subscription.start_after(start_after), subscription.live_after);
     let outcome = match point {
+        ResumePoint::None if has_lost_beginning(channel, floor) => {
+            Resume::Gap { lost_through: floor, events }
+        }
         ResumePoint::None => Resume::Fresh,
         ResumePoint::Unknown => Resume::Unknown,
         ResumePoint::At(position) if position < floor => Resume::Gap { lost_through: floor, events },
         ResumePoint::At(_) if events > 0 => Resume::Replayed { events },
-        ResumePoint::At(_) => Resume::UpToDate,
+        ResumePoint::At(_) => up_to_date(channel),
     };
-    Decision { start_after, reset_before: has_reset.then_some(floor), outcome }
+    let reset_before = if point == ResumePoint::None { known_floor } else { floor };
+    Decision { start_after, reset_before: has_reset.then_some(reset_before), outcome }
 }
 
 /// Decides where a late subscription starts (O3, O6). What the client is owed comes in the order of positions, so none of
@@ -145,7 +154,7 @@ fn decide_later(
             if first_owed.is_none_or(|entry| entry.position > client) {
                 let start_after = point.max(client);
                 let events = channel.history.count(start_after, subscription.live_after);
-                let outcome = if events > 0 { Resume::Replayed { events } } else { Resume::UpToDate };
+                let outcome = if events > 0 { Resume::Replayed { events } } else { up_to_date(channel) };
                 return Decision { start_after, reset_before: None, outcome };
             }
         }
@@ -162,6 +171,16 @@ fn fresh_start(subscription: &Subscription, channel: &ChannelState, floor: Posit
     match channel.config.start {
         StartFrom::Live => live,
         StartFrom::Last(events) => channel.history.before_newest(events, live, floor).min(live),
-        StartFrom::All => floor.min(live),
+        StartFrom::All | StartFrom::Beginning => floor.min(live),
     }
+}
+
+/// Returns whether a channel that new connections receive from the beginning has let go of events (H8).
+fn has_lost_beginning(channel: &ChannelState, floor: Position) -> bool {
+    channel.config.start == StartFrom::Beginning && floor > channel.history.first_floor()
+}
+
+/// Returns the outcome for a client that has missed nothing.
+fn up_to_date(channel: &ChannelState) -> Resume {
+    if channel.is_finished { Resume::Finished } else { Resume::UpToDate }
 }

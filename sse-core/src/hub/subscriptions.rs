@@ -121,6 +121,7 @@ impl Hub {
         } else {
             // Passes events that exclude this connection, so that evicting them later does not count as a loss.
             self.finish_if_idle(slot);
+            self.notify_if_leaving(slot);
         }
         Ok(resume)
     }
@@ -153,6 +154,7 @@ impl Hub {
             connection.pending_since = None;
         }
         self.finish_if_idle(slot);
+        self.notify_if_leaving(slot);
         true
     }
 

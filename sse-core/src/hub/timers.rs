@@ -230,8 +230,8 @@ impl Hub {
                 true
             }
             (Stage::Open, OnMaxLifetime::Close) => {
-                self.end_connection(slot, CloseReason::TimedOut);
-                false
+                self.begin_close(slot, CloseReason::TimedOut);
+                self.connections.at(slot).is_some()
             }
             (Stage::Closing(_) | Stage::Ending(_), _) => {
                 self.end_connection(slot, CloseReason::Stalled);
@@ -267,7 +267,9 @@ impl Hub {
         self.expire_history(slot);
         let Some(channel) = self.channels.at_mut(slot) else { return };
         if channel.closes_at().is_some_and(|at| at <= now) {
-            return self.end_channel(slot, ChannelCloseReason::Empty);
+            let is_finished = channel.is_finished;
+            let reason = if is_finished { ChannelCloseReason::Finished } else { ChannelCloseReason::Empty };
+            return self.end_channel(slot, reason);
         }
         self.arm_channel_timer(slot);
     }

@@ -2,8 +2,9 @@
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 
-use crate::{ChannelCloseReason, ChannelId, ChannelStats, Event, PublishError, Published};
+use crate::{ChannelCloseReason, ChannelId, ChannelStats, Event, Finished, PublishError, Published};
 
 use super::SharedHub;
 use super::status::{Interest, Status};
@@ -127,6 +128,40 @@ impl Channel {
             Poll::Ready(Ok(()))
         })
         .await
+    }
+
+    /// Finishes the channel: publishes its last event, if one is given, and accepts no more ([`Hub::finish_channel`]).
+    /// Readers receive everything and leave. For the time `keep`, clients that come late or come back receive what they
+    /// lack. Then the channel is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], as [`Hub::finish_channel`]: [`PublishError::Finished`] when the channel is finished already.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, Event, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let answer = hub.open_channel("answer 7", ChannelConfig::answer())?;
+    /// answer.publish(&Event::new().data("Hello"))?;
+    /// let done = Event::new().event("done").data("");
+    /// let finished = answer.finish(Some(&done), Duration::from_secs(600))?;
+    /// assert!(finished.is_complete && answer.is_finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Hub::finish_channel`]: crate::Hub::finish_channel
+    pub fn finish(&self, last: Option<&Event<'_>>, keep: Duration) -> Result<Finished, PublishError> {
+        let mut state = self.hub.lock();
+        let now = state.now;
+        let finished = state.hub.finish_channel(now, self.id, last, keep);
+        finished.map_err(|error| self.named(error))
+    }
+
+    /// Returns whether the channel is finished and not closed yet.
+    pub fn is_finished(&self) -> bool {
+        self.hub.lock().hub.is_finished(self.id)
     }
 
     /// Closes the channel ([K3](crate::rules#k3)). Returns false when it was closed already.

@@ -200,6 +200,20 @@ impl Connection {
         state.hub.set_max_lifetime(now, self.id, lifetime)
     }
 
+    /// Sets the last frame of the connection, or removes it: [`Hub::set_farewell`](crate::Hub::set_farewell).
+    pub fn set_farewell(&self, farewell: Option<Frame>) -> bool {
+        let farewell = farewell.map(|farewell| held::droppable(&farewell).into_owned());
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.set_farewell(now, self.id, farewell)
+    }
+
+    /// Returns whether the client has everything that it will ever receive: [`Hub::is_over`](crate::Hub::is_over). The
+    /// response is then the status 204, if the page wants no other channel.
+    pub fn is_over(&self) -> bool {
+        self.hub.lock().hub.is_over(self.id)
+    }
+
     /// Closes the connection once it has taken its pending bytes. Returns false when it has ended already.
     pub fn close(&self) -> bool {
         let mut state = self.hub.lock();

@@ -8,12 +8,12 @@ use super::observe::{self, ConnectionSpan};
 use super::state::State;
 use super::status::Status;
 use super::sync::Arc;
-use super::{Channel, HubMut, Outbound};
+use super::{Channel, HubMut, Outbound, held};
 use crate::adapter::Driver;
 use crate::{
     ChannelConfig, ChannelId, ConfigError, ConnectError, ConnectionConfig, ConnectionId, DrainConfig, Event,
-    Hub, HubConfig, Instant, Join, OpenError, PublishError, PublishOptions, Published, Resume, Stats,
-    SubscribeError,
+    Hub, HubConfig, Instant, Join, OpenError, Position, PublishError, PublishOptions, Published, Resume,
+    Stats, SubscribeError,
 };
 
 /// A hub that tasks and threads share. Cloning returns another handle on the same hub.
@@ -118,7 +118,8 @@ impl SharedHub {
     /// assert!(!connection.is_open());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn connect(&self, config: ConnectionConfig) -> Result<Outbound, ConnectError> {
+    pub fn connect(&self, mut config: ConnectionConfig) -> Result<Outbound, ConnectError> {
+        config.farewell = config.farewell.map(|farewell| held::droppable(&farewell).into_owned());
         let span = ConnectionSpan::new(&config);
         let mut state = self.lock();
         let now = state.now;
@@ -194,6 +195,11 @@ impl SharedHub {
         let now = state.now;
         let published = state.hub.publish_to(now, &ids, event, options);
         published.map_err(|error| channels.iter().fold(error, |error, channel| channel.named(error)))
+    }
+
+    /// Returns the end of the last channel that was closed with a name: [`Hub::ended`](crate::Hub::ended).
+    pub fn ended(&self, name: &str) -> Option<Position> {
+        self.lock().hub.ended(name)
     }
 
     /// Closes all connections before a deadline, each at a moment of its own, and opens no new ones

@@ -4,8 +4,8 @@ use core::ops::Deref;
 use core::time::Duration;
 
 use crate::{
-    ChannelConfig, ChannelId, ConnectionId, DrainConfig, Event, Frame, Hub, Instant, Join, OpenError,
-    Position, PublishError, PublishOptions, Published, Resume, SendError, SubscribeError,
+    ChannelConfig, ChannelId, ConnectionId, DrainConfig, Event, Finished, Frame, Hub, Instant, Join,
+    OpenError, Position, PublishError, PublishOptions, Published, Resume, SendError, SubscribeError,
 };
 
 use super::held;
@@ -42,6 +42,21 @@ impl<'a> HubMut<'a> {
     /// Closes a channel: [`Hub::close_channel`].
     pub fn close_channel(&mut self, now: Instant, channel: ChannelId) -> bool {
         self.hub.close_channel(now, channel)
+    }
+
+    /// Finishes a channel: [`Hub::finish_channel`].
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], as [`Hub::finish_channel`].
+    pub fn finish_channel(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        last: Option<&Event<'_>>,
+        keep: Duration,
+    ) -> Result<Finished, PublishError> {
+        self.hub.finish_channel(now, channel, last, keep)
     }
 
     /// Subscribes a connection to a channel: [`Hub::subscribe`].
@@ -144,6 +159,12 @@ impl<'a> HubMut<'a> {
         lifetime: Option<Duration>,
     ) -> bool {
         self.hub.set_max_lifetime(now, connection, lifetime)
+    }
+
+    /// Sets the last frame of a connection: [`Hub::set_farewell`].
+    pub fn set_farewell(&mut self, now: Instant, connection: ConnectionId, farewell: Option<Frame>) -> bool {
+        let farewell = farewell.map(|farewell| held::droppable(&farewell).into_owned());
+        self.hub.set_farewell(now, connection, farewell)
     }
 
     /// Closes a connection once it has taken its pending bytes: [`Hub::close_connection`].

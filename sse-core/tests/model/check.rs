@@ -34,6 +34,7 @@ fn pending(harness: &Harness) {
 fn connection(harness: &Harness, conn: usize) {
     let (c, id) = (&harness.model.conns[conn], harness.id(conn));
     assert_eq!(harness.hub.is_connection_open(id), c.is_alive, "{id}");
+    assert_eq!(harness.hub.is_over(id), harness.model.is_over(conn), "K6: {id}");
     let followed: Vec<_> = harness.hub.subscriptions(id).collect();
     let expected: Vec<_> = c.subs.iter().map(|sub| harness.model.chans[sub.chan].id).collect();
     assert_eq!(followed, if c.is_alive { expected } else { vec![] });
@@ -45,6 +46,11 @@ fn channel(harness: &Harness, chan: usize) {
     let channel = &harness.model.chans[chan];
     let is_open = channel.state == State::Open;
     assert_eq!(harness.hub.channel_name(channel.id), is_open.then_some(channel.name.as_str()));
+    assert_eq!(harness.hub.is_finished(channel.id), is_open && channel.is_finished, "K4");
+    if !harness.model.is_external {
+        let end = harness.model.ended_names.get(&channel.name).copied();
+        assert_eq!(harness.hub.ended(&channel.name).map(|end| end.get()), end, "K7");
+    }
     if is_open {
         assert_eq!(harness.hub.channel(&channel.name), Some(channel.id));
     }

@@ -43,7 +43,8 @@ impl Harness {
         if let Action::Transmit(id) = action {
             let conn = self.model_conn(&action).expect("D6: the connection is alive");
             assert!(!self.model.conns[conn].is_reported, "D3: {id} was already reported");
-            assert!(self.model.has_pending(conn), "D3: {id} has nothing pending");
+            let has_reason = self.model.has_pending(conn) || self.model.waits_to_leave(conn);
+            assert!(has_reason, "D3: {id} has nothing pending");
             return self.model.report(conn);
         }
         let known = self.model.actions.iter().position(|known| *known == action);

@@ -58,6 +58,12 @@ impl Harness {
             Op::Close(connection) => self.on_connection(*connection, Harness::close),
             Op::Open { name, log } => self.open(*name, log),
             Op::CloseChannel(channel) => self.on_channel(*channel, Harness::close_channel),
+            Op::FinishChannel { channel, last, keep } => {
+                self.on_channel(*channel, |s, chan| s.finish_channel(chan, last.as_ref(), *keep));
+            }
+            Op::SetFarewell(connection, is_set) => {
+                self.on_connection(*connection, |s, c| s.set_farewell(c, *is_set));
+            }
             Op::Subscribe { channel, connection } => self.on_both(*channel, *connection, Harness::subscribe),
             Op::Join { channel, connection, after } => {
                 self.on_both(*channel, *connection, |s, chan, conn| s.join(chan, conn, *after));
@@ -153,6 +159,11 @@ impl Harness {
                 assert_eq!((config.ping, min), (Some(interval), ConnectionConfig::MIN_PING), "T1");
                 assert!(interval < min, "T1");
             }
+            Err(ConnectError::FarewellTooLarge { bytes, limit }) => {
+                let farewell = config.farewell.map_or(0, |farewell| farewell.len());
+                assert_eq!((bytes, limit), (farewell, self.model.limits.event_bytes), "T5");
+                assert!(bytes > limit, "T5");
+            }
             Err(error) => {
                 assert_eq!(error, ConnectError::TooManyConnections { limit });
                 assert!(open >= limit, "A1: {open} of {limit}");
@@ -245,6 +256,13 @@ impl Harness {
         let chans = self.channels_of(channels);
         let except = except.and_then(|reference| newest(self.model.conns.len(), reference));
         let except = except.map(|conn| self.id(conn));
+        let draft = self.draft(content, except);
+        let event = event(&draft);
+        let published = self.hub.publish_to(now, &self.ids(&chans), &event, PublishOptions { except });
+        self.compare_published(published, &chans, &draft, None);
+    }
+
+    fn draft(&self, content: &Content, except: Option<ConnectionId>) -> Draft {
         let next = self.model.head.saturating_add(1);
         let id = match content.id {
             GivenId::None => None,
@@ -252,25 +270,34 @@ impl Harness {
             GivenId::Empty => Some(String::new()),
             GivenId::Reserved(off) => Some(format!("e-{}", next.saturating_add(off.into()))),
         };
-        let draft = Draft {
+        Draft {
             id,
             data: "x".repeat(usize::from(content.bytes)),
             live_only: content.live_only,
             has_line_break: content.has_line_break,
             except,
-        };
-        let mut event = Event::new().data(&draft.data);
-        if let Some(id) = &draft.id {
-            event = event.id(id);
         }
-        if draft.live_only {
-            event = event.live_only();
+    }
+
+    fn finish_channel(&mut self, chan: usize, last: Option<&Content>, keep: u8) {
+        let now = self.observed();
+        let (id, keep) = (self.model.chans[chan].id, settings::time(keep));
+        let draft = last.map(|last| self.draft(last, None));
+        let finished = self.hub.finish_channel(now, id, draft.as_ref().map(event).as_ref(), keep);
+        let finished = finished.map(|it| (it.end.get(), it.complete_after.get(), it.is_complete));
+        assert_eq!(finished, self.model.finish_channel(chan, draft.as_ref(), keep), "finish");
+    }
+
+    fn set_farewell(&mut self, conn: usize, is_set: bool) {
+        let now = self.observed();
+        let farewell = is_set.then(settings::farewell);
+        let c = &mut self.model.conns[conn];
+        let fits = farewell.as_ref().is_none_or(|it| it.len() <= self.model.limits.event_bytes);
+        let is_open = c.is_alive && c.is_open() && fits;
+        if is_open {
+            c.config.farewell.clone_from(&farewell);
         }
-        if draft.has_line_break {
-            event = event.event("a\nb");
-        }
-        let published = self.hub.publish_to(now, &self.ids(&chans), &event, PublishOptions { except });
-        self.compare_published(published, &chans, &draft, None);
+        assert_eq!(self.hub.set_farewell(now, self.id(conn), farewell), is_open, "T5");
     }
 
     /// Publishes at a position. Equal positions always get equal events, whichever channel or call they are for.
@@ -357,6 +384,21 @@ impl Harness {
             _ => None,
         }
     }
+}
+
+/// Returns the event of a draft.
+fn event(draft: &Draft) -> Event<'_> {
+    let mut event = Event::new().data(&draft.data);
+    if let Some(id) = &draft.id {
+        event = event.id(id);
+    }
+    if draft.live_only {
+        event = event.live_only();
+    }
+    if draft.has_line_break {
+        event = event.event("a\nb");
+    }
+    event
 }
 
 /// Resolves a reference, which counts back from the newest entry.

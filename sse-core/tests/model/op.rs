@@ -15,6 +15,13 @@ pub(crate) enum Op {
         log: ChannelSetup,
     },
     CloseChannel(u8),
+    /// Finishes a channel, with a last event or without.
+    FinishChannel {
+        channel: u8,
+        last: Option<Content>,
+        keep: u8,
+    },
+    SetFarewell(u8, bool),
     Subscribe {
         channel: u8,
         connection: u8,
@@ -113,6 +120,7 @@ pub(crate) struct ConnectionSetup {
     pub(crate) timeout: Option<u8>,
     pub(crate) reports_lifetime: bool,
     pub(crate) direct_bytes: Option<u8>,
+    pub(crate) has_farewell: bool,
 }
 
 /// The last event id that a client gives.

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sse_core::{
-    BacklogConfig, ChannelConfig, ConnectionConfig, GapPolicy, HistoryConfig, HubConfig, IdSource, LagPolicy,
-    LastEventId, Limits, OnClose, OnMaxLifetime, Position, PositionSource, StartFrom,
+    BacklogConfig, ChannelConfig, ConnectionConfig, Event, Frame, GapPolicy, HistoryConfig, HubConfig,
+    IdSource, LagPolicy, LastEventId, Limits, OnClose, OnMaxLifetime, Position, PositionSource, StartFrom,
 };
 
 use super::naive::EPOCH;
@@ -68,8 +68,14 @@ pub(crate) fn connection(client: &ConnectionSetup, head: u64) -> ConnectionConfi
         max_lifetime: client.timeout.map(time),
         on_max_lifetime: if client.reports_lifetime { OnMaxLifetime::Report } else { OnMaxLifetime::Close },
         announce_position: !client.without_position,
+        farewell: client.has_farewell.then(farewell),
         direct_bytes: client.direct_bytes.map_or(1 << 20, usize::from),
     }
+}
+
+/// Returns the last frame of a connection.
+pub(crate) fn farewell() -> Frame {
+    Event::new().data("bye").encode().expect("a valid event")
 }
 
 pub(crate) fn last_event_id(last: LastId, head: u64) -> Option<LastEventId> {
@@ -116,9 +122,10 @@ pub(crate) fn channel(log: &ChannelSetup) -> ChannelConfig {
             bytes: log.backlog_bytes.map_or(1 << 20, usize::from),
         },
         ids: if log.application_ids { IdSource::Application } else { IdSource::Hub },
-        start: match log.start % 5 {
+        start: match log.start % 6 {
             0 => StartFrom::Live,
             1 => StartFrom::All,
+            5 => StartFrom::Beginning,
             events => StartFrom::Last(usize::from(events) - 2),
         },
         on_gap: [GapPolicy::Reset, GapPolicy::Kept, GapPolicy::Live][usize::from(log.on_gap % 3)],

@@ -23,6 +23,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => some().prop_map(Op::Close),
         2 => open(),
         1 => some().prop_map(Op::CloseChannel),
+        2 => (some(), of(content()), time())
+            .prop_map(|(channel, last, keep)| Op::FinishChannel { channel, last, keep }),
+        1 => (some(), any::<bool>()).prop_map(|(connection, is_set)| Op::SetFarewell(connection, is_set)),
         7 => (0..4u8, some()).prop_map(|(channel, connection)| Op::Subscribe { channel, connection }),
         3 => (0..4u8, some(), of(last()))
             .prop_map(|(channel, connection, after)| Op::Join { channel, connection, after }),
@@ -72,8 +75,8 @@ fn setup() -> impl Strategy<Value = HubSetup> {
 
 fn connect() -> impl Strategy<Value = Op> {
     let client = (last(), any::<bool>(), of(time()), weighted(0.1, time()), any::<bool>());
-    (client, weighted(0.2, 8..40u8)).prop_map(
-        |((id, without_position, ping, timeout, reports_lifetime), direct_bytes)| {
+    (client, weighted(0.2, 8..40u8), weighted(0.2, Just(()))).prop_map(
+        |((id, without_position, ping, timeout, reports_lifetime), direct_bytes, farewell)| {
             Op::Connect(ConnectionSetup {
                 id,
                 without_position,
@@ -81,6 +84,7 @@ fn connect() -> impl Strategy<Value = Op> {
                 timeout,
                 reports_lifetime,
                 direct_bytes,
+                has_farewell: farewell.is_some(),
             })
         },
     )
@@ -101,7 +105,7 @@ fn open() -> impl Strategy<Value = Op> {
     let history = (of(0..5u8), weighted(0.2, bytes()), weighted(0.2, time()));
     let backlog = (of(0..4u8), weighted(0.2, bytes()));
     let policies =
-        (any::<bool>(), 0..5u8, 0..3u8, any::<bool>(), weighted(0.2, time()), weighted(0.3, Just(())));
+        (any::<bool>(), 0..6u8, 0..3u8, any::<bool>(), weighted(0.2, time()), weighted(0.3, Just(())));
     (name, history, backlog, policies).prop_map(|(name, history, backlog, policies)| Op::Open {
         name,
         log: ChannelSetup {

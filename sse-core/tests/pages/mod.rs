@@ -23,7 +23,7 @@ pub(crate) fn seeded(seed: u64) -> Choices {
 /// Returns the world of an input of the fuzz target.
 pub(crate) fn of_input(input: &[u8], is_verbose: bool) -> world::World {
     let (first, rest) = input.split_first().unwrap_or((&0, &[]));
-    let mut bytes = rest.to_vec().into_iter();
+    let mut bytes = Vec::from(rest).into_iter();
     let choices = Box::new(move |most: usize| usize::from(bytes.next().unwrap_or(0)) % most.max(1));
     world::World::new(choices, 1 + usize::from(first % 2), is_verbose)
 }

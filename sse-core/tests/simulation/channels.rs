@@ -38,7 +38,8 @@ impl World {
         self.log(|_| format!("server {server} opens {} as {channel} after {floor}: {config:?}", NAMES[name]));
         let log = Vec::new();
         let empty_since = Some(self.now);
-        let known = Channel { name, config, first_floor, log, is_closed: false, empty_since };
+        let known =
+            Channel { name, config, first_floor, log, is_closed: false, is_finished: false, empty_since };
         assert!(
             self.servers[server].channels.insert(channel, known).is_none(),
             "a channel id was used before"

@@ -124,21 +124,21 @@ impl World {
                     "no member of {id} is behind"
                 );
                 assert!(
-                    !channel.is_closed || is_starting,
+                    !channel.is_closed || is_starting || channel.is_finished,
                     "{id} is closed and has nothing pending for any member"
                 );
             }
-            if !channel.is_closed {
+            if !channel.is_closed && !channel.is_finished {
                 // A closing connection leaves the channel once it has everything that it still gets.
                 let closing = members.iter().filter(|c| c.may_be_closing()).count();
                 assert!((members.len() - closing..=members.len()).contains(&stats.members));
             }
             if let (Some(since), Some(time), false) =
-                (channel.empty_since, channel.config.empty_timeout, channel.is_closed)
+                (channel.empty_since, channel.config.empty_timeout, channel.is_closed || channel.is_finished)
             {
                 assert!(since.saturating_add(time) > self.now, "{id} is empty and still open");
             }
-            if let Some(age) = channel.config.history.age {
+            if let Some(age) = channel.config.history.age.filter(|_| !channel.is_finished) {
                 let kept = channel.kept(&stats);
                 assert!(kept.iter().all(|entry| entry.at.saturating_add(age) > self.now), "too old");
             }

@@ -39,6 +39,7 @@ impl World {
         {
             (connection.is_reported, connection.idle_since) = (false, self.now);
         }
+        self.record_left(client);
     }
 }
 

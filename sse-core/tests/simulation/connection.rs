@@ -20,6 +20,8 @@ pub(crate) struct Subscription {
     pub(crate) live_index: usize,
     /// Head of the hub at the subscription.
     pub(crate) head: u64,
+    /// The position after which events are live.
+    pub(crate) starts_live: u64,
     /// Live events up to this position are not pending: the client has them, or a reset covers them.
     pub(crate) live_after: u64,
     /// The position after which events are replayed, if there are any: they are retained (H6).
@@ -118,6 +120,11 @@ pub(crate) struct Connection {
     /// The newest position that the hub may have announced behind a late subscription.
     pub(crate) newest_announced: u64,
     pub(crate) newest_direct: u64,
+    /// The last frame of the connection (T5).
+    pub(crate) has_farewell: bool,
+    /// A channel that promises its beginning has let go of a part of it (H8).
+    pub(crate) has_lost_beginning: bool,
+    pub(crate) has_received_farewell: bool,
     decoder: Decoder,
     pub(crate) partial: Vec<u8>,
 }
@@ -186,6 +193,9 @@ impl Connection {
             newest_event: 0,
             newest_announced: 0,
             newest_direct: 0,
+            has_farewell: false,
+            has_lost_beginning: false,
+            has_received_farewell: false,
             decoder,
             partial: Vec::new(),
         }

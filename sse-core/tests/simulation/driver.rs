@@ -4,6 +4,7 @@ use bytes::Buf;
 use sse_core::{Action, CloseReason, ConnectionId, OnMaxLifetime, Transmit};
 
 use super::connection::Connection;
+use super::server::Channel;
 use super::window::{claim, read_window, take_bytes};
 use super::world::{CLIENTS, PositionSource, World};
 
@@ -59,6 +60,7 @@ impl World {
             self.late_at = self.now;
         }
         hub.handle_timeout(self.now);
+        self.record_ends(server);
     }
 
     fn act(&mut self, server: usize, action: Action) {
@@ -68,6 +70,9 @@ impl World {
                 let connection = self.clients[client].connection.as_mut().expect("open");
                 assert!(!connection.is_reported, "{id} was reported twice");
                 (connection.is_reported, connection.reported_at) = (true, self.now);
+                let stats = self.servers[server].hub.connection_stats(self.now, id).expect("open");
+                // Who waits to leave a finished channel has no byte whose clock could run.
+                connection.has_unsubscribed |= stats.pending_bytes == 0;
             }
             Action::Close { connection, reason } => {
                 let client = self.client_of(server, connection).expect("an open connection");
@@ -127,8 +132,10 @@ impl World {
                 if let Some(known) = self.servers[server].channels.get(&channel)
                     && !known.is_closed
                 {
-                    assert!(known.config.empty_timeout.is_some(), "{channel} closed without a reason");
-                    assert_eq!(self.servers[server].hub.members(channel).count(), 0);
+                    if !known.is_finished {
+                        assert!(known.config.empty_timeout.is_some(), "{channel} closed without a reason");
+                        assert_eq!(self.servers[server].hub.members(channel).count(), 0);
+                    }
                     self.record_channel_close(server, channel);
                 }
             }
@@ -142,10 +149,18 @@ impl World {
         let is_whole = connection.partial.is_empty();
         let server = &mut self.servers[connection.server];
         match reason {
-            CloseReason::Requested | CloseReason::ChannelClosed => {
+            CloseReason::Requested
+            | CloseReason::ChannelClosed
+            | CloseReason::TimedOut
+            | CloseReason::Finished => {
+                assert_eq!(connection.has_received_farewell, connection.has_farewell, "T5");
                 assert!(is_whole, "the close cut an event");
                 assert!(connection.directs.is_empty(), "a direct frame was not sent before the close");
-                assert!(connection.closing_since.is_some() || connection.may_close);
+                let is_over = |channel: &Channel| channel.is_finished || channel.is_closed;
+                let mut followed = connection.subscriptions.iter().map(|s| server.channels.get(&s.channel));
+                let is_finished =
+                    reason == CloseReason::Finished && followed.all(|it| it.is_none_or(is_over));
+                assert!(connection.closing_since.is_some() || connection.may_close || is_finished);
                 let newest_reset = connection.received_resets.last().copied().unwrap_or(0);
                 for (position, event) in connection.expected.iter().filter(|(_, event)| !event.is_optional) {
                     if event.is_replayable {
@@ -173,10 +188,6 @@ impl World {
                             .any(|entry| entry.is_replayable && lost.contains(&entry.position))
                 });
                 assert!(has_lost || connection.has_left, "a lagged connection lost nothing");
-            }
-            CloseReason::TimedOut => {
-                assert_eq!(connection.on_max_lifetime, OnMaxLifetime::Close);
-                assert!(connection.expires.is_some_and(|at| at <= self.now));
             }
             CloseReason::Stalled => {
                 let stall = self.settings.stall.unwrap_or(std::time::Duration::from_secs(30));
@@ -239,6 +250,7 @@ impl World {
         {
             (connection.is_reported, connection.idle_since) = (false, self.now);
         }
+        self.record_left(client);
     }
 
     /// Checks that a connection that was not reported has an empty window, and that reading the window changes

@@ -1,5 +1,5 @@
 //! `world.rs` and `channels.rs` are the steps, `driver.rs`, `receive.rs` and `window.rs` move bytes, `publish.rs` publishes
-//! events.
+//! events, `finished.rs` ends streams.
 //! `server.rs`, `connection.rs`, `subscriptions.rs` and `client.rs` are the model, and `check.rs` compares it with
 //! the hub.
 
@@ -9,6 +9,7 @@ pub(crate) mod claims;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod driver;
+pub(crate) mod finished;
 pub(crate) mod publish;
 pub(crate) mod random;
 pub(crate) mod receive;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sse_core::{ChannelId, ConnectionId, Event, Frame, Position, PublishOptions, Published};
+use sse_core::{ChannelId, ConnectionId, Event, Frame, Position, PublishError, PublishOptions, Published};
 
 use super::connection::ExpectedEvent;
 use super::server::{Entry, Truth};
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Creates an event whose data contains its number.
-    fn event(&mut self) -> Event<'static> {
+    pub(super) fn event(&mut self) -> Event<'static> {
         let number = self.truth.len();
         let size = match self.random.below(100) {
             0 if self.settings.has_large_events => 40_000,
@@ -86,10 +86,17 @@ impl World {
         let except = self.exception();
         let options = PublishOptions { except };
         let now = self.clock();
-        let published = self.servers[0].hub.publish_to(now, &channels, &event, options).expect("published");
-        let number = self.record(&names, 0, &published);
+        let published = self.servers[0].hub.publish_to(now, &channels, &event, options);
+        let finished = channels.iter().find(|channel| self.servers[0].channels[*channel].is_finished);
+        if let Some(finished) = finished {
+            return assert_eq!(published, Err(PublishError::Finished(*finished)), "K4");
+        }
+        let Published { position, frame, subscriptions, .. } = published.expect("published");
+        let members = channels.iter().map(|channel| self.servers[0].hub.members(*channel).count());
+        assert_eq!(subscriptions, members.sum::<usize>());
+        let number = self.record(&names, 0, position.get(), &frame);
         self.servers[0].published += 1;
-        self.append(0, number, &names, &channels, &published, except);
+        self.append(0, number, &names, &channels, (position.get(), &frame), except);
     }
 
     fn exception(&mut self) -> Option<ConnectionId> {
@@ -101,19 +108,19 @@ impl World {
     }
 
     /// Records an event at its first publication.
-    fn record(&mut self, names: &[usize], server: usize, published: &Published) -> usize {
+    pub(super) fn record(&mut self, names: &[usize], server: usize, position: u64, frame: &Frame) -> usize {
         let number = self.truth.len();
         let mut decoder = sse_core::Decoder::new();
-        decoder.push(published.frame.as_bytes());
+        decoder.push(frame.as_bytes());
         let message = decoder.next_message().expect("an event").expect("a small event");
         self.truth.push(Truth {
             epoch: self.servers[server].epoch,
-            position: published.position.get(),
+            position,
             names: names.to_vec(),
-            id: published.frame.id().map(str::to_owned),
+            id: frame.id().map(str::to_owned),
             event: message.event,
             data: message.data,
-            is_replayable: published.frame.id().is_some() && !published.frame.is_live_only(),
+            is_replayable: frame.id().is_some() && !frame.is_live_only(),
         });
         number
     }
@@ -171,7 +178,9 @@ impl World {
         truth.is_replayable = truth.id.is_some() && !published.frame.is_live_only();
         // The parts of a split event count as one.
         self.servers[server].published += u64::from(is_first);
-        self.append(server, number, &names, &channels, &published, None);
+        let members = channels.iter().map(|channel| self.servers[server].hub.members(*channel).count());
+        assert_eq!(published.subscriptions, members.sum::<usize>());
+        self.append(server, number, &names, &channels, (position, &published.frame), None);
     }
 
     /// Publishes an earlier event again, which the hub ignores (O4).
@@ -210,33 +219,29 @@ impl World {
     }
 
     /// Records the effect of a publication on channels and connections.
-    fn append(
+    pub(super) fn append(
         &mut self,
         server: usize,
         number: usize,
         names: &[usize],
         channels: &[ChannelId],
-        published: &Published,
+        (position, frame): (u64, &Frame),
         except: Option<ConnectionId>,
     ) {
-        let position = published.position.get();
-        self.blocks.insert(published.frame.as_bytes().to_vec(), number);
-        let is_replayable = published.frame.id().is_some() && !published.frame.is_live_only();
+        self.blocks.insert(frame.as_bytes().to_vec(), number);
+        let is_replayable = frame.id().is_some() && !frame.is_live_only();
         self.log(|_| {
             format!(
                 "server {server}: event {number} at {position} to {channels:?}, id {:?}, live only {}, without {except:?}",
-                published.frame.id(),
-                published.frame.is_live_only(),
+                frame.id(),
+                frame.is_live_only(),
             )
         });
-        let mut members = 0;
         for channel in channels {
             let state = self.servers[server].channels.get_mut(channel).expect("an open channel");
-            let bytes = published.frame.len();
+            let bytes = frame.len();
             state.log.push(Entry { number, position, at: self.now, bytes, is_replayable, except });
-            members += self.servers[server].hub.members(*channel).count();
         }
-        assert_eq!(published.subscriptions, members);
         for client in 0..CLIENTS {
             for (name, channel) in names.iter().zip(channels) {
                 self.expect_event(client, server, number, *name, *channel, except);

@@ -4,12 +4,13 @@ use sse_core::{ChannelId, Instant};
 
 use super::connection::{Block, Connection, FirstBlock};
 use super::window::{position_block, reset_block};
-use super::world::{PositionSource, World};
+use super::world::{PositionSource, World, farewell};
 
 impl World {
     pub(super) fn receive(&mut self, client: usize, connection: &mut Connection, block: Block) {
+        assert!(!connection.has_received_farewell, "T5: {:?} behind the farewell", block.bytes);
         let is_first = !std::mem::replace(&mut connection.has_opened, true);
-        let first_block = if is_first { connection.first_block } else { FirstBlock::None };
+        let mut first_block = if is_first { connection.first_block } else { FirstBlock::None };
         let epoch = self.servers[connection.server].epoch;
         self.log(|_| format!("{} received {:.40?}", connection.id, String::from_utf8_lossy(&block.bytes)));
         if block.bytes == b":\n" {
@@ -47,7 +48,20 @@ impl World {
             return;
         }
         if let Some(position) = reset_block(epoch, &block) {
+            if first_block == FirstBlock::Announce && connection.has_lost_beginning {
+                // The reset stands in place of the position (H8).
+                (first_block, connection.announced) = (FirstBlock::None, position);
+            }
             return self.receive_reset(client, connection, position, first_block);
+        }
+        if block.bytes == farewell().as_bytes() {
+            assert!(connection.has_farewell && connection.directs.is_empty(), "T5");
+            connection.has_received_farewell = true;
+            return;
+        }
+        if connection.has_lost_beginning && connection.resets.first().is_some() {
+            // A direct send can stand before the reset that takes the place of the position (H8).
+            first_block = FirstBlock::None;
         }
         assert_eq!(first_block, FirstBlock::None, "{:?}", String::from_utf8_lossy(&block.bytes));
         let Some(number) = self.blocks.get(&block.bytes).copied() else {
@@ -132,7 +146,9 @@ impl World {
         // The loss may have become longer; the action that says so was not polled yet.
         let hub = &self.servers[connection.server].hub;
         let is_longer = |channel: &ChannelId| {
-            hub.channel_stats(*channel).is_none_or(|stats| stats.floor.get() >= position)
+            // A closing connection has left a channel that has nothing more for it.
+            let is_left = hub.subscriptions(connection.id).all(|followed| followed != *channel);
+            is_left || hub.channel_stats(*channel).is_none_or(|stats| stats.floor.get() >= position)
         };
         let mut losses = connection.loss_ends.iter().filter(|(_, end)| Some(**end) == first_reset);
         let is_superseded = losses.all(|(channel, _)| is_longer(channel));

@@ -22,7 +22,7 @@ pub(crate) struct Server {
     pub(crate) epoch: usize,
     pub(crate) channels: BTreeMap<ChannelId, Channel>,
     /// The position after which the hub started.
-    after: u64,
+    pub(crate) after: u64,
     /// Where the channels of closed names ended (H5).
     ends: BTreeMap<usize, u64>,
     /// Index of the next event in the feed, and the channels of that event that do not have it yet.
@@ -88,6 +88,7 @@ pub(crate) struct Channel {
     pub(crate) first_floor: u64,
     pub(crate) log: Vec<Entry>,
     pub(crate) is_closed: bool,
+    pub(crate) is_finished: bool,
     pub(crate) empty_since: Option<Instant>,
 }
 
@@ -103,7 +104,7 @@ pub(crate) struct Entry {
 
 impl Channel {
     /// Returns the newest position of an event with an id, or the floor at the opening.
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         let newest = self.log.iter().rfind(|entry| entry.is_replayable).map_or(0, |entry| entry.position);
         newest.max(self.first_floor)
     }
@@ -132,13 +133,18 @@ impl Channel {
         (retained, gone_through)
     }
 
+    /// Returns whether the channel promises its beginning and has let go of a part of it (H8).
+    pub(crate) fn has_lost_beginning(&self, floor: u64) -> bool {
+        self.config.start == StartFrom::Beginning && floor > self.first_floor
+    }
+
     /// Returns the position after which a new connection receives replayed events (H8).
     pub(crate) fn start(&self, floor: u64, kept: &[&Entry], live_index: usize) -> Option<u64> {
         let newest = self.log[..live_index].last().map_or(0, |entry| entry.position);
         let kept: Vec<_> = kept.iter().filter(|entry| entry.position <= newest).collect();
         match self.config.start {
             StartFrom::Live => None,
-            StartFrom::All => Some(floor),
+            StartFrom::All | StartFrom::Beginning => Some(floor),
             StartFrom::Last(events) => {
                 Some((kept.get(kept.len().saturating_sub(events))?.position - 1).max(floor))
             }

@@ -72,6 +72,7 @@ pub(crate) fn channel(random: &mut Random) -> ChannelConfig {
             StartFrom::Last(0),
             StartFrom::Last(2),
             StartFrom::All,
+            StartFrom::Beginning,
         ]),
         on_gap: random.pick(&[
             GapPolicy::Reset,

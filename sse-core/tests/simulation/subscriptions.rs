@@ -44,8 +44,12 @@ impl World {
         }
         let (epoch, is_late) = (server.epoch, connection.start_is_fixed);
         let live_index = log.log.len();
+        let is_external = self.positions == PositionSource::External;
+        // With external positions, the event of the head can still arrive (O4).
+        let complete_through = if is_external { head.saturating_sub(1).max(server.after) } else { head };
+        let starts_live = complete_through.max(log.newest());
         let mut subscription =
-            Subscription { channel, name, live_index, head, live_after: 0, replays_after: None };
+            Subscription { channel, name, live_index, head, starts_live, live_after: 0, replays_after: None };
         if is_late {
             let expected = match connection.last_event_id {
                 None => Resume::Fresh,
@@ -86,6 +90,10 @@ impl World {
         }
         let kept = |after: u64| all_kept.iter().filter(|entry| entry.position > after).count();
         let expected = match (&connection.last_event_id, connection.resume_position) {
+            (None, _) if log.has_lost_beginning(floor.min(starts_live)) => Resume::Gap {
+                lost_through: Position::new(floor.min(starts_live)),
+                events: if log.config.on_gap == GapPolicy::Live { 0 } else { kept(floor) },
+            },
             (None, _) => Resume::Fresh,
             (Some(_), None) => Resume::Unknown,
             (Some(_), Some(last_event_id)) if last_event_id < floor => Resume::Gap {
@@ -95,6 +103,7 @@ impl World {
             (Some(_), Some(last_event_id)) if kept(last_event_id) > 0 => {
                 Resume::Replayed { events: kept(last_event_id) }
             }
+            _ if log.is_finished => Resume::Finished,
             _ => Resume::UpToDate,
         };
         assert_eq!(resume, expected, "an early subscription");
@@ -128,6 +137,16 @@ impl World {
             let name = subscription.name;
             let policy = channel.config.on_gap;
             let (replay_after, live_after) = match (&connection.last_event_id, connection.resume_position) {
+                (None, _) if channel.has_lost_beginning(floor.min(subscription.starts_live)) => {
+                    let floor = floor.min(subscription.starts_live);
+                    state.excuse_through(&self.truth, name, epoch, subscription.head);
+                    if policy == GapPolicy::Reset {
+                        connection.has_lost_beginning = true;
+                        connection.resets.insert(floor);
+                        connection.loss_ends.insert(subscription.channel, floor);
+                    }
+                    if policy == GapPolicy::Live { (None, 0) } else { (Some(floor), floor) }
+                }
                 (None, _) => {
                     state.excuse_through(&self.truth, name, epoch, subscription.head);
                     (channel.start(floor, &kept, subscription.live_index), 0)
@@ -164,7 +183,7 @@ impl World {
                         state.excuse_through(&self.truth, name, epoch, subscription.head);
                     }
                     (
-                        if policy == GapPolicy::Kept {
+                        if policy != GapPolicy::Live {
                             channel.start(floor, &kept, subscription.live_index)
                         } else {
                             None

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
-    ConnectionConfig, ConnectionId, Event, Hub, HubConfig, Instant, LastEventId, OnMaxLifetime, Position,
-    SendError,
+    ConnectionConfig, ConnectionId, Event, Frame, Hub, HubConfig, Instant, LastEventId, OnMaxLifetime,
+    Position, SendError,
 };
 
 use super::client::Client;
@@ -145,7 +145,8 @@ impl World {
             60..70 => self.reconnect(client),
             70..76 => self.disconnect(client),
             76..79 => self.close(client),
-            79..82 => self.close_channel(),
+            79..81 => self.close_channel(),
+            81 => self.finish_channel(),
             82..84 => self.unsubscribe(client),
             84..89 => self.send(client),
             89..91 => self.check_empty_window(client),
@@ -170,6 +171,7 @@ impl World {
             max_lifetime: self.random.pick(&[None, None, None, Some(Duration::from_secs(5))]),
             on_max_lifetime: self.random.pick(&[OnMaxLifetime::Close, OnMaxLifetime::Report]),
             announce_position: self.settings.announces,
+            farewell: self.random.chance(25).then(farewell),
             direct_bytes: self.random.pick(&[1 << 20, 100]),
         };
         let now = self.clock();
@@ -179,6 +181,7 @@ impl World {
         connection.resume_position =
             connection.last_event_id.as_deref().and_then(|id| self.position_in(server, id));
         connection.announces = config.announce_position;
+        connection.has_farewell = config.farewell.is_some();
         connection.ping = config.ping;
         connection.expires = config.max_lifetime.and_then(|life| self.now.checked_add(life));
         connection.on_max_lifetime = config.on_max_lifetime;
@@ -202,6 +205,7 @@ impl World {
                 self.subscribe_next(client);
             }
         }
+        self.check_over(client);
     }
 
     pub(crate) fn has_subscriptions_left(&self, client: usize) -> bool {
@@ -277,7 +281,8 @@ impl World {
             return self.remove_subscription(client, channel);
         }
         // The subscription had nothing left to deliver, and its channel or the connection was closed.
-        let is_closed = self.servers[server].hub.channel_name(channel).is_none();
+        let is_closed = self.servers[server].hub.channel_name(channel).is_none()
+            || self.servers[server].hub.is_finished(channel);
         let connection = self.clients[client].connection.as_mut().expect("open");
         assert!(is_closed || connection.may_be_closing());
         connection.subscriptions.retain(|subscription| subscription.channel != channel);
@@ -374,6 +379,11 @@ impl World {
             client.connection.as_ref().is_some_and(|known| known.server == server && known.id == id)
         })
     }
+}
+
+/// Returns the last frame of connections (T5).
+pub(crate) fn farewell() -> Frame {
+    Event::new().event("farewell").data("bye").encode().expect("a valid event")
 }
 
 pub(crate) fn epoch_name(epoch: usize) -> String {

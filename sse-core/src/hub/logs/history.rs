@@ -164,6 +164,16 @@ impl History {
         self.newest().max(self.floor())
     }
 
+    /// Returns whether an event with an id has left the history, or could not enter it.
+    pub(crate) fn has_let_go(&self) -> bool {
+        self.evicted_through > Position::ORIGIN
+    }
+
+    /// Returns the floor at the opening of the channel: what stands at or below it was never in its history.
+    pub(crate) fn first_floor(&self) -> Position {
+        self.first_floor
+    }
+
     /// Returns the newest event with an id that this channel had and that no reader can read any more. With external
     /// positions, the event of the position at which the channel was opened may still arrive: for readers of that event
     /// the floor is no loss (O4).

@@ -293,13 +293,14 @@ fn exact(count: usize) -> f64 {
     count as f64
 }
 
-const REASONS: [CloseReason; 7] = [
+const REASONS: [CloseReason; 8] = [
     CloseReason::Disconnected,
     CloseReason::Requested,
     CloseReason::TimedOut,
     CloseReason::Stalled,
     CloseReason::Lagged,
     CloseReason::ChannelClosed,
+    CloseReason::Finished,
     CloseReason::ShuttingDown,
 ];
 
@@ -315,7 +316,7 @@ struct Instruments {
     slowest_seconds: Gauge,
     opened: Counter,
     /// In the order of [`REASONS`].
-    closed: [Counter; 7],
+    closed: [Counter; REASONS.len()],
     refused: [Counter; 3],
     published: Counter,
     delivered: Counter,

@@ -160,7 +160,7 @@ impl DeferredEvent {
                     Resume::Replayed { events } => {
                         debug!(target: TARGET, parent: span, connection, channel, events, "followed");
                     }
-                    Resume::Fresh | Resume::UpToDate => {
+                    Resume::Fresh | Resume::UpToDate | Resume::Finished => {
                         debug!(target: TARGET, parent: span, connection, channel, "followed");
                     }
                 }

@@ -17,6 +17,9 @@ pub(crate) struct Chan {
     pub(crate) pubs: Vec<Pub>,
     pub(crate) state: State,
     pub(crate) empty_since: Instant,
+    /// The channel accepts no events, and closes at `kept_until` (K4).
+    pub(crate) is_finished: bool,
+    pub(crate) kept_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,8 @@ impl Chan {
 
     /// Returns the instant at which the oldest event of the history expires (H1).
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.history().next()?.at.checked_add(self.config.history.age?)
+        let oldest = self.history().next().filter(|_| !self.is_finished)?;
+        oldest.at.checked_add(self.config.history.age?)
     }
 
     pub(crate) fn expire(&mut self, now: Instant) {
@@ -139,9 +143,12 @@ impl Model {
         }
     }
 
-    /// Returns the instant at which the channel closes unless a member joins (K2).
-    pub(crate) fn empty_until(&self, chan: usize) -> Option<Instant> {
+    /// Returns the instant at which the channel closes: a finished one, or another one unless a member joins (K2, K7).
+    pub(crate) fn open_until(&self, chan: usize) -> Option<Instant> {
         let channel = &self.chans[chan];
+        if channel.state == State::Open && channel.is_finished {
+            return channel.kept_until;
+        }
         if channel.state != State::Open || self.members(chan).next().is_some() {
             return None;
         }

@@ -100,6 +100,8 @@ impl Sub {
 pub(crate) struct OwnFrame {
     pub(crate) position: u64,
     pub(crate) is_after: bool,
+    /// The last frame of the connection (T5).
+    pub(crate) is_farewell: bool,
     /// The position of the id of a frame that the hub sends on its own; `None` for a direct send.
     pub(crate) id: Option<u64>,
     pub(crate) wire: Vec<u8>,
@@ -143,6 +145,7 @@ impl Conn {
             self.push_own(OwnFrame {
                 position: at,
                 is_after: false,
+                is_farewell: false,
                 id: Some(at),
                 wire: Vec::new(),
                 since: now,

@@ -60,6 +60,8 @@ impl Model {
             pubs: Vec::new(),
             state: State::Open,
             empty_since: self.now,
+            is_finished: false,
+            kept_until: None,
         });
     }
 
@@ -80,7 +82,14 @@ impl Model {
         if waiting + wire.len() > most {
             return Err(SendError::Full { queued: waiting, limit: most });
         }
-        let frame = OwnFrame { position: head, is_after: true, id: None, wire: wire.to_vec(), since: now };
+        let frame = OwnFrame {
+            position: head,
+            is_after: true,
+            is_farewell: false,
+            id: None,
+            wire: wire.to_vec(),
+            since: now,
+        };
         c.push_own(frame);
         Ok(())
     }
@@ -93,6 +102,7 @@ impl Model {
         }
         c.stage = Stage::Closing { end, reason };
         c.expires = expires;
+        self.push_farewell(conn);
         self.drop_drained(conn);
         if !self.has_pending(conn) {
             self.end(conn, reason);
@@ -207,14 +217,16 @@ impl Model {
 
     fn first_drained(&self, conn: usize) -> Option<usize> {
         let c = &self.conns[conn];
-        if !c.is_alive || c.is_starting && self.has_pending(conn) {
+        if !c.is_alive || self.opening(conn).is_some() {
             return None;
         }
         c.subs.iter().position(|sub| {
             let channel = &self.chans[sub.chan];
-            let is_closed = channel.state != State::Open;
+            let closes = channel.config.on_close == OnClose::CloseConnections;
+            // A finished channel is left when the transport asks for bytes (K5).
+            let is_closed = channel.state != State::Open && (closes || !channel.is_finished);
             // Before the first byte, a later subscription may still change what this one is owed.
-            let may_end = !c.start_is_open || channel.config.on_close == OnClose::CloseConnections;
+            let may_end = !c.start_is_open || closes;
             let ends = is_closed && may_end || !c.is_open();
             let more = self.readable(sub, c.position.max(sub.starts_after));
             let has_more = more.iter().any(|(event, _)| c.receives(event.position));
@@ -317,6 +329,12 @@ impl Model {
         let c = &mut self.conns[conn];
         match kind {
             Kind::InProgress | Kind::Opening => {}
+            Kind::OwnFrame if c.own_frames[0].is_farewell => {
+                c.own_frames.remove(0);
+                if let Stage::Closing { reason, .. } = c.stage {
+                    c.stage = Stage::Ending { reason };
+                }
+            }
             Kind::OwnFrame => {
                 // The id of a frame of the hub stands for all channels.
                 if let Some(position) = c.own_frames.remove(0).id.filter(|position| *position > c.position) {
@@ -399,5 +417,6 @@ impl Model {
         self.drop_drained(conn);
         self.conns[conn].is_reported = false;
         self.finish_if_idle(conn);
+        self.leave_finished(conn);
     }
 }

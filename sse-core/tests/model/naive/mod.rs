@@ -2,6 +2,7 @@
 
 mod channel;
 mod connection;
+mod finished;
 mod lifecycle;
 mod pending;
 mod publish;
@@ -110,6 +111,7 @@ impl Model {
             CloseReason::Stalled => closed.stalled += 1,
             CloseReason::Lagged => closed.lagged += 1,
             CloseReason::ChannelClosed => closed.channel_closed += 1,
+            CloseReason::Finished => closed.finished += 1,
             CloseReason::ShuttingDown => closed.shutting_down += 1,
             other => panic!("the model does not know {other}"),
         }

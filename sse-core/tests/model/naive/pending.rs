@@ -149,7 +149,11 @@ impl Model {
         let c = &self.conns[conn];
         match &c.resume_point {
             _ if !c.is_starting => None,
-            None => c.config.announce_position.then(|| position_event(c.position)),
+            None => {
+                // A reset there has the same id (H8).
+                let is_reset = c.own_frames.iter().any(|own| !own.is_after && own.position <= c.position);
+                (c.config.announce_position && !is_reset).then(|| position_event(c.position))
+            }
             Some((_, Some(_))) => None,
             Some((_, None)) => {
                 let resets = |sub: &Sub| self.chans[sub.chan].config.on_gap == GapPolicy::Reset;

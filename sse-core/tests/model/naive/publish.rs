@@ -53,9 +53,7 @@ impl Model {
             _ if chans.is_empty() => return Err(PublishError::NoChannel),
             _ => {}
         }
-        if let Some(unknown) = chans.iter().find(|chan| self.chans[**chan].state != State::Open) {
-            return Err(PublishError::UnknownChannel(self.chans[*unknown].id));
-        }
+        self.check_channels(chans)?;
         let position = match at {
             Some(position) => position,
             None => self.head.checked_add(1).ok_or(PublishError::PositionsExhausted)?,
@@ -132,7 +130,8 @@ impl Model {
     /// Evicts the oldest events of all channels until the histories are within the limit (A1).
     fn limit_history(&mut self) {
         while self.history_bytes() > self.limits.history_bytes {
-            let channels = self.chans.iter_mut().filter(|chan| chan.state != State::Gone);
+            let channels =
+                self.chans.iter_mut().filter(|chan| chan.state != State::Gone && !chan.is_finished);
             let kept = channels.flat_map(|chan| &mut chan.pubs).filter(|event| event.is_kept);
             let Some(oldest) = kept.min_by_key(|event| event.appended) else { break };
             (oldest.is_kept, oldest.is_retained) = (false, true);

@@ -74,13 +74,16 @@ impl Model {
         let is_replayed = |position: u64| position > sub.starts_after && position <= sub.live_after;
         let events = channel.readable().filter(|event| is_replayed(event.position)).count();
         match &c.resume_point {
+            None if sub.has_lost_beginning(channel) => {
+                Resume::Gap { lost_through: sub.known_floor(channel).into(), events }
+            }
             None => Resume::Fresh,
             Some((_, None)) => Resume::Unknown,
             Some((_, Some(position))) if *position < channel.floor() => {
                 Resume::Gap { lost_through: channel.floor().into(), events }
             }
             Some(_) if events > 0 => Resume::Replayed { events },
-            Some(_) => Resume::UpToDate,
+            Some(_) => up_to_date(channel),
         }
     }
 
@@ -120,7 +123,7 @@ impl Model {
                 let is_replayed =
                     |event: &&super::Pub| event.position > after && event.position <= live_after;
                 let events = channel.readable().filter(is_replayed).count();
-                (after, false, if events > 0 { Resume::Replayed { events } } else { Resume::UpToDate })
+                (after, false, if events > 0 { Resume::Replayed { events } } else { up_to_date(channel) })
             }
             Some(_) => {
                 let gap = Resume::Gap { lost_through: lost_through.into(), events: 0 };
@@ -137,6 +140,7 @@ impl Model {
             c.push_own(OwnFrame {
                 position: announced,
                 is_after: true,
+                is_farewell: false,
                 id: Some(announced),
                 wire: position_event(announced),
                 since: now,
@@ -168,14 +172,21 @@ impl Model {
                 Some(Some(position)) if position >= floor => (position, false),
                 Some(Some(position)) if policy == GapPolicy::Live => (sub.subscribed_at.max(position), false),
                 Some(Some(_)) => (floor, policy == GapPolicy::Reset),
-                Some(None) if policy == GapPolicy::Kept => (start(channel, &sub), false),
-                Some(None) => (sub.subscribed_at, false),
+                Some(None) if policy == GapPolicy::Live => (sub.subscribed_at, false),
+                Some(None) => (start(channel, &sub), false),
+                None if sub.has_lost_beginning(channel) && policy == GapPolicy::Live => {
+                    (sub.subscribed_at, false)
+                }
+                None if sub.has_lost_beginning(channel) => {
+                    (sub.known_floor(channel), policy == GapPolicy::Reset)
+                }
                 None => (start(channel, &sub), false),
             };
             c.subs[number].starts_after = if from >= sub.live_after { from.max(sub.passed) } else { from };
             c.subs[number].plan_replay(channel, u64::MAX);
             if resets {
-                c.push_reset(now, floor);
+                let is_new = resume_point.is_none();
+                c.push_reset(now, if is_new { sub.known_floor(channel) } else { floor });
             }
         }
         if let Some(start) = c.subs.iter().map(|sub| sub.starts_after.min(sub.live_after)).min() {
@@ -239,11 +250,26 @@ impl Sub {
         self.replay_through = self.replay_through.max(newest.unwrap_or(0));
     }
 
+    /// Returns the floor among what was published before the subscription.
+    fn known_floor(&self, channel: &Chan) -> u64 {
+        self.floor(channel).min(self.subscribed_at)
+    }
+
+    /// Returns whether the channel promises its beginning and has let go of a part of it (H8).
+    pub(crate) fn has_lost_beginning(&self, channel: &Chan) -> bool {
+        channel.config.start == StartFrom::Beginning && self.known_floor(channel) > channel.first_floor
+    }
+
     /// Returns the position after which the subscription can start: what is retained for it is not lost (H6).
     pub(crate) fn floor(&self, channel: &Chan) -> u64 {
         let has_all = self.is_replaying() && channel.gone_through() <= self.starts_after;
         if has_all { channel.floor().min(self.starts_after) } else { channel.floor() }
     }
+}
+
+/// Returns the result for a client that has missed nothing.
+fn up_to_date(channel: &Chan) -> Resume {
+    if channel.is_finished { Resume::Finished } else { Resume::UpToDate }
 }
 
 /// Returns the start of a subscription without a last event id (H8).
@@ -257,7 +283,7 @@ fn start(channel: &Chan, sub: &Sub) -> u64 {
             let newest = kept.last().copied().unwrap_or(floor);
             kept.get(before.saturating_sub(events)).map_or(newest, |first| first - 1).max(floor)
         }
-        StartFrom::All => floor,
+        StartFrom::All | StartFrom::Beginning => floor,
         other => panic!("the model does not know {other:?}"),
     };
     from.min(sub.subscribed_at)

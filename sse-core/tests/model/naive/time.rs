@@ -38,8 +38,10 @@ impl Model {
                 continue;
             }
             self.expire(chan);
-            if self.empty_until(chan).is_some_and(|until| until <= now) {
-                self.end_channel(chan, ChannelCloseReason::Empty);
+            if self.open_until(chan).is_some_and(|until| until <= now) {
+                let is_finished = self.chans[chan].is_finished;
+                let reasons = [ChannelCloseReason::Empty, ChannelCloseReason::Finished];
+                self.end_channel(chan, reasons[usize::from(is_finished)]);
             }
         }
     }
@@ -51,9 +53,12 @@ impl Model {
             c.expires = None;
             match (c.stage, c.config.on_max_lifetime) {
                 (Stage::Open, OnMaxLifetime::Report) => self.actions.push(Action::TimedOut(c.id)),
-                (Stage::Open, OnMaxLifetime::Close) => return self.end(conn, CloseReason::TimedOut),
+                (Stage::Open, OnMaxLifetime::Close) => self.begin_close(conn, CloseReason::TimedOut),
                 _ => return self.end(conn, CloseReason::Stalled),
             }
+        }
+        if !self.conns[conn].is_alive {
+            return;
         }
         if self.check_stall(conn, is_open) {
             return self.end(conn, CloseReason::Stalled);
@@ -126,19 +131,23 @@ impl Model {
             [c.expires, c.next_ping, check]
         });
         let chans = (0..self.chans.len()).filter(|chan| self.chans[*chan].state != State::Gone);
-        let of_chans = chans.flat_map(|chan| [self.empty_until(chan), self.chans[chan].next_expiry()]);
+        let of_chans = chans.flat_map(|chan| [self.open_until(chan), self.chans[chan].next_expiry()]);
         of_conns.chain(of_chans).flatten().collect()
     }
 
-    /// Returns the connections that the hub has to report: bytes are pending and were not reported yet.
+    /// Returns the connections that the hub has to report: bytes are pending and were not reported yet, or it has to be asked
+    /// for bytes (K5).
     pub(crate) fn unreported(&self) -> Vec<ConnectionId> {
-        let needs_report = |conn: &usize| !self.conns[*conn].is_reported && self.has_pending(*conn);
+        let has_reason = |conn: usize| self.has_pending(conn) || self.waits_to_leave(conn);
+        let needs_report = |conn: &usize| !self.conns[*conn].is_reported && has_reason(*conn);
         (0..self.conns.len()).filter(needs_report).map(|conn| self.conns[conn].id).collect()
     }
 
     pub(crate) fn report(&mut self, conn: usize) {
-        let now = self.now;
+        let (now, has_pending) = (self.now, self.has_pending(conn));
         self.conns[conn].mark_reported(now);
+        // Who only waits to leave has no byte that could wait.
+        self.conns[conn].has_given_up = !has_pending;
     }
 
     /// Visits every connection, as polling until no action is left does.
