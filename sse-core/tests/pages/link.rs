@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) has_ended: bool,
     /// The server did not know the id of the client: behind the reset, events may come again.
     pub(crate) is_unknown: bool,
+    /// The farewell has arrived: nothing may follow.
+    pub(crate) has_farewell: bool,
 }
 
 impl Link {
@@ -46,6 +48,7 @@ impl Link {
             to_rejoin: Vec::new(),
             has_ended: false,
             is_unknown: false,
+            has_farewell: false,
         }
     }
 

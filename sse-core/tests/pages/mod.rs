@@ -1,5 +1,6 @@
 //! The parts of the test of pages, shared with the fuzz target.
 
+pub(crate) mod finished;
 pub(crate) mod link;
 pub(crate) mod node;
 pub(crate) mod page;

@@ -14,6 +14,8 @@ pub(crate) struct Page {
     /// Received events that must not arrive again.
     pub(crate) unrepeatable: BTreeSet<usize>,
     pub(crate) link: Option<Link>,
+    /// The answer to the last request was 204: everything is over, and the page does not come back by itself.
+    pub(crate) is_over: bool,
 }
 
 /// What a page knows of one room.
@@ -38,6 +40,8 @@ pub(crate) enum Membership {
         base: u64,
         /// The join was a gap: a reset comes first, and the page has received this many before.
         resets_before: Option<usize>,
+        /// The room is finished, and the page has everything of it.
+        is_over: bool,
     },
     Inside,
 }
@@ -61,6 +65,7 @@ impl Page {
         self.last_id.clear();
         self.received.clear();
         self.unrepeatable.clear();
+        self.is_over = false;
         for room in self.rooms.values_mut() {
             room.since.clear();
         }

@@ -1,10 +1,14 @@
 //! What happens: publications, bytes, cuts, joins; and the end, when all links heal.
 
+use std::time::Duration;
+
 use sse_core::bytes::Buf;
 use sse_core::{
-    Action, ConnectionConfig, Event, Join, LastEventId, Position, PublishOptions, Resume, SubscribeError,
+    Action, ConnectionConfig, Event, Join, LastEventId, Position, PublishOptions, Resume, StartFrom,
+    SubscribeError,
 };
 
+use super::finished::farewell;
 use super::link::Link;
 use super::node::{Published, ROOMS, known_position};
 use super::page::{Membership, Room};
@@ -39,6 +43,7 @@ impl World {
                 self.pages[page].reload();
             }
             30 if !self.is_external() && self.choose(2) == 0 => self.close_room(),
+            31 if !self.is_external() && self.choose(2) == 0 => self.finish_room(),
             _ => {
                 let node = self.choose(self.nodes.len());
                 self.poll(node);
@@ -57,6 +62,14 @@ impl World {
             let index = self.choose(names.len());
             names.remove(index);
         }
+        names.retain(|name| !self.finished[*name]);
+        if !names.is_empty() {
+            self.publish_to(&names, None);
+        }
+    }
+
+    /// Publishes an event to rooms. With `keep`, it is the last one of its room.
+    pub(super) fn publish_to(&mut self, names: &[usize], keep: Option<Duration>) {
         let number = self.events.len();
         let is_replayable = self.choose(8) > 0;
         let application_id = (is_replayable && self.has_application_ids && self.choose(2) == 0)
@@ -74,11 +87,12 @@ impl World {
             let node = &mut self.nodes[0];
             let channels: Vec<_> =
                 names.iter().map(|name| node.channel(*name, &self.configs[*name])).collect();
-            let published = node
-                .hub
-                .publish_to(node.now, &channels, &event, PublishOptions::default())
-                .expect("published");
-            assert_eq!(published.position.get(), position);
+            let published = match keep {
+                Some(keep) => node.hub.finish_channel(node.now, channels[0], Some(&event), keep).map(drop),
+                None => node.hub.publish_to(node.now, &channels, &event, PublishOptions::default()).map(drop),
+            };
+            published.expect("published");
+            assert_eq!(node.hub.head().get(), position);
         }
     }
 
@@ -154,7 +168,8 @@ impl World {
     /// Opens a connection. The handler subscribes the rooms that were complete at the id of the client; the page joins
     /// the others with the id at which each was complete.
     fn connect(&mut self, number: usize) {
-        if self.pages[number].link.is_some() || self.pages[number].rooms.is_empty() {
+        let page = &self.pages[number];
+        if page.link.is_some() || page.rooms.is_empty() || page.is_over {
             return;
         }
         self.disconnect_all(number);
@@ -166,10 +181,11 @@ impl World {
         let (mut first, mut later) = (Vec::new(), Vec::new());
         for name in page.rooms.keys().copied().collect::<Vec<_>>() {
             let is_known = is_new || self.pages[number].rooms[&name].since == last_id;
-            let is_late = !is_known || !is_new && self.choose(3) == 0;
+            let is_late = !is_known || !is_new && !self.is_healing && self.choose(3) == 0;
             if is_late { later.push(name) } else { first.push(name) }
         }
-        let config = ConnectionConfig { last_event_id, ping: None, ..ConnectionConfig::default() };
+        let farewell = (self.choose(3) == 0).then(farewell);
+        let config = ConnectionConfig { last_event_id, ping: None, farewell, ..ConnectionConfig::default() };
         let state = &mut self.nodes[node];
         let connection = state.hub.connect(state.now, config).expect("no limit");
         self.log(|| format!("page {number} connects to {node} with {last_id:?}: {first:?}, later {later:?}"));
@@ -182,8 +198,12 @@ impl World {
             self.pages[number].received.clear();
             self.pages[number].unrepeatable.clear();
         }
+        let has_later = !self.pages[number].link.as_ref().expect("a link").to_rejoin.is_empty();
         for name in first {
             self.subscribe_first(number, name, is_new);
+        }
+        if !has_later {
+            self.stop_if_over(number);
         }
     }
 
@@ -204,6 +224,7 @@ impl World {
     }
 
     fn subscribe_first(&mut self, number: usize, name: usize, is_new: bool) {
+        let is_external = self.is_external();
         let page = &mut self.pages[number];
         let link = page.link.as_mut().expect("a link");
         let node = &mut self.nodes[link.node];
@@ -211,7 +232,10 @@ impl World {
         let resume = node.hub.subscribe(node.now, channel, link.connection).expect("subscribed");
         let head = node.hub.head().get();
         let room = page.rooms.get_mut(&name).expect("a room");
-        if is_new {
+        if is_new && !is_external && self.configs[name].start == StartFrom::Beginning {
+            // It receives the room from its beginning, or a reset.
+            room.base = 0;
+        } else if is_new {
             room.base =
                 self.events.iter().map(|event| event.position).filter(|p| *p <= head).max().unwrap_or(0);
         }
@@ -237,6 +261,7 @@ impl World {
             membership: Membership::Outside,
         };
         self.pages[number].rooms.insert(name, room);
+        self.pages[number].is_over = false;
         if self.pages[number].link.is_some() {
             self.join(number, name);
         } else if !self.pages[number].last_id.is_empty() {
@@ -277,7 +302,8 @@ impl World {
             Resume::Gap { lost_through, .. } => {
                 // The server may not know an id of the application: behind the reset, events may come again.
                 link.is_unknown |= page.last_id.starts_with("app-");
-                (lost_through.get(), Some(link.resets))
+                // The gap of a beginning belongs to the first step, and can become longer before it is told (H8).
+                (lost_through.get(), since.is_some().then_some(link.resets))
             }
             _ => (0, None),
         };
@@ -296,7 +322,8 @@ impl World {
             });
         }
         room.generation = self.generations[name];
-        room.membership = Membership::Joining { number: self.acknowledgements, base, resets_before };
+        let is_over = resume == Resume::Finished;
+        room.membership = Membership::Joining { number: self.acknowledgements, base, resets_before, is_over };
         if room.base == u64::MAX {
             room.base = head.max(link.resumed_at);
         }
@@ -323,6 +350,7 @@ impl World {
         let Some(channel) = node.channels[name].take() else { return };
         node.hub.close_channel(node.now, channel);
         self.generations[name] += 1;
+        self.finished[name] = false;
         for page in &mut self.pages {
             page.rooms.remove(&name);
             if let Some(link) = &mut page.link {
@@ -335,6 +363,7 @@ impl World {
     /// All links heal: every page comes back until it has everything.
     pub(crate) fn settle(&mut self) {
         self.log(|| "everything heals".to_owned());
+        self.is_healing = true;
         if self.is_external() {
             for number in 0..self.nodes.len() {
                 while self.nodes[number].next_event < self.events.len() {
@@ -346,7 +375,10 @@ impl World {
             self.receive_bytes(number, usize::MAX);
             self.pages[number].lose_link();
             let mut reconnections = 0;
-            while self.pages[number].link.is_none() && !self.pages[number].rooms.is_empty() {
+            while self.pages[number].link.is_none()
+                && !self.pages[number].rooms.is_empty()
+                && !self.pages[number].is_over
+            {
                 assert!(reconnections < MOST_RECONNECTIONS, "page {number} reconnects for ever");
                 reconnections += 1;
                 self.connect(number);
@@ -364,10 +396,13 @@ impl World {
     }
 
     /// Checks that a page has every event with an id of its rooms.
-    fn check_complete(&self, number: usize, newest: u64) {
+    pub(super) fn check_complete(&self, number: usize, newest: u64) {
         let page = &self.pages[number];
         for room in page.rooms.values() {
-            assert_eq!(room.membership, Membership::Inside, "page {number} is inside its rooms");
+            assert!(
+                page.is_over || room.membership == Membership::Inside,
+                "page {number} is inside its rooms"
+            );
         }
         let missing = self.events.iter().enumerate().filter(|(index, event)| {
             let is_owed = page.rooms.iter().any(|(name, room)| {

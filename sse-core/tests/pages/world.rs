@@ -16,9 +16,13 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) configs: Vec<ChannelConfig>,
     pub(crate) generations: [u32; ROOMS],
+    /// The rooms that are finished, until they are closed.
+    pub(crate) finished: [bool; ROOMS],
     pub(crate) events: Vec<Published>,
     pub(crate) pages: Vec<Page>,
     pub(crate) acknowledgements: usize,
+    /// All links are healing: pages resume everything that they can in one step.
+    pub(crate) is_healing: bool,
 }
 
 impl World {
@@ -32,9 +36,11 @@ impl World {
             nodes: (0..nodes).map(|_| Node::new(nodes > 1)).collect(),
             configs,
             generations: [0; ROOMS],
+            finished: [false; ROOMS],
             events: Vec::new(),
             pages,
             acknowledgements: 0,
+            is_healing: false,
             choices,
         }
     }
@@ -72,12 +78,20 @@ impl World {
         let position = self.position_of(&message.id);
         let page = &mut self.pages[number];
         let link = page.link.as_mut().expect("a link");
-        assert!(position >= link.newest, "the id {} went back behind {}", message.id, link.newest);
-        link.has_id |= message.id != page.last_id;
-        link.newest = position;
+        let is_of_hub = matches!(message.event.as_str(), "position" | "reset");
+        if is_of_hub || message.id != page.last_id {
+            assert!(position >= link.newest, "the id {} went back behind {}", message.id, link.newest);
+            (link.has_id, link.newest) = (true, position);
+        }
+        if known_position(&self.events, &page.last_id) > position {
+            // The server does not know the id that the page had.
+            page.unrepeatable.clear();
+        }
         page.last_id.clone_from(&message.id);
+        assert!(!link.has_farewell, "something came behind the farewell");
         match message.event.as_str() {
             "position" => {}
+            "farewell" => link.has_farewell = true,
             "ack" => self.acknowledge(number, message.data.parse().expect("a number")),
             "reset" => self.reset(number, position),
             _ => self.receive(number, message.data.parse().expect("the number of an event")),
@@ -118,7 +132,9 @@ impl World {
         let page = &mut self.pages[number];
         let link = page.link.as_ref().expect("a link");
         for room in page.rooms.values_mut() {
-            let Membership::Joining { number, base, resets_before } = room.membership else { continue };
+            let Membership::Joining { number, base, resets_before, is_over } = room.membership else {
+                continue;
+            };
             if number == acknowledged {
                 assert!(
                     resets_before.is_none_or(|before| before < link.resets),
@@ -126,6 +142,9 @@ impl World {
                 );
                 room.base = room.base.max(base);
                 room.membership = Membership::Inside;
+                if is_over {
+                    room.since.clone_from(&page.last_id);
+                }
             }
         }
     }
@@ -181,7 +200,8 @@ fn config(choices: &mut Choices) -> ChannelConfig {
         history: HistoryConfig { events, ..HistoryConfig::default() },
         backlog: BacklogConfig { frames, ..BacklogConfig::default() },
         on_lag: [LagPolicy::Close, LagPolicy::Skip][pick(&[0, 1])],
-        start: [StartFrom::Live, StartFrom::Live, StartFrom::Last(2), StartFrom::All][pick(&[0, 1, 2, 3])],
+        start: [StartFrom::Live, StartFrom::Beginning, StartFrom::Last(2), StartFrom::All]
+            [pick(&[0, 0, 1, 2, 3])],
         ..ChannelConfig::default()
     }
 }
