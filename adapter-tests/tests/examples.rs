@@ -140,10 +140,13 @@ fn tokens_ends_the_stream_of_a_reader_that_comes_after_the_end() -> Result<(), M
         assert_eq!(data, ["", "three", "two", "one", ""], "{reader}: {seen}");
     }
     // An open stream would have a ping after some time, and would end when the answer is no longer kept.
-    for seen in [late, resumed] {
+    for seen in [&late, &resumed] {
         assert!(!seen.lines().any(|line| line == ":"), "the stream stays open: {seen}");
     }
-    assert_eq!(tokens.http(&request, "Last-Event-ID: done", b"").0, 204);
+    let data: Vec<_> = resumed.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(data, ["", "three", "two", "one", ""], "all of it behind the reset: {resumed}");
+    let done = late.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().expect("an id");
+    assert_eq!(tokens.http(&request, &format!("Last-Event-ID: {done}"), b"").0, 204);
     Ok(())
 }
 

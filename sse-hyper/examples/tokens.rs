@@ -10,11 +10,9 @@
 
 mod server;
 
-use std::collections::HashSet;
 use std::error::Error;
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,46 +21,24 @@ use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sse_core::shared::{Channel, SharedHub};
-use sse_core::{
-    ChannelConfig, ChannelId, ConnectionConfig, Event, HistoryConfig, HubConfig, OnClose, PublishError,
-    StartFrom,
-};
+use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, PublishError};
 use sse_hyper::{Refusal, SseBody};
 use tokio::net::TcpListener;
 
-/// How long an answer is kept without a reader, while it is generated and after it is complete.
+/// How long an answer is kept without a reader while it is generated, and how long after it is complete.
 const RETENTION: Duration = Duration::from_secs(60);
 
 /// The interval of pings, shorter than the idle timeout of common proxies and load balancers.
 const PING: Duration = Duration::from_secs(25);
 
-/// The id of the last event of each answer. All answers can share this id, because a connection follows one channel.
-const DONE: &str = "done";
-
 /// The number of the newest answer. A real server uses names that cannot be guessed.
 static ANSWERS_CREATED: AtomicU64 = AtomicU64::new(0);
-
-#[derive(Clone)]
-struct App {
-    hub: SharedHub,
-    /// The channels of the answers that are complete and still kept.
-    complete: Arc<Mutex<HashSet<ChannelId>>>,
-}
-
-impl App {
-    fn complete(&self) -> MutexGuard<'_, HashSet<ChannelId>> {
-        self.complete.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let epoch = sse_hyper::epoch_from_clock();
     let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
-    let app = Router::new()
-        .route("/answers", post(ask))
-        .route("/answers/{name}", get(read))
-        .with_state(App { hub, complete: Arc::default() });
+    let app = Router::new().route("/answers", post(ask)).route("/answers/{name}", get(read)).with_state(hub);
     let port = std::env::var("PORT").unwrap_or("3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}/answers", listener.local_addr()?);
@@ -70,58 +46,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn ask(State(app): State<App>, question: String) -> (StatusCode, String) {
+async fn ask(State(hub): State<SharedHub>, question: String) -> (StatusCode, String) {
     let path = format!("/answers/{}", ANSWERS_CREATED.fetch_add(1, Ordering::Relaxed) + 1);
-    let config = ChannelConfig {
-        // A new client receives the whole answer, and a reconnecting client the rest of it.
-        start: StartFrom::All,
-        history: HistoryConfig { events: 10_000, ..HistoryConfig::default() },
-        empty_timeout: Some(RETENTION),
-        on_close: OnClose::CloseConnections,
-        ..ChannelConfig::default()
-    };
-    let Ok(channel) = app.hub.open_channel(&path, config) else {
+    // A new client receives the whole answer, and a reconnecting client the rest of it.
+    let config = ChannelConfig { empty_timeout: Some(RETENTION), ..ChannelConfig::answer() };
+    let Ok(channel) = hub.open_channel(&path, config) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many answers are open\n".to_owned());
     };
-    tokio::spawn(async move {
-        // An error means that the channel was closed because no reader came back. The rest is not needed then.
-        if answer(&app, &channel, &question).await.is_ok() {
-            tokio::time::sleep(RETENTION).await;
-            channel.close();
-            app.complete().remove(&channel.id());
-        }
-    });
+    // An error means that the channel was closed because no reader came back. The rest is not needed then.
+    tokio::spawn(async move { answer(&channel, &question).await });
     (StatusCode::CREATED, path + "\n")
 }
 
 /// Generates the answer: the words of the question in reverse order.
-async fn answer(app: &App, channel: &Channel, question: &str) -> Result<(), PublishError> {
+async fn answer(channel: &Channel, question: &str) -> Result<(), PublishError> {
     for token in question.split_whitespace().rev() {
         channel.publish(&Event::new().event("token").data(token))?;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    channel.publish(&Event::new().id(DONE).event("done").data(""))?;
-    // From here on `read` closes its readers. The order of these two steps leaves no reader out.
-    app.complete().insert(channel.id());
-    // Connected readers are closed once they took everything. Readers that are disconnected find the rest for a while.
-    app.hub.with(|hub, now| {
-        for reader in hub.members(channel.id()).collect::<Vec<_>>() {
-            hub.close_connection(now, reader);
-        }
-    });
+    // Readers receive everything, and their streams end. Readers that are disconnected find the rest for a while.
+    channel.finish(Some(&Event::new().event("done").data("")), RETENTION)?;
     Ok(())
 }
 
-async fn read(State(app): State<App>, Path(name): Path<String>, request: Request) -> Response<SseBody> {
+async fn read(State(hub): State<SharedHub>, Path(name): Path<String>, request: Request) -> Response<SseBody> {
     let config = ConnectionConfig { ping: Some(PING), ..sse_hyper::connection_config(&request) };
-    let has_everything = config.last_event_id.as_ref().is_some_and(|id| id.as_str() == Some(DONE));
-    let channel = app.hub.channel(&format!("/answers/{name}")).filter(|_| !has_everything);
+    let channel = hub.channel(&format!("/answers/{name}"));
     let Some(channel) = channel else { return Refusal::StayAway.into_response(request.version()) };
-    let outbound = app.hub.connect(config).ok().filter(|outbound| outbound.subscribe(&channel).is_ok());
+    let outbound = hub.connect(config).ok().filter(|outbound| outbound.subscribe(&channel).is_ok());
     let Some(outbound) = outbound else { return Refusal::default().into_response(request.version()) };
-    if app.complete().contains(&channel.id()) {
-        // Nothing more will be published. What is pending, the rest of the answer, is delivered before the end.
-        outbound.handle().close();
-    }
-    sse_hyper::response(request.version(), outbound)
+    sse_hyper::finite_response(request.version(), outbound)
 }

@@ -36,6 +36,32 @@ pub fn response(version: Version, outbound: Outbound) -> Response<SseBody> {
     response
 }
 
+/// Creates the response to a page that wants no other channels than those that the connection follows: the status 204 if its
+/// client has everything that will ever come ([K6](sse_core::rules#k6)), and otherwise the stream, as [`response`] does.
+///
+/// For channels that finish. A browser reconnects after every end of a stream, and stops at this status.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use sse_core::shared::SharedHub;
+/// # use sse_core::{ChannelConfig, ConnectionConfig, Event, HubConfig, Instant};
+/// # let (hub, _driver) = SharedHub::new("1", HubConfig::default(), || Instant::ORIGIN)?;
+/// let answer = hub.open_channel("answer 7", ChannelConfig::answer())?;
+/// answer.finish(Some(&Event::new().event("done").data("")), Duration::from_secs(600))?;
+/// for (last_event_id, status) in [(None, 200), (Some("1-1".into()), 204)] {
+///     let outbound = hub.connect(ConnectionConfig { last_event_id, ..ConnectionConfig::default() })?;
+///     outbound.subscribe(&answer)?;
+///     assert_eq!(sse_hyper::finite_response(http::Version::HTTP_11, outbound).status(), status);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn finite_response(version: Version, outbound: Outbound) -> Response<SseBody> {
+    if outbound.handle().is_over() {
+        return Refusal::StayAway.into_response(version);
+    }
+    response(version, outbound)
+}
+
 /// A response that refuses a client ([A1](sse_core::rules#a1)).
 ///
 /// The `EventSource` of a browser never reconnects after a status other than 200. The variants differ in whether the client
@@ -58,7 +84,8 @@ pub enum Refusal {
     Later(Duration),
     /// Status 503 with `Retry-After`, rounded up to whole seconds. Browsers do not retry.
     Unavailable(Duration),
-    /// Status 204, after which browsers never reconnect. Some other clients reconnect nevertheless: `docs/clients.md` lists
+    /// Status 204, after which browsers never reconnect: the client may not have the stream, or has all of it
+    /// ([`finite_response`]). Some other clients reconnect nevertheless: `docs/clients.md` lists
     /// them.
     StayAway,
 }
@@ -74,7 +101,9 @@ impl Default for Refusal {
 impl From<ConnectError> for Refusal {
     fn from(error: ConnectError) -> Refusal {
         match error {
-            ConnectError::PingTooShort { .. } => Refusal::StayAway,
+            ConnectError::PingTooShort { .. }
+            | ConnectError::FarewellHasId
+            | ConnectError::FarewellTooLarge { .. } => Refusal::StayAway,
             _ => Refusal::default(),
         }
     }
@@ -193,6 +222,9 @@ mod tests {
         assert_eq!(Refusal::from(ConnectError::ShuttingDown), later);
         let (interval, min) = (Duration::ZERO, Duration::from_millis(1));
         assert_eq!(Refusal::from(ConnectError::PingTooShort { interval, min }), Refusal::StayAway);
+        assert_eq!(Refusal::from(ConnectError::FarewellHasId), Refusal::StayAway);
+        let too_large = ConnectError::FarewellTooLarge { bytes: 2, limit };
+        assert_eq!(Refusal::from(too_large), Refusal::StayAway);
     }
 
     #[test]

@@ -132,7 +132,7 @@ mod transport;
 
 pub use body::SseBody;
 pub use driver::{HubTimer, epoch_from_clock, start};
-pub use head::{Refusal, response};
+pub use head::{Refusal, finite_response, response};
 #[cfg(feature = "axum")]
 pub use listener::TransportListener;
 pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
