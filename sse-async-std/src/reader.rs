@@ -66,7 +66,7 @@ impl EventReader {
     /// ```
     pub fn from_events<S>(outbound: Outbound, events: S) -> EventReader<SourceStream<S>>
     where
-        S: Stream<Item = Event<'static>>,
+        S: Stream<Item: Into<Payload<'static>>>,
     {
         EventReader { stream: EventStream::from_events(outbound, events), unread: Bytes::new() }
     }

@@ -216,11 +216,21 @@ pub struct ChannelConfig {
     pub empty_timeout: Option<Duration>,
     /// The effect of closing the channel on its members ([K3](crate::rules#k3)).
     pub on_close: OnClose,
+    /// The time without members after which [`Action::Unwanted`](crate::Action::Unwanted) tells the producer that nobody
+    /// reads ([P1](crate::rules#p1)). `None` never does. Unlike the empty timeout, it closes nothing.
+    pub unwanted_after: Option<Duration>,
+    /// The bytes that a producer should be ahead of the fastest reader at most ([`Hub::room`](crate::Hub::room),
+    /// [P3](crate::rules#p3)), without a bound by default.
+    ///
+    /// Readers that come back lose nothing if the history holds these bytes and those in sockets ([P4](crate::rules#p4)).
+    /// Set [`unwanted_after`](ChannelConfig::unwanted_after) as well, or a producer without readers may wait for ever.
+    pub ahead: Option<usize>,
 }
 
 impl ChannelConfig {
     /// The configuration of a stream that ends, such as a generated text: every reader receives all of it
-    /// ([K8](crate::rules#k8)). History is bounded by 16 MiB, which is about 50,000 events of 300 bytes.
+    /// ([K8](crate::rules#k8)). History is bounded by 16 MiB, which is about 50,000 events of 300 bytes. A producer without
+    /// readers is told after a minute ([P1](crate::rules#p1)).
     ///
     /// ```
     /// use sse_core::{ChannelConfig, HistoryConfig};
@@ -232,6 +242,7 @@ impl ChannelConfig {
         ChannelConfig {
             history: HistoryConfig::whole(16 << 20),
             start: StartFrom::Beginning,
+            unwanted_after: Some(Duration::from_secs(60)),
             ..ChannelConfig::default()
         }
     }

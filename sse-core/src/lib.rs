@@ -159,13 +159,13 @@ pub use config::{
 };
 pub use hub::{
     Action, ChannelCloseReason, Claim, ConfigError, ConnectError, ConnectionStats, DrainConfig, Finished,
-    Hub, OpenError, PublishError, Published, SendError, SubscribeError, Transmit,
+    Hub, OpenError, PublishError, Published, SendError, SubscribeError, Transmit, Unwanted,
 };
 pub use id::{ChannelId, ConnectionId, Position};
 pub use resume::{Join, LastEventId, Resume};
 pub use stats::{ChannelStats, CloseCounts, CloseReason, Stats};
 pub use time::Instant;
-pub use wire::{DecodeError, Decoder, EncodeError, EncodeField, Event, Frame, FrameError, Message};
+pub use wire::{DecodeError, Decoder, EncodeError, EncodeField, Event, Frame, FrameError, Message, Payload};
 
 /// The README's example is compiled with the tests.
 #[cfg(doctest)]

@@ -150,11 +150,15 @@ async fn x5_pings_follow_the_clock_of_the_runtime() {
     assert_eq!(ping_after[2] - ping_after[1], 50);
 }
 
+/// A connection that receives nothing.
+fn silent() -> ConnectionConfig {
+    ConnectionConfig { ping: None, announce_position: false, ..ConnectionConfig::default() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn x5_an_idle_hub_sleeps_until_its_next_deadline() {
     let hub = hub(HubConfig { stall_timeout: None, ..HubConfig::default() });
-    let config =
-        ConnectionConfig { ping: None, max_lifetime: Some(Duration::from_secs(3600)), ..Default::default() };
+    let config = ConnectionConfig { max_lifetime: Some(Duration::from_secs(3600)), ..silent() };
     let outbound = hub.connect(config).unwrap();
     let handle = outbound.handle();
     let start = tokio::time::Instant::now();
@@ -165,11 +169,7 @@ async fn x5_an_idle_hub_sleeps_until_its_next_deadline() {
 #[tokio::test(start_paused = true)]
 async fn x5_an_earlier_deadline_wakes_a_sleeping_driver() {
     let hub = hub(HubConfig { stall_timeout: None, ..HubConfig::default() });
-    let lives = |seconds| ConnectionConfig {
-        ping: None,
-        max_lifetime: Some(Duration::from_secs(seconds)),
-        ..Default::default()
-    };
+    let lives = |seconds| ConnectionConfig { max_lifetime: Some(Duration::from_secs(seconds)), ..silent() };
     let _long = hub.connect(lives(3600)).unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let short = hub.connect(lives(10)).unwrap();

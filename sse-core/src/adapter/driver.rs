@@ -198,6 +198,11 @@ impl Driver {
                     shared.status.close(reason, &mut self.batch.wakers);
                 }
             }
+            Action::Unwanted { channel, .. } | Action::Room(channel) | Action::ChannelFinished(channel) => {
+                if let Some(shared) = state.channels.get(&channel) {
+                    shared.status.notify_all(&mut self.batch.wakers);
+                }
+            }
             Action::Transmit(_) | Action::Lagged { .. } => {}
         }
     }

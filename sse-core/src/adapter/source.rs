@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use crate::Event;
+use crate::Payload;
 
 use crate::shared::{Connection, ConnectionSendError, Outbound};
 
@@ -53,10 +53,10 @@ impl<S> SourceConnection<S> {
     ///
     /// [`ConnectionSendError`] when an event of the source cannot be encoded, or exceeds the limits. This closes the
     /// connection.
-    pub fn poll_bytes(
+    pub fn poll_bytes<P: Into<Payload<'static>>>(
         &mut self,
         cx: &mut Context<'_>,
-        mut next: impl FnMut(&mut S, &mut Context<'_>) -> Poll<Option<Event<'static>>>,
+        mut next: impl FnMut(&mut S, &mut Context<'_>) -> Poll<Option<P>>,
     ) -> Poll<Option<Result<Bytes, ConnectionSendError>>> {
         loop {
             if let Poll::Ready(bytes) = self.outbound.poll_bytes(cx) {
@@ -64,14 +64,21 @@ impl<S> SourceConnection<S> {
             }
             let Some(source) = &mut self.source else { return Poll::Pending };
             match std::task::ready!(next(source, cx)) {
-                Some(event) => {
-                    if let Err(error) = self.handle.try_send(&event) {
+                Some(payload) => {
+                    if let Err(error) = self.send(&payload.into()) {
                         self.close();
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
                 None => self.close(),
             }
+        }
+    }
+
+    fn send(&self, payload: &Payload<'_>) -> Result<(), ConnectionSendError> {
+        match payload {
+            Payload::Event(event) => self.handle.try_send(event),
+            Payload::Frame(frame) => self.handle.try_send_frame(frame).map_err(ConnectionSendError::Send),
         }
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::shared::{Channel, ConnectionSendError, Outbound};
-use crate::{Event, PublishError};
+use crate::{Payload, PublishError, Unwanted};
 
 use super::source::SourceConnection;
 
@@ -49,12 +49,15 @@ impl EventStream {
         EventStream(outbound)
     }
 
-    /// Creates the stream of a connection that is sent the items of `events` and is closed when `events` ends: an answer
+    /// Creates the stream of a connection that is sent the items of `events`, events or frames, and is closed when `events` ends: an answer
     /// that is produced while it is read, such as the tokens of a language model.
     ///
     /// The next event is requested when everything before it was taken. Pings and the maximum lifetime of the connection
     /// still apply. To let clients resume, publish the events to a channel instead, by [`publish_all`].
-    pub fn from_events<S: Stream<Item = Event<'static>>>(outbound: Outbound, events: S) -> SourceStream<S> {
+    pub fn from_events<S>(outbound: Outbound, events: S) -> SourceStream<S>
+    where
+        S: Stream<Item: Into<Payload<'static>>>,
+    {
         SourceStream(SourceConnection::new(outbound, Box::pin(events)))
     }
 }
@@ -72,7 +75,7 @@ impl Stream for EventStream {
 /// It fails when an event cannot be encoded or exceeds the limits. Dropping it disconnects.
 pub struct SourceStream<S>(SourceConnection<Pin<Box<S>>>);
 
-impl<S: Stream<Item = Event<'static>>> Stream for SourceStream<S> {
+impl<S: Stream<Item: Into<Payload<'static>>>> Stream for SourceStream<S> {
     type Item = Result<Bytes, ConnectionSendError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -86,27 +89,38 @@ impl<S> fmt::Debug for SourceStream<S> {
     }
 }
 
-/// Publishes the items of a stream to a channel until the stream ends. Clients that follow the channel can reconnect and
-/// resume: the answer goes on while its reader is away.
+/// Publishes the items of a stream to a channel, until the stream ends or nobody wants more of them
+/// ([`Channel::publish_from`]). The items are events or frames. Clients that follow the channel can reconnect and resume: the
+/// answer goes on while its reader is away.
 ///
-/// The channel stays open. [Close](Channel::close) it when no client is expected to come back.
+/// The stream is polled only while there is [room](Channel::room). The channel stays open:
+/// [finish](Channel::finish) it.
+///
+/// Returns `None` when the stream has ended, and otherwise the reason for which nobody wants more of it.
 ///
 /// # Errors
 ///
-/// [`PublishError`] when an event cannot be encoded or is too large, or the channel was closed. The stream is dropped then.
+/// [`PublishError`] when an event cannot be encoded or is too large, or the channel is finished or closed. The stream is
+/// dropped then.
 ///
 /// ```
 /// # async fn answer(
 /// #     hub: sse_core::shared::SharedHub, tokens: impl futures_core::Stream<Item = sse_core::Event<'static>>,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
-/// let channel = hub.open_channel("answers/17", sse_core::ChannelConfig::default())?;
-/// sse_core::adapter::publish_all(&channel, tokens).await?;
+/// use std::time::Duration;
+///
+/// use sse_core::{ChannelConfig, Event};
+///
+/// let answer = hub.open_channel("answers/17", ChannelConfig::answer())?;
+/// let unwanted = sse_core::adapter::publish_all(&answer, tokens).await?;
+/// let end = Event::new().event(if unwanted.is_some() { "stopped" } else { "done" }).data("");
+/// answer.finish(Some(&end), Duration::from_secs(600))?;
 /// # Ok(()) }
 /// ```
-pub async fn publish_all(
+pub async fn publish_all<P: Into<Payload<'static>>>(
     channel: &Channel,
-    events: impl Stream<Item = Event<'static>>,
-) -> Result<(), PublishError> {
+    events: impl Stream<Item = P>,
+) -> Result<Option<Unwanted>, PublishError> {
     let mut events = pin!(events);
     channel.publish_from(|cx| events.as_mut().poll_next(cx)).await
 }

@@ -3,9 +3,9 @@
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::stats::CloseReason;
 
-use super::Hub;
 use super::arena::ConnectionSlot;
 use super::connection::Notify;
+use super::{Hub, Unwanted};
 
 /// The most members that one [`Hub::poll_action`] visits, and the most queued connections that it checks.
 const VISITS_PER_POLL: usize = 256;
@@ -40,6 +40,20 @@ pub enum Action {
         /// The newest position that the connection may have lost.
         lost_through: Position,
     },
+    /// Nobody wants more events of a channel: [`Unwanted::Absent`] once for each time that nobody has followed it for its
+    /// time ([P1](crate::rules#p1)), [`Unwanted::Stopped`] once after [`Hub::stop`] ([P2](crate::rules#p2)). The channel stays
+    /// open.
+    Unwanted {
+        /// The channel.
+        channel: ChannelId,
+        /// The reason.
+        why: Unwanted,
+    },
+    /// The producer of a channel can go on: half of what it may be ahead of its readers is free, or the channel is stopped,
+    /// finished or closed ([P3](crate::rules#p3)).
+    Room(ChannelId),
+    /// A channel was finished ([K4](crate::rules#k4)).
+    ChannelFinished(ChannelId),
     /// A channel was closed ([K2](crate::rules#k2), [K3](crate::rules#k3)).
     ChannelClosed {
         /// The channel.
@@ -188,7 +202,12 @@ impl Hub {
                 Action::TimedOut(connection) | Action::Lagged { connection, .. } => {
                     self.is_connection_open(connection)
                 }
-                Action::Transmit(_) | Action::Close { .. } | Action::ChannelClosed { .. } => true,
+                Action::Unwanted { channel, why } => self.take_unwanted(channel, why),
+                Action::Transmit(_)
+                | Action::Close { .. }
+                | Action::Room(_)
+                | Action::ChannelFinished(_)
+                | Action::ChannelClosed { .. } => true,
             };
             if is_valid {
                 return Some(notice);

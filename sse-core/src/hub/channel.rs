@@ -8,6 +8,7 @@ use crate::time::Instant;
 
 use super::logs::{Backlog, History, LogEntry};
 use super::members::Members;
+use super::producers::ProducerState;
 use super::timer_queue::TimerKey;
 
 pub(crate) struct ChannelState {
@@ -27,6 +28,7 @@ pub(crate) struct ChannelState {
     pub(crate) kept_until: Option<Instant>,
     /// The instant at which the last member left, or at which the channel was opened (K2).
     pub(crate) empty_since: Instant,
+    pub(crate) producer: ProducerState,
     pub(crate) timer: TimerKey,
 }
 
@@ -49,6 +51,7 @@ impl ChannelState {
             is_finished: false,
             kept_until: None,
             empty_since: now,
+            producer: ProducerState::new(config.ahead, floor),
             timer: TimerKey::default(),
             config,
         }
@@ -62,7 +65,7 @@ impl ChannelState {
 
     /// Returns the next deadline: the end of the channel, or the expiry of its oldest event.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        [self.closes_at(), self.next_expiry()].into_iter().flatten().min()
+        [self.closes_at(), self.unwanted_at(), self.next_expiry()].into_iter().flatten().min()
     }
 
     /// Returns the instant at which the channel closes: a finished one after the time for which it is kept (K7), another

@@ -108,14 +108,17 @@ impl Hub {
     pub(super) fn end_channel(&mut self, slot: ChannelSlot, reason: ChannelCloseReason) {
         let Some((id, channel)) = self.channels.entry_mut(slot) else { return };
         channel.is_closed = true;
+        let is_empty = channel.members.is_empty();
         self.names.remove(&channel.name);
         if matches!(self.config.positions, PositionSource::Local { .. }) {
             self.ended_names.insert(&channel.name, channel.history.end());
         }
+        let needs_sweep = !is_empty && channel.members.request_sweep();
+        self.end_wait_for_room(slot);
         self.notices.push_back(Action::ChannelClosed { channel: id, reason });
-        if channel.members.is_empty() {
+        if is_empty {
             self.free_channel(slot);
-        } else if channel.members.request_sweep() {
+        } else if needs_sweep {
             self.sweeps.push_back(id);
         }
     }

@@ -10,7 +10,7 @@ use crate::wire::Event;
 
 use super::arena::ConnectionSlot;
 use super::subscription::SubscriptionNumber;
-use super::{Hub, PublishError};
+use super::{Action, Hub, PublishError};
 
 /// What [`Hub::finish_channel`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,8 @@ impl Hub {
         if !state.members.is_empty() && state.members.request_sweep() {
             self.sweeps.push_back(channel);
         }
+        self.notices.push_back(Action::ChannelFinished(channel));
+        self.end_wait_for_room(slot);
         self.arm_channel_timer(slot);
         Ok(finished)
     }

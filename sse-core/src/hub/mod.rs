@@ -3,7 +3,7 @@
 //! The verbs: `connections.rs`, `channels.rs`, `subscriptions.rs` and `publish.rs` change the state; `actions.rs` reports
 //! what the driver has to do; `transmit.rs` hands out bytes, `claims.rs` takes them back from drivers that write without
 //! holding the hub; `timers.rs` and `drain.rs` handle time; `pending.rs` finds what is pending, `delivery.rs` moves
-//! connections on, `finished.rs` ends streams, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
+//! connections on, `finished.rs` ends streams, `producers.rs` tells producers to wait or to stop, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
 //! `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
@@ -30,6 +30,7 @@ mod members;
 mod own_frames;
 mod pending;
 mod ping;
+mod producers;
 mod publish;
 mod resume_point;
 mod snapshot;
@@ -58,6 +59,7 @@ pub use claim::Claim;
 pub use drain::DrainConfig;
 pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, SubscribeError};
 pub use finished::Finished;
+pub use producers::Unwanted;
 pub use publish::Published;
 pub use snapshot::ConnectionStats;
 #[cfg(feature = "metrics")]

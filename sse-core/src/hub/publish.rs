@@ -1,5 +1,7 @@
 //! The publication of events.
 
+use alloc::vec::Vec;
+
 use crate::config::{IdSource, PositionSource, PublishOptions};
 use crate::id::{ChannelId, Position};
 use crate::time::Instant;
@@ -105,6 +107,45 @@ impl Hub {
         Ok(self.append(channels, LogEntry { position, published_at: now, except: options.except, frame }))
     }
 
+    /// Publishes a frame that is encoded already to several channels, as [`publish_to`](Hub::publish_to) does: an event that
+    /// was received from another server, or that is sent to connections as well. A frame without an id is given the hub's.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; nothing was published then.
+    ///
+    /// # Cost
+    ///
+    /// O(channels). The bytes are copied once if the frame is given an id.
+    ///
+    /// ```
+    /// # use sse_core::{ChannelConfig, Frame, Hub, HubConfig, Instant, PublishOptions};
+    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
+    /// # let now = Instant::ORIGIN;
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
+    /// let frame = Frame::parse("data: sunny\n\n").unwrap();
+    /// let published = hub.publish_frame(now, &[weather], &frame, PublishOptions::default())?;
+    /// assert_eq!(published.frame.as_bytes(), b"id: 0-1\ndata: sunny\n\n");
+    /// # Ok::<(), sse_core::PublishError>(())
+    /// ```
+    pub fn publish_frame(
+        &mut self,
+        now: Instant,
+        channels: &[ChannelId],
+        frame: &Frame,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let now = self.advance_clock(now);
+        if matches!(self.config.positions, PositionSource::External { .. }) {
+            return Err(PublishError::PositionsAreExternal);
+        }
+        self.check_channels(channels)?;
+        let position = self.head.next().ok_or(PublishError::PositionsExhausted)?;
+        let frame = self.identified(channels, position, frame)?;
+        self.check_frame(&frame, position)?;
+        Ok(self.append(channels, LogEntry { position, published_at: now, except: options.except, frame }))
+    }
+
     /// Publishes an event whose position comes from a broker ([O4](crate::rules#o4)).
     ///
     /// Positions only grow. An event below the head, and an event that a channel already holds, is ignored, and its
@@ -139,11 +180,7 @@ impl Hub {
             return Err(PublishError::PositionsAreLocal);
         }
         self.check_channels(channels)?;
-        let frame = if frame.id().is_none() && !frame.is_live_only() && self.gives_ids(channels) {
-            frame.with_id(&self.epoch.id(position))?
-        } else {
-            frame.clone()
-        };
+        let frame = self.identified(channels, position, frame)?;
         self.check_frame(&frame, position)?;
         if position < self.head {
             return Ok(Published { position, frame, subscriptions: 0 });
@@ -164,6 +201,19 @@ impl Hub {
             }
         }
         Ok(())
+    }
+
+    /// Returns a frame with the id of its position, if it needs one (H2).
+    fn identified(
+        &self,
+        channels: &[ChannelId],
+        position: Position,
+        frame: &Frame,
+    ) -> Result<Frame, PublishError> {
+        if frame.id().is_none() && !frame.is_live_only() && self.gives_ids(channels) {
+            return Ok(frame.with_id(&self.epoch.id(position))?);
+        }
+        Ok(frame.clone())
     }
 
     /// Returns whether any of the channels gives ids to events without one (H2).
@@ -219,7 +269,12 @@ impl Hub {
         if members > 0 && channel.members.request_sweep() {
             self.sweeps.push_back(id);
         }
+        let has_lead = channel.producer.lead.is_some();
         self.arm_channel_timer(slot);
+        if has_lead {
+            // Its bounds may have evicted what nobody had read.
+            self.report_room_of(slot);
+        }
         if !self.history_order.is_within(self.config.limits.history_bytes) {
             self.limit_history();
         }
@@ -230,6 +285,8 @@ impl Hub {
     /// they were within the limit when their channels finished (K8).
     #[cold]
     fn limit_history(&mut self) {
+        // The channels whose producers have room because of that.
+        let mut lightened = Vec::new();
         let Hub { channels, history_order, config, .. } = self;
         while history_order.total() > config.limits.history_bytes
             && let Some((position, id)) = history_order.pop()
@@ -241,7 +298,11 @@ impl Hub {
             let before = HistorySize::of(&channel.history);
             channel.history.evict();
             history_order.changed(before, &channel.history);
+            if channel.producer.lead.is_some() {
+                lightened.push(slot);
+            }
         }
+        lightened.into_iter().for_each(|slot| self.report_room_of(slot));
         self.tidy_history_order();
     }
 
@@ -264,5 +325,6 @@ impl Hub {
         channel.history.expire(now);
         self.history_order.changed(before, &channel.history);
         self.tidy_history_order();
+        self.report_room_of(slot);
     }
 }

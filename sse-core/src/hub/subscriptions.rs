@@ -180,6 +180,7 @@ impl Hub {
             self.free_channel(removed.channel);
         } else {
             channel.empty_since = self.now;
+            channel.producer.begin_absence();
             self.arm_channel_timer(removed.channel);
         }
     }

@@ -271,6 +271,7 @@ impl Hub {
             let reason = if is_finished { ChannelCloseReason::Finished } else { ChannelCloseReason::Empty };
             return self.end_channel(slot, reason);
         }
+        self.report_absence(slot);
         self.arm_channel_timer(slot);
     }
 }

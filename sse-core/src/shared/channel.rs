@@ -1,14 +1,17 @@
 //! The handle of an application on a channel.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use core::time::Duration;
 
-use crate::{ChannelCloseReason, ChannelId, ChannelStats, Event, Finished, PublishError, Published};
+use crate::{
+    ChannelCloseReason, ChannelId, ChannelStats, Event, Finished, Frame, Hub, Payload, PublishError,
+    PublishOptions, Published, Unwanted,
+};
 
-use super::SharedHub;
 use super::status::{Interest, Status};
 use super::sync::Arc;
+use super::{SharedHub, held};
 
 /// A handle on one channel. It is cheap to clone, and does not keep the channel open. After the channel was closed,
 /// publishing is an error, even if another channel has its name.
@@ -88,12 +91,29 @@ impl Channel {
         }
     }
 
-    /// Publishes the events of a source until the source ends. `next` polls the source, as a stream is polled. After 256 events
-    /// that were ready in a row, the future yields to other tasks.
+    /// Publishes a frame that is encoded already: [`Hub::publish_frame`](crate::Hub::publish_frame).
     ///
     /// # Errors
     ///
-    /// [`PublishError`] when an event cannot be encoded or is too large, or when the channel was closed.
+    /// [`PublishError`], as [`publish`](Channel::publish).
+    pub fn publish_frame(&self, frame: &Frame) -> Result<Published, PublishError> {
+        let frame = held::droppable(frame);
+        let mut state = self.hub.lock();
+        let now = state.now;
+        let published = state.hub.publish_frame(now, &[self.id], &frame, PublishOptions::default());
+        published.map_err(|error| self.named(error))
+    }
+
+    /// Publishes the events of a source until the source ends, or until nobody wants more of them. `next` polls the source, as
+    /// a stream is polled; it yields events or frames. It is called only while there is [room](Channel::room). After 256
+    /// events that were ready in a row, the future yields to other tasks.
+    ///
+    /// Returns `None` when the source has ended, and otherwise the reason for which nobody wants more
+    /// ([P1](crate::rules#p1), [P2](crate::rules#p2)). The channel stays open.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] when an event cannot be encoded or is too large, or when the channel is finished or closed.
     ///
     /// ```
     /// use std::future::Future;
@@ -103,31 +123,137 @@ impl Channel {
     /// # use sse_core::shared::SharedHub;
     /// # use sse_core::{ChannelConfig, Event, HubConfig, Instant};
     /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
-    /// let answer = hub.open_channel("answer", ChannelConfig::default())?;
+    /// let answer = hub.open_channel("answer", ChannelConfig::answer())?;
     /// let mut tokens = ["one", "two"].into_iter();
     /// let work = answer.publish_from(move |_| Poll::Ready(tokens.next().map(|token| Event::new().data(token))));
     /// // A runtime does this.
-    /// assert_eq!(pin!(work).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())));
+    /// assert_eq!(pin!(work).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(None)));
     /// assert_eq!(answer.stats().map(|stats| stats.history_events), Some(2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn publish_from(
+    pub async fn publish_from<P: Into<Payload<'static>>>(
         &self,
-        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Event<'static>>>,
-    ) -> Result<(), PublishError> {
+        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<P>>,
+    ) -> Result<Option<Unwanted>, PublishError> {
+        let waiter = self.shared.status.waiter(Interest::Lifecycle);
         let mut in_a_row = 0u8;
         poll_fn(|cx| {
-            while let Some(event) = ready!(next(cx)) {
-                self.publish(&event)?;
-                in_a_row = in_a_row.wrapping_add(1);
-                if in_a_row == 0 {
-                    cx.waker().wake_by_ref();
+            loop {
+                match self.demand() {
+                    Err(Unwanted::Ended) => return Poll::Ready(Err(self.ended())),
+                    Err(why) => return Poll::Ready(Ok(Some(why))),
+                    Ok(0) => {}
+                    Ok(_) => match next(cx) {
+                        Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                        Poll::Ready(Some(payload)) => {
+                            self.publish_payload(&payload.into())?;
+                            in_a_row = in_a_row.wrapping_add(1);
+                            if in_a_row == 0 {
+                                cx.waker().wake_by_ref();
+                                return Poll::Pending;
+                            }
+                            continue;
+                        }
+                        Poll::Pending => {}
+                    },
+                }
+                let before = self.demand().map(|room| room > 0);
+                let _ = waiter.poll(cx, |_| None::<()>);
+                // What is waited for may have come before the waker was registered.
+                if self.demand().map(|room| room > 0) == before {
                     return Poll::Pending;
                 }
             }
-            Poll::Ready(Ok(()))
         })
         .await
+    }
+
+    fn publish_payload(&self, payload: &Payload<'_>) -> Result<Published, PublishError> {
+        match payload {
+            Payload::Event(event) => self.publish(event),
+            Payload::Frame(frame) => self.publish_frame(frame),
+        }
+    }
+
+    /// Returns the room of the channel, or the reason for which nobody wants more events.
+    fn demand(&self) -> Result<usize, Unwanted> {
+        let mut state = self.hub.lock();
+        match state.hub.unwanted(self.id) {
+            Some(why) => Err(why),
+            None => state.hub.room(self.id).ok_or(Unwanted::Ended),
+        }
+    }
+
+    /// Returns the error of a publication to a channel that accepts no events.
+    fn ended(&self) -> PublishError {
+        if self.is_finished() {
+            PublishError::Finished(self.id)
+        } else {
+            PublishError::ChannelClosed { name: self.shared_name() }
+        }
+    }
+
+    /// Completes when nobody wants more events of the channel, and returns the reason: nobody has followed it for its time
+    /// ([P1](crate::rules#p1)), it was [stopped](Channel::stop) ([P2](crate::rules#p2)), or it is finished or closed. A
+    /// producer selects between this and its work.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn unwanted(&self) -> Unwanted {
+        self.wait(|state, id| state.unwanted(id)).await
+    }
+
+    /// Waits until there is room, and returns how many bytes of events fit ([`Hub::room`](crate::Hub::room),
+    /// [P3](crate::rules#p3)).
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which nobody wants more events: see [`unwanted`](Channel::unwanted).
+    pub async fn room(&self) -> Result<usize, Unwanted> {
+        self.wait(|hub, id| match hub.unwanted(id) {
+            Some(why) => Some(Err(why)),
+            None => hub.room(id).filter(|room| *room > 0).map(Ok),
+        })
+        .await
+    }
+
+    /// Waits until `check` finds something. The driver wakes all waiters at each change that concerns producers.
+    async fn wait<T>(&self, check: impl Fn(&mut Hub, ChannelId) -> Option<T>) -> T {
+        let waiter = self.shared.status.waiter(Interest::Lifecycle);
+        let look = || check(&mut self.hub.lock().hub, self.id);
+        poll_fn(|cx| {
+            if let Some(found) = look() {
+                return Poll::Ready(found);
+            }
+            let _ = waiter.poll(cx, |_| None::<()>);
+            // It may have come before the waker was registered.
+            look().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    /// Asks the producer of the channel to end ([`Hub::stop`](crate::Hub::stop)). Returns false when the channel is not open,
+    /// is finished, or was stopped before.
+    ///
+    /// ```
+    /// # use sse_core::shared::SharedHub;
+    /// # use sse_core::{ChannelConfig, Event, HubConfig, Instant};
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// let answer = hub.open_channel("answer", ChannelConfig::answer())?;
+    /// assert!(answer.stop() && answer.is_stopped());
+    /// answer.publish(&Event::new().event("stopped").data(""))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stop(&self) -> bool {
+        let mut state = self.hub.lock();
+        let now = state.now;
+        state.hub.stop(now, self.id)
+    }
+
+    /// Returns whether the producer of the channel was asked to end.
+    pub fn is_stopped(&self) -> bool {
+        self.hub.lock().hub.is_stopped(self.id)
     }
 
     /// Finishes the channel: publishes its last event, if one is given, and accepts no more ([`Hub::finish_channel`]).

@@ -75,6 +75,11 @@ impl<R: Copy> Status<R> {
         self.lock().take_wakers(Interest::Capacity, wakers);
     }
 
+    /// Moves the wakers of all waiters to `wakers`: each of them looks whether it has what it waits for.
+    pub(crate) fn notify_all(&self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.lock().waiters.drain(..).map(|entry| entry.waker));
+    }
+
     pub(crate) fn waiter(&self, interest: Interest) -> Waiter<'_, R> {
         let mut inner = self.lock();
         let number = inner.next_number;

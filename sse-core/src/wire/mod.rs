@@ -11,10 +11,12 @@ mod event;
 mod frame;
 #[cfg(feature = "serde")]
 mod json;
+mod payload;
 mod syntax;
 
 pub use decode::{Decoder, Message};
 pub use error::{DecodeError, EncodeError, EncodeField, FrameError};
 pub use event::Event;
 pub use frame::Frame;
+pub use payload::Payload;
 pub(crate) use syntax::{MAX_ID_BYTES, check_id, parse_digits};

@@ -46,6 +46,8 @@ fn channel(harness: &Harness, chan: usize) {
     let channel = &harness.model.chans[chan];
     let is_open = channel.state == State::Open;
     assert_eq!(harness.hub.channel_name(channel.id), is_open.then_some(channel.name.as_str()));
+    assert_eq!(harness.hub.unwanted(channel.id), harness.model.unwanted(chan), "P1");
+    assert_eq!(harness.hub.is_stopped(channel.id), is_open && channel.is_stopped, "P2");
     assert_eq!(harness.hub.is_finished(channel.id), is_open && channel.is_finished, "K4");
     if !harness.model.is_external {
         let end = harness.model.ended_names.get(&channel.name).copied();

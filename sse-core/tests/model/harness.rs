@@ -61,6 +61,8 @@ impl Harness {
             Op::FinishChannel { channel, last, keep } => {
                 self.on_channel(*channel, |s, chan| s.finish_channel(chan, last.as_ref(), *keep));
             }
+            Op::Stop(channel) => self.on_channel(*channel, Harness::stop),
+            Op::Room(channel) => self.on_channel(*channel, Harness::room),
             Op::SetFarewell(connection, is_set) => {
                 self.on_connection(*connection, |s, c| s.set_farewell(c, *is_set));
             }
@@ -286,6 +288,17 @@ impl Harness {
         let finished = self.hub.finish_channel(now, id, draft.as_ref().map(event).as_ref(), keep);
         let finished = finished.map(|it| (it.end.get(), it.complete_after.get(), it.is_complete));
         assert_eq!(finished, self.model.finish_channel(chan, draft.as_ref(), keep), "finish");
+    }
+
+    fn stop(&mut self, chan: usize) {
+        let now = self.observed();
+        let stopped = self.hub.stop(now, self.model.chans[chan].id);
+        assert_eq!(stopped, self.model.stop(chan), "P2");
+    }
+
+    fn room(&mut self, chan: usize) {
+        let room = self.hub.room(self.model.chans[chan].id);
+        assert_eq!(room, self.model.room(chan), "P3");
     }
 
     fn set_farewell(&mut self, conn: usize, is_set: bool) {

@@ -22,6 +22,10 @@ pub(crate) enum Op {
         keep: u8,
     },
     SetFarewell(u8, bool),
+    /// Asks the producer of a channel to end.
+    Stop(u8),
+    /// Asks how far the producer of a channel may go.
+    Room(u8),
     Subscribe {
         channel: u8,
         connection: u8,
@@ -155,6 +159,8 @@ pub(crate) struct ChannelSetup {
     pub(crate) skips: bool,
     pub(crate) empty_timeout: Option<u8>,
     pub(crate) closes_connections: bool,
+    pub(crate) unwanted_after: Option<u8>,
+    pub(crate) ahead: Option<u8>,
 }
 
 /// Content of an event.

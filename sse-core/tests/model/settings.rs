@@ -131,6 +131,8 @@ pub(crate) fn channel(log: &ChannelSetup) -> ChannelConfig {
         on_gap: [GapPolicy::Reset, GapPolicy::Kept, GapPolicy::Live][usize::from(log.on_gap % 3)],
         on_lag: if log.skips { LagPolicy::Skip } else { LagPolicy::Close },
         empty_timeout: log.empty_timeout.map(time),
+        unwanted_after: log.unwanted_after.map(time),
+        ahead: log.ahead.map(usize::from),
         on_close: if log.closes_connections { OnClose::CloseConnections } else { OnClose::Unsubscribe },
     }
 }

@@ -25,6 +25,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => some().prop_map(Op::CloseChannel),
         2 => (some(), of(content()), time())
             .prop_map(|(channel, last, keep)| Op::FinishChannel { channel, last, keep }),
+        1 => some().prop_map(Op::Stop),
+        3 => some().prop_map(Op::Room),
         1 => (some(), any::<bool>()).prop_map(|(connection, is_set)| Op::SetFarewell(connection, is_set)),
         7 => (0..4u8, some()).prop_map(|(channel, connection)| Op::Subscribe { channel, connection }),
         3 => (0..4u8, some(), of(last()))
@@ -106,21 +108,26 @@ fn open() -> impl Strategy<Value = Op> {
     let backlog = (of(0..4u8), weighted(0.2, bytes()));
     let policies =
         (any::<bool>(), 0..6u8, 0..3u8, any::<bool>(), weighted(0.2, time()), weighted(0.3, Just(())));
-    (name, history, backlog, policies).prop_map(|(name, history, backlog, policies)| Op::Open {
-        name,
-        log: ChannelSetup {
-            events: history.0,
-            bytes: history.1,
-            age: history.2,
-            backlog_frames: backlog.0,
-            backlog_bytes: backlog.1,
-            application_ids: policies.0,
-            start: policies.1,
-            on_gap: policies.2,
-            skips: policies.3,
-            empty_timeout: policies.4,
-            closes_connections: policies.5.is_some(),
-        },
+    let producer = (weighted(0.3, time()), weighted(0.4, bytes()));
+    (name, history, backlog, policies, producer).prop_map(|(name, history, backlog, policies, producer)| {
+        Op::Open {
+            name,
+            log: ChannelSetup {
+                events: history.0,
+                bytes: history.1,
+                age: history.2,
+                backlog_frames: backlog.0,
+                backlog_bytes: backlog.1,
+                application_ids: policies.0,
+                start: policies.1,
+                on_gap: policies.2,
+                skips: policies.3,
+                empty_timeout: policies.4,
+                closes_connections: policies.5.is_some(),
+                unwanted_after: producer.0,
+                ahead: producer.1,
+            },
+        }
     })
 }
 

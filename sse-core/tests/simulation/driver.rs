@@ -139,6 +139,10 @@ impl World {
                     self.record_channel_close(server, channel);
                 }
             }
+            Action::Unwanted { channel, why } => {
+                assert_eq!(self.servers[server].hub.unwanted(channel), Some(why));
+            }
+            Action::Room(_) | Action::ChannelFinished(_) => {}
             other => panic!("{other:?}"),
         }
     }

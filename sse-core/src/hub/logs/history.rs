@@ -164,6 +164,12 @@ impl History {
         self.newest().max(self.floor())
     }
 
+    /// Returns the bytes of the events of the history above a position, without retained ones.
+    pub(crate) fn bytes_above(&self, position: Position) -> usize {
+        let entries = self.above(position.max(self.evicted_through));
+        entries.fold(0, |bytes: usize, entry| bytes.saturating_add(entry.frame.len()))
+    }
+
     /// Returns whether an event with an id has left the history, or could not enter it.
     pub(crate) fn has_let_go(&self) -> bool {
         self.evicted_through > Position::ORIGIN

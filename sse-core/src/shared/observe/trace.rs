@@ -11,7 +11,7 @@ use tracing::{Span, debug, info, info_span, warn};
 
 use crate::{
     Action, ChannelCloseReason, ChannelId, CloseReason, ConnectError, ConnectionConfig, ConnectionId,
-    DrainConfig, Hub, LastEventId, OpenError, Position, Resume, SubscribeError,
+    DrainConfig, Hub, LastEventId, OpenError, Position, Resume, SubscribeError, Unwanted,
 };
 
 /// The target by which filters select the spans and events.
@@ -50,6 +50,8 @@ enum EventKind {
     Closed(CloseReason),
     TimedOut,
     Lagged { channel: String, lost_through: Position },
+    Unwanted { channel: String, why: Unwanted },
+    ChannelFinished { channel: String },
     ChannelClosed { channel: ChannelId, reason: ChannelCloseReason },
 }
 
@@ -93,6 +95,15 @@ impl Spans {
                 self.scope(connection),
                 EventKind::Lagged { channel: channel_name(hub, channel), lost_through },
             ),
+            Action::Room(_) => return DeferredEvent::default(),
+            Action::Unwanted { channel, why } => {
+                let channel = channel_name(hub, channel);
+                (EventScope { connection: None, span: None }, EventKind::Unwanted { channel, why })
+            }
+            Action::ChannelFinished(channel) => {
+                let channel = channel_name(hub, channel);
+                (EventScope { connection: None, span: None }, EventKind::ChannelFinished { channel })
+            }
             Action::ChannelClosed { channel, reason } => {
                 (EventScope { connection: None, span: None }, EventKind::ChannelClosed { channel, reason })
             }
@@ -189,6 +200,12 @@ impl DeferredEvent {
             EventKind::Lagged { channel, lost_through } => {
                 let channel = channel.as_str();
                 info!(target: TARGET, parent: span, connection, channel, %lost_through, "lagged");
+            }
+            EventKind::Unwanted { channel, why } => {
+                debug!(target: TARGET, parent: span, channel, ?why, "unwanted");
+            }
+            EventKind::ChannelFinished { channel } => {
+                debug!(target: TARGET, parent: span, channel, "channel finished");
             }
             EventKind::ChannelClosed { channel, reason } => {
                 debug!(target: TARGET, parent: span, %channel, ?reason, "channel closed");

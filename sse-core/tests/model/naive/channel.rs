@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use sse_core::{ChannelConfig, ChannelId, Instant};
 
-use super::{Model, Pub};
+use super::{Lead, Model, Pub};
 
 pub(crate) struct Chan {
     pub(crate) id: ChannelId,
@@ -20,6 +20,10 @@ pub(crate) struct Chan {
     /// The channel accepts no events, and closes at `kept_until` (K4).
     pub(crate) is_finished: bool,
     pub(crate) kept_until: Option<Instant>,
+    /// The present absence of readers was reported (P1).
+    pub(crate) absence_is_reported: bool,
+    pub(crate) is_stopped: bool,
+    pub(crate) lead: Option<Lead>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +125,7 @@ impl Model {
         let now = self.now;
         self.chans[chan].expire(now);
         self.release_retained(chan);
+        self.report_room(chan);
     }
 
     /// Applies the bounds after a publication. The newest event stays.

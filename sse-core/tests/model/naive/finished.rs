@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sse_core::{CloseReason, PublishError};
+use sse_core::{Action, CloseReason, PublishError};
 
 use super::{Draft, Model, OwnFrame, State};
 
@@ -24,6 +24,9 @@ impl Model {
         let kept_until = self.now.checked_add(keep);
         let channel = &mut self.chans[chan];
         (channel.is_finished, channel.kept_until) = (true, kept_until);
+        self.actions.push(Action::ChannelFinished(channel.id));
+        self.end_wait_for_room(chan);
+        let channel = &self.chans[chan];
         let newest = channel.history().map(|event| event.position).max().unwrap_or(0);
         let is_complete = channel.pubs.iter().all(|event| !event.is_replayable() || event.is_kept);
         Ok((newest.max(channel.floor()), channel.floor(), is_complete))

@@ -7,7 +7,7 @@ use sse_core::{
 
 use super::connection::{ClaimedFrames, splitmix64};
 use super::publish::position_in;
-use super::{Chan, Conn, Kind, Model, OwnFrame, Stage, State};
+use super::{Chan, Conn, Kind, Lead, Model, OwnFrame, Stage, State};
 
 impl Model {
     pub(crate) fn connect(&mut self, id: ConnectionId, config: ConnectionConfig) {
@@ -62,7 +62,14 @@ impl Model {
             empty_since: self.now,
             is_finished: false,
             kept_until: None,
+            absence_is_reported: false,
+            is_stopped: false,
+            lead: None,
         });
+        let channel = self.chans.last_mut().expect("just opened");
+        let mark = channel.first_floor;
+        channel.lead =
+            channel.config.ahead.map(|limit| Lead { limit: limit.max(1), mark, is_waiting: false });
     }
 
     pub(crate) fn send(&mut self, conn: usize, wire: &[u8]) -> Result<(), SendError> {
@@ -142,6 +149,7 @@ impl Model {
         }
         let channel = &mut self.chans[chan];
         channel.empty_since = self.now;
+        channel.absence_is_reported = false;
         if channel.state == State::Closed {
             channel.state = State::Gone;
         }
@@ -153,7 +161,9 @@ impl Model {
         let newest = channel.history().map(|event| event.position).max().unwrap_or(0);
         self.ended_names.insert(channel.name.clone(), newest.max(channel.floor()));
         channel.state = if is_empty { State::Gone } else { State::Closed };
-        self.actions.push(Action::ChannelClosed { channel: channel.id, reason });
+        let id = channel.id;
+        self.end_wait_for_room(chan);
+        self.actions.push(Action::ChannelClosed { channel: id, reason });
     }
 
     /// Visits a connection. If nothing is pending for it, it moves past events that are not for it, leaves closed
@@ -199,6 +209,7 @@ impl Model {
         }
         for number in 0..self.conns[conn].subs.len() {
             self.release_retained(self.conns[conn].subs[number].chan);
+            self.advance_mark(self.conns[conn].subs[number].chan, position);
         }
     }
 

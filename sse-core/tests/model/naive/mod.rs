@@ -5,6 +5,7 @@ mod connection;
 mod finished;
 mod lifecycle;
 mod pending;
+mod producers;
 mod publish;
 mod subscribe;
 mod time;
@@ -17,6 +18,7 @@ use sse_core::{Action, CloseReason, ConnectionId, Instant, Limits, Stats};
 pub(crate) use channel::{Chan, State};
 pub(crate) use connection::{Conn, OwnFrame, Stage, Sub};
 pub(crate) use pending::Kind;
+pub(crate) use producers::Lead;
 pub(crate) use publish::{Draft, Pub};
 
 pub(crate) const EPOCH: &str = "e";
@@ -96,8 +98,11 @@ impl Model {
     pub(crate) fn drop_stale_actions(&mut self) {
         let conns = &self.conns;
         let is_alive = |id: ConnectionId| conns.iter().any(|conn| conn.is_alive && conn.id == id);
+        let wanted = (0..self.chans.len()).map(|chan| (self.chans[chan].id, self.unwanted(chan)));
+        let wanted: HashMap<_, _> = wanted.collect();
         self.actions.retain(|action| match action {
             Action::TimedOut(connection) | Action::Lagged { connection, .. } => is_alive(*connection),
+            Action::Unwanted { channel, why } => wanted[channel] == Some(*why),
             _ => true,
         });
     }

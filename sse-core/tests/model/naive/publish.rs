@@ -136,7 +136,10 @@ impl Model {
             let Some(oldest) = kept.min_by_key(|event| event.appended) else { break };
             (oldest.is_kept, oldest.is_retained) = (false, true);
         }
-        (0..self.chans.len()).for_each(|chan| self.release_retained(chan));
+        for chan in 0..self.chans.len() {
+            self.release_retained(chan);
+            self.report_room(chan);
+        }
     }
 }
 

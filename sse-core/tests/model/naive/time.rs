@@ -43,6 +43,7 @@ impl Model {
                 let reasons = [ChannelCloseReason::Empty, ChannelCloseReason::Finished];
                 self.end_channel(chan, reasons[usize::from(is_finished)]);
             }
+            self.report_absence(chan);
         }
     }
 
@@ -131,7 +132,8 @@ impl Model {
             [c.expires, c.next_ping, check]
         });
         let chans = (0..self.chans.len()).filter(|chan| self.chans[*chan].state != State::Gone);
-        let of_chans = chans.flat_map(|chan| [self.open_until(chan), self.chans[chan].next_expiry()]);
+        let of_chans = chans
+            .flat_map(|chan| [self.open_until(chan), self.unwanted_at(chan), self.chans[chan].next_expiry()]);
         of_conns.chain(of_chans).flatten().collect()
     }
 
