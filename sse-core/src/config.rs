@@ -1,6 +1,7 @@
 //! The configuration of hubs, channels and connections. The documentation of each default gives its reason.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::num::NonZeroUsize;
 use core::time::Duration;
@@ -128,8 +129,8 @@ pub enum PositionSource {
 
 /// The limits at which a hub refuses new connections, channels, subscriptions and events ([A1](crate::rules#a1)).
 ///
-/// A limit never removes something existing to admit something new. `history_bytes` is the exception: it evicts events
-/// and refuses nothing.
+/// A limit never removes something existing to admit something new. There are two exceptions: `history_bytes` evicts events
+/// and refuses nothing, and at `per_principal` a page replaces its own former connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The maximum number of open connections. The default is one million; each one takes a few hundred bytes.
@@ -148,6 +149,9 @@ pub struct Limits {
     /// limit, the oldest events of the hub are evicted, whichever channel was published to, and the floors of their channels
     /// rise.
     pub history_bytes: usize,
+    /// The maximum number of connections of one principal. The default is one million, as for connections. At this limit, a
+    /// connection takes the place of an earlier one of the same principal and client key ([U2](crate::rules#u2)).
+    pub per_principal: usize,
 }
 
 impl Limits {
@@ -174,6 +178,7 @@ impl Default for Limits {
             members: 1_000_000,
             event_bytes: 1 << 20,
             history_bytes: 256 << 20,
+            per_principal: 1_000_000,
         }
     }
 }
@@ -404,9 +409,22 @@ pub struct ConnectionConfig {
     /// The maximum number of bytes of pending direct sends ([S2](crate::rules#s2)). The default is 1 MiB. More than 4
     /// GiB counts as 4 GiB.
     pub direct_bytes: usize,
+    /// The principal to which the connection belongs, such as the id of a user ([U1](crate::rules#u1)): a word of the
+    /// application, at most [`MAX_PRINCIPAL_BYTES`](ConnectionConfig::MAX_PRINCIPAL_BYTES) long. The default is none.
+    pub principal: Option<Box<str>>,
+    /// The key of the page load that opened the connection ([U1](crate::rules#u1)): a word of the application, at most
+    /// [`MAX_CLIENT_BYTES`](ConnectionConfig::MAX_CLIENT_BYTES) long. The page makes a random one when it is loaded, sends it
+    /// with each of its requests, and does not keep it over a reload ([U3](crate::rules#u3)). The default is none.
+    pub client: Option<Box<str>>,
 }
 
 impl ConnectionConfig {
+    /// The longest name of a principal in bytes, that of the subject of an OpenID token.
+    pub const MAX_PRINCIPAL_BYTES: usize = 255;
+
+    /// The longest client key in bytes. A UUID has 36.
+    pub const MAX_CLIENT_BYTES: usize = 128;
+
     /// The shortest ping interval. A shorter one is refused with
     /// [`ConnectError::PingTooShort`](crate::ConnectError::PingTooShort).
     pub const MIN_PING: Duration = Duration::from_millis(1);
@@ -422,6 +440,8 @@ impl Default for ConnectionConfig {
             announce_position: true,
             farewell: None,
             direct_bytes: 1 << 20,
+            principal: None,
+            client: None,
         }
     }
 }
@@ -439,11 +459,35 @@ pub enum OnMaxLifetime {
 
 /// The options of a publication ([O5](crate::rules#o5)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PublishOptions {
-    /// A connection that does not receive the event, usually its sender. The id of a connection that has ended, or of another
-    /// hub, excludes nobody.
+pub struct PublishOptions<'a> {
+    /// The clients that do not receive the event, usually its sender. By default the event is for all.
+    ///
+    /// ```
+    /// use sse_core::{Except, PublishOptions};
+    ///
+    /// let options = PublishOptions { except: Some(Except::Client("f81d4fae")) };
+    /// ```
+    pub except: Option<Except<'a>>,
+}
+
+/// The clients that a publication excludes ([U3](crate::rules#u3)).
+///
+/// An exclusion holds for live events and for events that a subscription resumes, and not for what a start or a reset replays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Except<'a> {
+    /// One connection. The id of a connection that has ended, or of another hub, excludes nobody.
     ///
     /// The exclusion holds for the connection and not for the client: after a reconnect, the event is part of the
     /// replay.
-    pub except: Option<ConnectionId>,
+    Connection(ConnectionId),
+    /// All connections with this [client key](ConnectionConfig::client), also those that are opened later: after a reconnect
+    /// with the same key, the event is not part of the replay. A key that no connection can have excludes nobody.
+    Client(&'a str),
+}
+
+impl From<ConnectionId> for Except<'_> {
+    fn from(connection: ConnectionId) -> Self {
+        Except::Connection(connection)
+    }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::num::NonZeroU32;
+use core::str::FromStr;
 
 /// The place of an event in the order of its hub.
 ///
@@ -108,6 +109,75 @@ generational_id! {
     /// The id of one channel of one hub.
     ChannelId
 }
+
+/// The number of a principal, for as long as it has connections (U5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PrincipalId(u32, NonZeroU32);
+
+/// The number of a client key, for as long as a connection or a kept event has it (U5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClientId(u32, NonZeroU32);
+
+macro_rules! internal_id {
+    ($name:ident) => {
+        impl ArenaKey for $name {
+            fn new(index: u32, generation: NonZeroU32) -> Self {
+                $name(index, generation)
+            }
+
+            fn parts(self) -> (u32, NonZeroU32) {
+                (self.0, self.1)
+            }
+        }
+    };
+}
+
+internal_id!(PrincipalId);
+internal_id!(ClientId);
+
+/// The text of a connection id is `<slot>.<generation>`, and the only one of that id: decimal numbers without a sign and
+/// without leading zeros.
+///
+/// ```
+/// use sse_core::ConnectionId;
+/// # use sse_core::{ConnectionConfig, Hub, HubConfig, Instant};
+/// # let mut hub = Hub::new(HubConfig::default()).unwrap();
+///
+/// let connection = hub.connect(Instant::ORIGIN, ConnectionConfig::default())?;
+/// let text = connection.to_string();
+/// assert_eq!(text.parse::<ConnectionId>()?, connection);
+/// assert!("the connection".parse::<ConnectionId>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl FromStr for ConnectionId {
+    type Err = ParseConnectionIdError;
+
+    fn from_str(text: &str) -> Result<ConnectionId, ParseConnectionIdError> {
+        let parts = text.split_once('.').and_then(|(index, generation)| {
+            Some((canonical(index)?, NonZeroU32::new(canonical(generation)?)?))
+        });
+        let (index, generation) = parts.ok_or(ParseConnectionIdError(()))?;
+        Ok(ConnectionId { index, generation })
+    }
+}
+
+/// Returns the number with this decimal text.
+fn canonical(text: &str) -> Option<u32> {
+    let is_canonical = text == "0" || text.starts_with(|first| matches!(first, '1'..='9'));
+    text.parse().ok().filter(|_| is_canonical)
+}
+
+/// The error of parsing a [`ConnectionId`]: the text is not that of a connection id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseConnectionIdError(());
+
+impl fmt::Display for ParseConnectionIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a connection id has the form <slot>.<generation>")
+    }
+}
+
+impl core::error::Error for ParseConnectionIdError {}
 
 /// An id that an arena can issue: a slot and a generation.
 pub(crate) trait ArenaKey: Copy {

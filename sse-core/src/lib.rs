@@ -154,14 +154,15 @@ mod wire;
 
 pub use bytes;
 pub use config::{
-    BacklogConfig, ChannelConfig, ConnectionConfig, ControlEvents, GapPolicy, HistoryConfig, HubConfig,
-    IdSource, LagPolicy, Limits, OnClose, OnMaxLifetime, PositionSource, PublishOptions, StartFrom,
+    BacklogConfig, ChannelConfig, ConnectionConfig, ControlEvents, Except, GapPolicy, HistoryConfig,
+    HubConfig, IdSource, LagPolicy, Limits, OnClose, OnMaxLifetime, PositionSource, PublishOptions,
+    StartFrom,
 };
 pub use hub::{
     Action, ChannelCloseReason, Claim, ConfigError, ConnectError, ConnectionStats, DrainConfig, Finished,
     Hub, OpenError, PublishError, Published, SendError, SubscribeError, Transmit, Unwanted,
 };
-pub use id::{ChannelId, ConnectionId, Position};
+pub use id::{ChannelId, ConnectionId, ParseConnectionIdError, Position};
 pub use resume::{Join, LastEventId, Resume};
 pub use stats::{ChannelStats, CloseCounts, CloseReason, Stats};
 pub use time::Instant;

@@ -79,6 +79,8 @@ pub struct CloseCounts {
     pub finished: u64,
     /// The hub was drained or shut down.
     pub shutting_down: u64,
+    /// A later connection of the same principal and client key took its place.
+    pub replaced: u64,
 }
 
 impl CloseCounts {
@@ -93,6 +95,7 @@ impl CloseCounts {
             self.channel_closed,
             self.finished,
             self.shutting_down,
+            self.replaced,
         ];
         all.into_iter().fold(0, u64::saturating_add)
     }
@@ -108,6 +111,7 @@ impl CloseCounts {
             CloseReason::ChannelClosed => self.channel_closed,
             CloseReason::Finished => self.finished,
             CloseReason::ShuttingDown => self.shutting_down,
+            CloseReason::Replaced => self.replaced,
         }
     }
 
@@ -121,6 +125,7 @@ impl CloseCounts {
             CloseReason::ChannelClosed => &mut self.channel_closed,
             CloseReason::Finished => &mut self.finished,
             CloseReason::ShuttingDown => &mut self.shutting_down,
+            CloseReason::Replaced => &mut self.replaced,
         };
         *counter = counter.saturating_add(1);
     }
@@ -147,11 +152,14 @@ pub enum CloseReason {
     Finished,
     /// The hub was drained or shut down ([A2](crate::rules#a2)).
     ShuttingDown,
+    /// At the limit of connections of its principal, a later connection with the same client key took its place
+    /// ([U2](crate::rules#u2)).
+    Replaced,
 }
 
 impl CloseReason {
-    /// Returns whether the end is abrupt: `Disconnected`, `Stalled` and `Lagged`. Pending bytes were abandoned, and a driver
-    /// resets the transport where it can ([X7](crate::rules#x7)). Every other end is a proper end of the stream.
+    /// Returns whether the end is abrupt: `Disconnected`, `Stalled`, `Lagged` and `Replaced`. Pending bytes were abandoned, and
+    /// a driver resets the transport where it can ([X7](crate::rules#x7)). Every other end is a proper end of the stream.
     ///
     /// ```
     /// # use sse_core::CloseReason;
@@ -159,13 +167,16 @@ impl CloseReason {
     /// assert!(!CloseReason::Requested.is_abrupt());
     /// ```
     pub const fn is_abrupt(self) -> bool {
-        matches!(self, CloseReason::Disconnected | CloseReason::Stalled | CloseReason::Lagged)
+        matches!(
+            self,
+            CloseReason::Disconnected | CloseReason::Stalled | CloseReason::Lagged | CloseReason::Replaced
+        )
     }
 
     /// Returns the name of the reason for metric labels and log fields.
     ///
     /// The names are `disconnected`, `requested`, `timed_out`, `stalled`, `lagged`, `channel_closed`,
-    /// `finished` and `shutting_down`.
+    /// `finished`, `shutting_down` and `replaced`.
     ///
     /// ```
     /// assert_eq!(sse_core::CloseReason::TimedOut.as_str(), "timed_out");
@@ -180,6 +191,7 @@ impl CloseReason {
             CloseReason::ChannelClosed => "channel_closed",
             CloseReason::Finished => "finished",
             CloseReason::ShuttingDown => "shutting_down",
+            CloseReason::Replaced => "replaced",
         }
     }
 }
@@ -195,6 +207,7 @@ impl core::fmt::Display for CloseReason {
             CloseReason::ChannelClosed => "channel closed",
             CloseReason::Finished => "stream finished",
             CloseReason::ShuttingDown => "server is shutting down",
+            CloseReason::Replaced => "replaced by a later connection of the same client",
         })
     }
 }

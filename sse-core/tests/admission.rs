@@ -19,6 +19,7 @@ fn a1_every_limit_has_its_default() {
         members: 1_000_000,
         event_bytes: 1 << 20,
         history_bytes: 256 << 20,
+        per_principal: 1_000_000,
     };
     assert_eq!(Limits::default(), limits);
     assert_eq!(HubConfig::default().limits, limits);

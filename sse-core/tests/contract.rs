@@ -315,7 +315,7 @@ fn d6_ids_of_another_hub_are_unknown() {
     assert!(!hub.unsubscribe(now, channel, own_connection) && !hub.close_channel(now, channel));
     assert!(!hub.close_connection(now, connection) && !hub.disconnect(now, connection));
     assert_eq!(hub.channel_stats(channel), None);
-    let options = PublishOptions { except: Some(connection) };
+    let options = PublishOptions { except: Some(connection.into()) };
     hub.publish_to(now, &[own_channel], &event, options).unwrap();
     assert_eq!(worlds[1].data(own_connection), ["x"], "it excludes nobody");
 }

@@ -144,7 +144,7 @@ fn events_with_json_come_out_of_sources() {
     let cx = &mut Context::from_waker(Waker::noop());
     let mut values = 1..=2;
     let work = channel.publish_from(|_| Poll::Ready(values.next().map(measured)));
-    assert_eq!(pin!(work).poll(cx), Poll::Ready(Ok(())));
+    assert_eq!(pin!(work).poll(cx), Poll::Ready(Ok(None)));
     assert_eq!(channel.stats().unwrap().history_events, 2);
 
     let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };

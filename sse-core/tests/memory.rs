@@ -9,8 +9,8 @@ use allocation_counter::measure;
 use bytes::Buf;
 use common::{World, history_of, without_position};
 use sse_core::{
-    Action, BacklogConfig, ChannelConfig, ChannelId, ConnectionConfig, ConnectionId, Event, HubConfig,
-    Limits, OpenError,
+    Action, BacklogConfig, ChannelConfig, ChannelId, ConnectionConfig, ConnectionId, Event, Except,
+    HubConfig, Limits, OpenError, PublishOptions,
 };
 
 /// Takes all bytes that the hub reports, and returns the number of deliveries.
@@ -323,4 +323,50 @@ fn s1_one_stalled_reader_among_a_thousand_costs_no_more_than_the_bounds() {
     let delivered = w.hub.stats().delivered - before.delivered;
     assert!(delivered >= events * 998, "{delivered} of {}", events * 999);
     assert_eq!(w.hub.stats().lagged, 0, "the lag is detected when the stalled reader reads");
+}
+
+#[test]
+fn u5_numbers_of_client_keys_are_bounded_by_the_events_that_are_kept() {
+    let mut w = World::new();
+    let (busy, silent) = (w.open_with_history("busy", 10), w.open_with_history("silent", 10));
+    let exclude = |w: &mut World, channel, number: usize| {
+        let key = format!("the key of page load {number}");
+        let options = PublishOptions { except: Some(Except::Client(&key)) };
+        w.hub.publish_to(w.now, &[channel], &Event::new().data("x"), options).unwrap();
+    };
+    exclude(&mut w, silent, 0);
+    (1..1000).for_each(|number| exclude(&mut w, busy, number));
+    let info = measure(|| (1000..50_000).for_each(|number| exclude(&mut w, busy, number)));
+    assert!(info.bytes_current.abs() < 16 * 1024 && info.bytes_max < 32 * 1024, "{info:?}");
+}
+
+#[test]
+fn d8_principals_and_client_keys_hold_no_memory_when_everything_has_ended() {
+    let cycle = |w: &mut World, rounds: usize| {
+        for _ in 0..rounds {
+            let a = w.open("a");
+            let connections: Vec<ConnectionId> = (0..500)
+                .map(|n| {
+                    let word = |kind: &str, n: usize| Some(format!("{kind} {n}").into());
+                    let (principal, client) = (word("user", n % 100), word("page load", n));
+                    w.connect_with(ConnectionConfig { principal, client, ..without_position() })
+                })
+                .collect();
+            for (n, c) in connections.iter().enumerate() {
+                w.subscribe(a, *c);
+                let key = format!("page load {n}");
+                let options = PublishOptions { except: Some(Except::Client(&key)) };
+                w.hub.publish_to(w.now, &[a], &Event::new().data("x"), options).unwrap();
+            }
+            for c in connections {
+                w.hub.disconnect(w.now, c);
+            }
+            w.hub.close_channel(w.now, a);
+            w.actions();
+        }
+    };
+    let mut w = World::new();
+    cycle(&mut w, 1);
+    let info = measure(|| cycle(&mut w, 3));
+    assert!(info.bytes_current.abs() < 8 * 1024, "{info:?}");
 }

@@ -273,7 +273,7 @@ fn o5_a_publication_can_exclude_one_connection() {
     let (a, b) = (w.open("a"), w.open("b"));
     let (sender, other) = (w.follow(a), w.follow(a));
     w.subscribe(b, sender);
-    let options = PublishOptions { except: Some(sender) };
+    let options = PublishOptions { except: Some(sender.into()) };
     w.hub.publish_to(w.now, &[a, b], &Event::new().data("1"), options).unwrap();
     w.publish(a, "2");
     assert_eq!(w.data(sender), ["2"]);

@@ -26,7 +26,7 @@ fn a3_connection_stats_show_pending_frames_and_how_far_behind_a_connection_is() 
     assert_eq!((stats.stalled_since, stats.is_closing), (None, false));
     assert_eq!(stats.channels, [news]);
 
-    let except = PublishOptions { except: Some(id) };
+    let except = PublishOptions { except: Some(id.into()) };
     hub.publish_to(at(3_000), &[news], &Event::new().data("for all others"), except).unwrap();
     let stats = hub.connection_stats(at(3_000), id).unwrap();
     assert_eq!(

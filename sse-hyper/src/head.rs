@@ -103,7 +103,9 @@ impl From<ConnectError> for Refusal {
         match error {
             ConnectError::PingTooShort { .. }
             | ConnectError::FarewellHasId
-            | ConnectError::FarewellTooLarge { .. } => Refusal::StayAway,
+            | ConnectError::FarewellTooLarge { .. }
+            | ConnectError::PrincipalTooLong { .. }
+            | ConnectError::ClientTooLong { .. } => Refusal::StayAway,
             _ => Refusal::default(),
         }
     }
@@ -225,6 +227,10 @@ mod tests {
         assert_eq!(Refusal::from(ConnectError::FarewellHasId), Refusal::StayAway);
         let too_large = ConnectError::FarewellTooLarge { bytes: 2, limit };
         assert_eq!(Refusal::from(too_large), Refusal::StayAway);
+        assert_eq!(Refusal::from(ConnectError::TooManyOfPrincipal { limit }), later);
+        let (bytes, limit) = (300, 255);
+        assert_eq!(Refusal::from(ConnectError::PrincipalTooLong { bytes, limit }), Refusal::StayAway);
+        assert_eq!(Refusal::from(ConnectError::ClientTooLong { bytes, limit }), Refusal::StayAway);
     }
 
     #[test]

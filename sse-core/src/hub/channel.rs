@@ -89,6 +89,11 @@ impl ChannelState {
         self.is_closed && self.config.on_close == OnClose::CloseConnections
     }
 
+    /// Returns whether a log has the event of a position.
+    pub(crate) fn holds(&self, position: Position) -> bool {
+        self.history.holds(position) || self.backlog.holds(position)
+    }
+
     /// Returns an entry of one of the two logs by its index there.
     #[inline]
     pub(crate) fn entry(&self, in_history: bool, index: usize) -> Option<&LogEntry> {

@@ -7,7 +7,7 @@ use core::hint::black_box;
 use bytes::Bytes;
 
 use crate::config::{ConnectionConfig, GapPolicy, OnMaxLifetime};
-use crate::id::{ChannelId, ConnectionId, Position};
+use crate::id::{ChannelId, ClientId, ConnectionId, Position};
 use crate::resume::{LastEventId, Resume};
 use crate::stats::CloseReason;
 use crate::time::Instant;
@@ -15,7 +15,9 @@ use crate::time::Instant;
 use super::arena::Arena;
 use super::channel::ChannelState;
 use super::claim::ClaimNumber;
+use super::identities::ClientSlot;
 use super::own_frames::OwnFrames;
+use super::packed_slot::PackedSlot;
 use super::ping::Ping;
 use super::resume_point::{JoinTime, ResumePoint, decide};
 use super::subscription::{Loss, SubscriptionNumber, Subscriptions};
@@ -55,8 +57,8 @@ pub(crate) struct ConnectionState {
     /// The rest of a frame that was taken in part (S3).
     pub(crate) partial_frame: Option<Bytes>,
     pub(crate) own_frames: OwnFrames,
-    /// The id that the client gave to resume from.
-    pub(crate) resume_request: Option<Box<ResumeRequest>>,
+    /// What the client said of itself. Many connections have none, and no memory for it.
+    origin: Option<Box<Origin>>,
     pub(crate) announces_position: bool,
     /// In bytes. Four bytes less than a `usize`: that pays for the claim.
     direct_limit: u32,
@@ -95,6 +97,12 @@ pub(crate) enum Notify {
     Reported,
 }
 
+/// What a client says of itself when it connects.
+struct Origin {
+    resume_request: Option<ResumeRequest>,
+    client: Option<PackedSlot<ClientId>>,
+}
+
 /// The id that a client gave to resume from.
 #[derive(Clone, Debug)]
 pub(crate) struct ResumeRequest {
@@ -118,6 +126,7 @@ impl ConnectionState {
         position: Position,
         config: &ConnectionConfig,
         resume_request: Option<ResumeRequest>,
+        client: Option<ClientSlot>,
     ) -> ConnectionState {
         ConnectionState {
             position,
@@ -131,7 +140,8 @@ impl ConnectionState {
             claim: None,
             partial_frame: None,
             own_frames: OwnFrames::default(),
-            resume_request: resume_request.map(Box::new),
+            origin: (resume_request.is_some() || client.is_some())
+                .then(|| Box::new(Origin { resume_request, client: client.map(Into::into) })),
             announces_position: config.announce_position,
             direct_limit: u32::try_from(config.direct_bytes).unwrap_or(u32::MAX),
             opened_at: now,
@@ -265,9 +275,23 @@ impl ConnectionState {
         !self.is_starting && self.partial_frame.is_none() && self.claim.is_none() && !self.is_ending()
     }
 
+    /// Returns the id that the client gave to resume from.
+    pub(crate) fn resume_request(&self) -> Option<&ResumeRequest> {
+        self.origin.as_ref()?.resume_request.as_ref()
+    }
+
+    pub(crate) fn resume_request_mut(&mut self) -> Option<&mut ResumeRequest> {
+        self.origin.as_mut()?.resume_request.as_mut()
+    }
+
+    /// Returns the client key (U1).
+    pub(crate) fn client(&self) -> Option<ClientSlot> {
+        Some(self.origin.as_ref()?.client?.slot())
+    }
+
     /// Returns the point from which the client wants to resume.
     pub(crate) fn resume_point(&self) -> ResumePoint {
-        match &self.resume_request {
+        match self.resume_request() {
             None => ResumePoint::None,
             Some(request) => request.position.map_or(ResumePoint::Unknown, ResumePoint::At),
         }
@@ -293,13 +317,14 @@ impl ConnectionState {
         channels: &mut Channels,
     ) -> (Option<Resume>, Vec<Position>) {
         self.own_frames.remove_resets();
-        let point = self.resume_point();
+        let (point, recipient) = (self.resume_point(), (id, self.client()));
         let mut start: Option<Position> = None;
         let mut outcome = None;
         let mut resets = Vec::new();
         for subscription in self.subscriptions.as_mut_slice() {
             let Some(channel) = channels.at_mut(subscription.channel) else { continue };
-            let decision = decide(id, subscription, channel, point, JoinTime::BeforeFirstByte);
+            let decision = decide(recipient, subscription, channel, point, JoinTime::BeforeFirstByte);
+            subscription.set_starts_anew(decision.starts_anew);
             subscription.replay_from(channel, decision.start_after);
             let begins = subscription.owed_after.min(subscription.live_after);
             start = Some(start.map_or(begins, |start| start.min(begins)));

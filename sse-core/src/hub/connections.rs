@@ -12,6 +12,7 @@ use crate::wire::Frame;
 
 use super::arena::ConnectionSlot;
 use super::connection::{ConnectionState, ResumeRequest};
+use super::principals::check_identity;
 use super::timer_queue::TimerOwner;
 use super::{Action, ConnectError, Hub, SendError};
 
@@ -20,12 +21,14 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::TooManyConnections`] at the limit ([A1](crate::rules#a1)), [`ConnectError::ShuttingDown`],
-    /// [`ConnectError::PingTooShort`], [`ConnectError::FarewellHasId`], [`ConnectError::FarewellTooLarge`].
+    /// [`ConnectError::TooManyConnections`] at the limit ([A1](crate::rules#a1)), [`ConnectError::TooManyOfPrincipal`] at
+    /// that of the principal ([U2](crate::rules#u2)), [`ConnectError::ShuttingDown`], [`ConnectError::PingTooShort`],
+    /// [`ConnectError::FarewellHasId`], [`ConnectError::FarewellTooLarge`], [`ConnectError::PrincipalTooLong`],
+    /// [`ConnectError::ClientTooLong`].
     ///
     /// # Cost
     ///
-    /// O(log n) in the connections, for the timer.
+    /// O(log n) in the connections, for the timer. At the limit of its principal, O(connections of the principal) in addition.
     ///
     /// ```
     /// use sse_core::{ConnectionConfig, Hub, HubConfig, Instant};
@@ -46,19 +49,31 @@ impl Hub {
         if let Some(farewell) = &config.farewell {
             self.check_farewell(farewell)?;
         }
+        check_identity(&config)?;
         let refused = ConnectError::TooManyConnections { limit: self.config.limits.connections };
-        if self.connections.len() >= self.config.limits.connections {
-            return Err(refused);
+        match self.replaceable(&config)? {
+            Some(former) => self.end_connection(former, CloseReason::Replaced),
+            None if self.connections.len() >= self.config.limits.connections => return Err(refused),
+            None => {}
         }
         let request = config.last_event_id.clone();
         let request = request.map(|id| ResumeRequest { position: self.position_of(&id), id });
-        let mut connection = ConnectionState::new(now, self.complete_through(), &config, request);
+        let client = config.client.as_deref().and_then(|key| self.identities.add_client(key));
+        let mut connection = ConnectionState::new(now, self.complete_through(), &config, request, client);
         connection.ping.set(now, config.ping, splitmix64(self.config.seed, self.stats.opened));
         connection.own_frames.set_farewell(config.farewell);
         connection.expires_at = config.max_lifetime.and_then(|lifetime| now.checked_add(lifetime));
-        let id = self.connections.insert(connection).map_err(|_| refused)?;
+        let id = self.connections.insert(connection).map_err(|rejected| {
+            if let Some(client) = rejected.client() {
+                self.identities.release_client(client);
+            }
+            refused
+        })?;
         self.stats.opened = self.stats.opened.saturating_add(1);
         if let Some(slot) = self.connections.slot(id) {
+            if let Some(principal) = &config.principal {
+                self.identities.join(principal, slot);
+            }
             self.start_stall_scan();
             self.arm_timer(slot);
             self.notify(slot);
@@ -304,6 +319,7 @@ impl Hub {
         if let Some(connection) = self.connections.at_mut(slot) {
             self.timers.set(&mut connection.timer, TimerOwner::Connection(slot), None);
         }
+        self.remove_identity(slot);
         self.connections.remove(slot);
         self.stats.closed.count(reason);
         if reason != CloseReason::Disconnected {

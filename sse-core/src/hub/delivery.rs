@@ -85,7 +85,7 @@ impl Hub {
         let connection = self.connections.at(slot)?;
         match item {
             PendingItem::PartialFrame => Some(connection.last_taken_at),
-            PendingItem::Opening if connection.resume_request.is_none() => Some(connection.opened_at),
+            PendingItem::Opening if connection.resume_request().is_none() => Some(connection.opened_at),
             PendingItem::Opening | PendingItem::Event(LogIndex { in_history: true, .. }) => Some(self.now),
             PendingItem::Ping => connection.ping.pending_since,
             PendingItem::Own(index) => connection.own_frames.get(index).map(|own| own.pending_since),

@@ -43,6 +43,27 @@ pub enum ConnectError {
         /// The limit.
         limit: usize,
     },
+    /// The limit of connections of one principal is reached, and none of them has the client key of the new one
+    /// ([U2](crate::rules#u2)).
+    TooManyOfPrincipal {
+        /// The limit.
+        limit: usize,
+    },
+    /// The principal is longer than
+    /// [`ConnectionConfig::MAX_PRINCIPAL_BYTES`](crate::ConnectionConfig::MAX_PRINCIPAL_BYTES).
+    PrincipalTooLong {
+        /// The size of the principal, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The client key is longer than [`ConnectionConfig::MAX_CLIENT_BYTES`](crate::ConnectionConfig::MAX_CLIENT_BYTES).
+    ClientTooLong {
+        /// The size of the client key, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// The hub is shutting down.
     ShuttingDown,
     /// The ping interval is shorter than [`ConnectionConfig::MIN_PING`](crate::ConnectionConfig::MIN_PING)
@@ -226,6 +247,15 @@ impl fmt::Display for ConnectError {
             ConnectError::FarewellHasId => f.write_str("the farewell has an id"),
             ConnectError::FarewellTooLarge { bytes, limit } => {
                 write!(f, "the farewell has {bytes} bytes, the limit is {limit}")
+            }
+            ConnectError::TooManyOfPrincipal { limit } => {
+                write!(f, "{limit} connections of the principal are open, which is the limit")
+            }
+            ConnectError::PrincipalTooLong { bytes, limit } => {
+                write!(f, "the principal has {bytes} bytes, the limit is {limit}")
+            }
+            ConnectError::ClientTooLong { bytes, limit } => {
+                write!(f, "the client key has {bytes} bytes, the limit is {limit}")
             }
             ConnectError::ShuttingDown => f.write_str("the hub is shutting down"),
             ConnectError::PingTooShort { interval, min } => {

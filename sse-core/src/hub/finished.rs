@@ -129,7 +129,7 @@ impl Hub {
         let Some(state) = self.connections.at(slot) else { return false };
         let subscriptions = state.subscriptions.as_slice();
         let is_finished = |channel| self.channels.at(channel).is_some_and(|channel| channel.is_finished);
-        state.resume_request.is_some()
+        state.resume_request().is_some()
             && !subscriptions.is_empty()
             && subscriptions.iter().all(|subscription| is_finished(subscription.channel))
             && !self.has_pending(slot)

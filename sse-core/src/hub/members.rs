@@ -10,6 +10,17 @@ use super::arena::ConnectionSlot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemberNumber(NonZeroU32);
 
+impl MemberNumber {
+    pub(crate) fn new(number: NonZeroU32) -> MemberNumber {
+        MemberNumber(number)
+    }
+
+    /// Returns the number, which is less than 2³¹.
+    pub(crate) fn get(self) -> NonZeroU32 {
+        self.0
+    }
+}
+
 /// A member whose number has changed, and its new number.
 pub(crate) type Renumbered = (ConnectionSlot, MemberNumber);
 
@@ -38,9 +49,10 @@ impl Members {
         self.connections.iter().copied()
     }
 
-    /// Adds a connection and returns its number; `None` beyond four billion members.
+    /// Adds a connection and returns its number; `None` beyond two billion members.
     pub(crate) fn join(&mut self, connection: ConnectionSlot) -> Option<MemberNumber> {
         let number = u32::try_from(self.connections.len()).ok()?.checked_add(1)?;
+        i32::try_from(number).ok()?;
         self.connections.push(connection);
         NonZeroU32::new(number).map(MemberNumber)
     }

@@ -2,12 +2,13 @@
 //!
 //! The verbs: `connections.rs`, `channels.rs`, `subscriptions.rs` and `publish.rs` change the state; `actions.rs` reports
 //! what the driver has to do; `transmit.rs` hands out bytes, `claims.rs` takes them back from drivers that write without
-//! holding the hub; `timers.rs` and `drain.rs` handle time; `pending.rs` finds what is pending, `delivery.rs` moves
-//! connections on, `finished.rs` ends streams, `producers.rs` tells producers to wait or to stop, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
+//! holding the hub; `principals.rs` asks for connections by principal; `timers.rs` and `drain.rs` handle time; `pending.rs`
+//! finds what is pending, `delivery.rs` moves connections on, `finished.rs` ends streams, `producers.rs` tells producers to
+//! wait or to stop, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
 //! `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
-//! `ended_names.rs`, `timer_queue.rs`, `arena.rs`, `epoch.rs`, `control.rs`.
+//! `identities.rs`, `names.rs`, `exclusion.rs`, `packed_slot.rs`, `ended_names.rs`, `timer_queue.rs`, `arena.rs`, `epoch.rs`, `control.rs`.
 
 mod actions;
 mod arena;
@@ -23,13 +24,18 @@ mod drain;
 mod ended_names;
 mod epoch;
 mod error;
+mod exclusion;
 mod finished;
+mod identities;
 mod lag;
 mod logs;
 mod members;
+mod names;
 mod own_frames;
+mod packed_slot;
 mod pending;
 mod ping;
+mod principals;
 mod producers;
 mod publish;
 mod resume_point;
@@ -73,6 +79,7 @@ use control::ControlFrames;
 use drain::Draining;
 use ended_names::EndedNames;
 use epoch::Epoch;
+use identities::Identities;
 use logs::HistoryOrder;
 use timer_queue::TimerQueue;
 use timers::StallScan;
@@ -98,6 +105,7 @@ pub struct Hub {
     names: HashMap<Box<str>, ChannelId>,
     ended_names: EndedNames,
     history_order: HistoryOrder,
+    identities: Identities,
     timers: TimerQueue,
     stall_scan: StallScan,
     /// The number of prefetched connections whose deadlines were not handled yet.
@@ -152,6 +160,7 @@ impl Hub {
             names: HashMap::new(),
             ended_names: EndedNames::new(after),
             history_order: HistoryOrder::default(),
+            identities: Identities::new(origin),
             timers: TimerQueue::default(),
             stall_scan: StallScan::default(),
             prefetched: 0,
@@ -299,7 +308,7 @@ impl Hub {
     /// ```
     pub fn connection_origin(&self, connection: ConnectionId) -> Option<(Instant, Option<&LastEventId>)> {
         let connection = self.connections.get(connection)?;
-        Some((connection.opened_at, connection.resume_request.as_ref().map(|request| &request.id)))
+        Some((connection.opened_at, connection.resume_request().map(|request| &request.id)))
     }
 
     /// Returns the name of a channel; `None` when the channel is not open.

@@ -176,7 +176,7 @@ fn newest(
     channel: &ChannelState,
 ) -> FastPending {
     match subscription.newest(channel, connection.position) {
-        Some((place, entry)) if entry.except != Some(id) => {
+        Some((place, entry)) if is_for(entry, id, connection, subscription) => {
             FastPending::Single(SinglePending { item: PendingItem::Event(place), bytes: entry.frame.len() })
         }
         _ => FastPending::SlowPath,
@@ -254,7 +254,9 @@ pub(super) fn next_logged(
             continue;
         }
         let is_pending = place.position > subscription.owed_after
-            && channel.entry(place.in_history, place.index).is_some_and(|entry| entry.except != Some(id));
+            && channel
+                .entry(place.in_history, place.index)
+                .is_some_and(|entry| is_for(entry, id, connection, subscription));
         first = match first {
             Some((known, was_pending)) if known.position == place.position && was_pending => {
                 Some((known, true))
@@ -263,6 +265,14 @@ pub(super) fn next_logged(
         };
     }
     first
+}
+
+/// Returns whether an event does not exclude a connection. An exclusion does not hold for what a start or a reset replays
+/// (U3).
+#[inline]
+fn is_for(entry: &LogEntry, id: ConnectionId, connection: &ConnectionState, reader: &Subscription) -> bool {
+    let Some(except) = entry.except else { return true };
+    !except.is_of(id, connection.client()) || reader.starts_anew_through(entry.position)
 }
 
 #[inline]

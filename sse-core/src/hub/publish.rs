@@ -2,13 +2,15 @@
 
 use alloc::vec::Vec;
 
-use crate::config::{IdSource, PositionSource, PublishOptions};
+use crate::config::{ConnectionConfig, Except, IdSource, PositionSource, PublishOptions};
 use crate::id::{ChannelId, Position};
 use crate::time::Instant;
 use crate::wire::{Event, Frame};
 
 use super::arena::ChannelSlot;
 use super::channel::ChannelState;
+use super::exclusion::Exclusion;
+use super::identities::ClientSlot;
 use super::logs::{HistorySize, LogEntry};
 use super::{Hub, PublishError};
 
@@ -80,7 +82,7 @@ impl Hub {
     /// let rooms = ["red", "blue"].map(|name| hub.open_channel(now, name, ChannelConfig::default()).unwrap());
     /// let sender = hub.connect(now, ConnectionConfig::default()).unwrap();
     /// hub.subscribe(now, rooms[0], sender).unwrap();
-    /// let options = PublishOptions { except: Some(sender) };
+    /// let options = PublishOptions { except: Some(sender.into()) };
     /// let published = hub.publish_to(now, &rooms, &Event::new().data("hello, the others"), options)?;
     /// assert_eq!(published.subscriptions, 1);
     /// # Ok::<(), sse_core::PublishError>(())
@@ -90,9 +92,9 @@ impl Hub {
         now: Instant,
         channels: &[ChannelId],
         event: &Event<'_>,
-        options: PublishOptions,
+        options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
-        let now = self.advance_clock(now);
+        self.advance_clock(now);
         if matches!(self.config.positions, PositionSource::External { .. }) {
             return Err(PublishError::PositionsAreExternal);
         }
@@ -104,7 +106,7 @@ impl Hub {
             event.encode()?
         };
         self.check_frame(&frame, position)?;
-        Ok(self.append(channels, LogEntry { position, published_at: now, except: options.except, frame }))
+        Ok(self.append_except(channels, position, frame, options))
     }
 
     /// Publishes a frame that is encoded already to several channels, as [`publish_to`](Hub::publish_to) does: an event that
@@ -133,9 +135,9 @@ impl Hub {
         now: Instant,
         channels: &[ChannelId],
         frame: &Frame,
-        options: PublishOptions,
+        options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
-        let now = self.advance_clock(now);
+        self.advance_clock(now);
         if matches!(self.config.positions, PositionSource::External { .. }) {
             return Err(PublishError::PositionsAreExternal);
         }
@@ -143,7 +145,7 @@ impl Hub {
         let position = self.head.next().ok_or(PublishError::PositionsExhausted)?;
         let frame = self.identified(channels, position, frame)?;
         self.check_frame(&frame, position)?;
-        Ok(self.append(channels, LogEntry { position, published_at: now, except: options.except, frame }))
+        Ok(self.append_except(channels, position, frame, options))
     }
 
     /// Publishes an event whose position comes from a broker ([O4](crate::rules#o4)).
@@ -186,6 +188,35 @@ impl Hub {
             return Ok(Published { position, frame, subscriptions: 0 });
         }
         Ok(self.append(channels, LogEntry { position, published_at: now, except: None, frame }))
+    }
+
+    /// Returns the exclusion of a publication, and the client key that it names.
+    fn exclusion(&mut self, except: Option<Except<'_>>) -> (Option<Exclusion>, Option<ClientSlot>) {
+        match except {
+            Some(Except::Connection(id)) => (Some(Exclusion::connection(id)), None),
+            Some(Except::Client(key)) if key.len() <= ConnectionConfig::MAX_CLIENT_BYTES => {
+                let named = self.identities.exclude_client(key);
+                (named.map(|(_, id)| Exclusion::client(id)), named.map(|(client, _)| client))
+            }
+            Some(Except::Client(_)) | None => (None, None),
+        }
+    }
+
+    /// Keeps the number of an excluded client key for as long as one of the channels has the event (U5).
+    fn keep_exclusion(&mut self, channels: &[ChannelId], position: Position, client: ClientSlot) {
+        for id in channels {
+            if self.channels.get(*id).is_some_and(|channel| channel.holds(position)) {
+                self.identities.keep_excluded(position, *id, client);
+            }
+        }
+        self.identities.release_client(client);
+    }
+
+    /// Releases the numbers of excluded client keys that no event has any more (U5).
+    pub(super) fn tidy_exclusions(&mut self) {
+        let Hub { channels, identities, .. } = self;
+        identities
+            .tidy_excluded(|position, id| channels.get(id).is_some_and(|channel| channel.holds(position)));
     }
 
     pub(super) fn check_channels(&self, channels: &[ChannelId]) -> Result<(), PublishError> {
@@ -236,6 +267,22 @@ impl Hub {
         }
     }
 
+    /// Appends an event with the exclusion of a publication (O5).
+    fn append_except(
+        &mut self,
+        channels: &[ChannelId],
+        position: Position,
+        frame: Frame,
+        options: PublishOptions<'_>,
+    ) -> Published {
+        let (except, client) = self.exclusion(options.except);
+        let published = self.append(channels, LogEntry { position, published_at: self.now, except, frame });
+        if let Some(client) = client {
+            self.keep_exclusion(channels, position, client);
+        }
+        published
+    }
+
     fn append(&mut self, channels: &[ChannelId], entry: LogEntry) -> Published {
         if entry.position > self.head {
             self.head = entry.position;
@@ -245,6 +292,7 @@ impl Hub {
         for channel in channels {
             subscriptions = subscriptions.saturating_add(self.append_to(*channel, &entry));
         }
+        self.tidy_exclusions();
         Published { position: entry.position, frame: entry.frame, subscriptions }
     }
 
@@ -312,6 +360,7 @@ impl Hub {
         history_order.remove_gone(|position, id| {
             channels.get(id).is_some_and(|channel| channel.history.keeps(position))
         });
+        self.tidy_exclusions();
     }
 
     /// Evicts the events of a channel that are too old.

@@ -7,6 +7,7 @@ use crate::id::{ConnectionId, Position};
 use crate::resume::Resume;
 
 use super::channel::ChannelState;
+use super::identities::ClientSlot;
 use super::subscription::Subscription;
 
 /// The position in the hub's order at which a client wants to resume, by its last event id (H4).
@@ -80,12 +81,17 @@ pub(crate) struct Decision {
     pub(crate) start_after: Position,
     /// A reset stands just before the events of this position.
     pub(crate) reset_before: Option<Position>,
+    /// What history replays is a start or stands behind a reset: exclusions do not hold for it (U3).
+    pub(crate) starts_anew: bool,
     pub(crate) outcome: Resume,
 }
 
-/// Decides where a subscription of the connection `id` starts.
+/// A connection and its client key.
+type Recipient = (ConnectionId, Option<ClientSlot>);
+
+/// Decides where a subscription of a connection starts.
 pub(crate) fn decide(
-    id: ConnectionId,
+    recipient: Recipient,
     subscription: &Subscription,
     channel: &ChannelState,
     point: ResumePoint,
@@ -93,7 +99,7 @@ pub(crate) fn decide(
 ) -> Decision {
     match time {
         JoinTime::BeforeFirstByte => decide_first(subscription, channel, point),
-        JoinTime::Later(late) => decide_later(id, subscription, channel, late),
+        JoinTime::Later(late) => decide_later(recipient, subscription, channel, late),
     }
 }
 
@@ -118,6 +124,7 @@ fn decide_first(subscription: &Subscription, channel: &ChannelState, point: Resu
         ResumePoint::Unknown if policy == GapPolicy::Live => (live, false),
         ResumePoint::Unknown => (fresh_start(subscription, channel, floor), false),
     };
+    let starts_anew = has_reset || !matches!(point, ResumePoint::At(_));
     let events = channel.history.count(subscription.start_after(start_after), subscription.live_after);
     let outcome = match point {
         ResumePoint::None if has_lost_beginning(channel, floor) => {
@@ -130,13 +137,13 @@ fn decide_first(subscription: &Subscription, channel: &ChannelState, point: Resu
         ResumePoint::At(_) => up_to_date(channel),
     };
     let reset_before = if point == ResumePoint::None { known_floor } else { floor };
-    Decision { start_after, reset_before: has_reset.then_some(reset_before), outcome }
+    Decision { start_after, reset_before: has_reset.then_some(reset_before), starts_anew, outcome }
 }
 
 /// Decides where a late subscription starts (O3, O6). What the client is owed comes in the order of positions, so none of
 /// it may stand at or below the position of the client: the ids would go back.
 fn decide_later(
-    id: ConnectionId,
+    (id, client_key): Recipient,
     subscription: &Subscription,
     channel: &ChannelState,
     late: LateJoin,
@@ -147,22 +154,26 @@ fn decide_later(
     match joined {
         JoinPoint::New => {
             let start_after = subscription.live_after.max(client);
-            return Decision { start_after, reset_before: None, outcome: Resume::Fresh };
+            return Decision { start_after, reset_before: None, starts_anew: false, outcome: Resume::Fresh };
         }
         JoinPoint::At(point) if point >= channel.history.floor() && is_known(point) => {
-            let first_owed = channel.history.above(point).find(|entry| entry.except != Some(id));
+            let first_owed = channel
+                .history
+                .above(point)
+                .find(|entry| !entry.except.is_some_and(|except| except.is_of(id, client_key)));
             if first_owed.is_none_or(|entry| entry.position > client) {
                 let start_after = point.max(client);
                 let events = channel.history.count(start_after, subscription.live_after);
                 let outcome = if events > 0 { Resume::Replayed { events } } else { up_to_date(channel) };
-                return Decision { start_after, reset_before: None, outcome };
+                return Decision { start_after, reset_before: None, starts_anew: false, outcome };
             }
         }
         JoinPoint::At(_) | JoinPoint::Unknown => {}
     }
     // The reset stands before everything that is pending: behind it, it would hide events of other channels (H7).
     let reset_before = (channel.config.on_gap == GapPolicy::Reset).then_some(position);
-    Decision { start_after: lost_through, reset_before, outcome: Resume::Gap { lost_through, events: 0 } }
+    let outcome = Resume::Gap { lost_through, events: 0 };
+    Decision { start_after: lost_through, reset_before, starts_anew: false, outcome }
 }
 
 /// Returns where a connection without a last event id starts (H8).

@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use core::slice;
 
 use crate::id::Position;
@@ -94,7 +95,7 @@ impl Subscriptions {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscription {
     pub(crate) channel: ChannelSlot,
-    pub(crate) member: MemberNumber,
+    member: FlaggedMember,
     /// The position of the hub when the subscription was made. When a reader falls behind, `live_after` moves and this
     /// position stays, so that a new decision on the start gives the same result.
     pub(crate) subscribed_at: Position,
@@ -108,6 +109,13 @@ pub(crate) struct Subscription {
     /// another channel may still arrive in this one: the backlog then keeps the event for this reader (O4).
     pub(crate) counted_at: Position,
 }
+
+/// A member number, and whether a start or a reset replays events to the subscription: it has both in four bytes.
+#[derive(Clone, Copy, Debug)]
+struct FlaggedMember(NonZeroU32);
+
+/// The bit of the flag: there are fewer members than slots of connections.
+const STARTS_ANEW: u32 = 1 << 31;
 
 /// Events with ids that a subscription has still to read and that no log has any more (S1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +138,33 @@ impl Subscription {
     pub(crate) fn live(channel: ChannelSlot, member: MemberNumber, live_after: Position) -> Subscription {
         Subscription {
             channel,
-            member,
+            member: FlaggedMember(member.get()),
             subscribed_at: live_after,
             owed_after: live_after,
             replay_through: Position::ORIGIN,
             live_after,
             counted_at: Position::ORIGIN,
         }
+    }
+
+    pub(crate) fn member(&self) -> MemberNumber {
+        let number = self.member.0.get() & !STARTS_ANEW;
+        MemberNumber::new(NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN))
+    }
+
+    pub(crate) fn set_member(&mut self, member: MemberNumber) {
+        self.member = FlaggedMember(member.get() | self.member.0.get() & STARTS_ANEW);
+    }
+
+    /// Records whether what history replays is a start (H8) or stands behind a reset, and is not resumed.
+    pub(crate) fn set_starts_anew(&mut self, starts_anew: bool) {
+        let flag = if starts_anew { STARTS_ANEW } else { 0 };
+        self.member = FlaggedMember(self.member().get() | flag);
+    }
+
+    /// Returns whether a start or a reset replays the event of a position to the subscription.
+    pub(crate) fn starts_anew_through(&self, position: Position) -> bool {
+        position <= self.subscribed_at && self.member.0.get() & STARTS_ANEW != 0
     }
 
     /// Asserts the order of the positions in debug builds:

@@ -166,11 +166,11 @@ impl Hub {
         let Some(channel) = self.channels.at_mut(removed.channel) else { return };
         removed.end_replay(channel);
         channel.backlog.leave(removed.counted_at);
-        for (moved, member) in channel.members.leave(removed.member).into_iter().flatten() {
+        for (moved, member) in channel.members.leave(removed.member()).into_iter().flatten() {
             let Some(connection) = self.connections.at_mut(moved) else { continue };
             let Some(number) = connection.subscriptions.find(removed.channel) else { continue };
             if let Some(subscription) = connection.subscriptions.get_mut(number) {
-                subscription.member = member;
+                subscription.set_member(member);
             }
         }
         if !channel.members.is_empty() {
@@ -240,12 +240,12 @@ impl Hub {
         let live_after = channel.last.max(complete_through);
         let mut subscription = Subscription::live(followed, member, live_after);
         subscription.join(channel, connection.position);
-        let is_plain = join.is_none_or(|join| join == Join::New && connection.resume_request.is_none());
+        let is_plain = join.is_none_or(|join| join == Join::New && connection.resume_request().is_none());
         if !(connection.start_is_open && is_plain) {
             return self.add_late_subscription(slot, subscription, join);
         }
         connection.subscriptions.push(subscription);
-        if let Some(request) = &mut connection.resume_request
+        if let Some(request) = connection.resume_request_mut()
             && let Some(id) = request.id.as_str()
             && let Some(found) = channel.history.find(id)
         {
@@ -271,7 +271,8 @@ impl Hub {
         let lost_through = head.max(client);
         let late = LateJoin { joined, position, client, complete_through, lost_through };
         let point = connection.resume_point();
-        let decision = decide(id, &subscription, channel, point, JoinTime::Later(late));
+        let recipient = (id, connection.client());
+        let decision = decide(recipient, &subscription, channel, point, JoinTime::Later(late));
         subscription.replay_from(channel, decision.start_after);
         connection.subscriptions.push(subscription);
         let announced = complete_through.max(position);
@@ -290,7 +291,8 @@ impl Hub {
 
     /// Returns where the client of a connection stands in a channel that it joins late.
     fn join_point(&self, slot: ConnectionSlot, channel: ChannelSlot, join: Option<Join<'_>>) -> JoinPoint {
-        let has_id = self.connections.at(slot).is_some_and(|connection| connection.resume_request.is_some());
+        let has_id =
+            self.connections.at(slot).is_some_and(|connection| connection.resume_request().is_some());
         match join {
             Some(Join::After(id)) => {
                 let found = || self.channels.at(channel)?.history.find(id.as_str()?);

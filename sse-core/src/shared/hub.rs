@@ -185,7 +185,7 @@ impl SharedHub {
         &self,
         channels: &[&Channel],
         event: &Event<'_>,
-        options: PublishOptions,
+        options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
         if let Some(foreign) = channels.iter().find(|channel| !self.is(channel.hub())) {
             return Err(PublishError::OtherHub { name: foreign.shared_name() });

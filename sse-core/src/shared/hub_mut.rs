@@ -117,7 +117,7 @@ impl<'a> HubMut<'a> {
         now: Instant,
         channels: &[ChannelId],
         event: &Event<'_>,
-        options: PublishOptions,
+        options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
         self.hub.publish_to(now, channels, event, options)
     }
@@ -170,6 +170,21 @@ impl<'a> HubMut<'a> {
     /// Closes a connection once it has taken its pending bytes: [`Hub::close_connection`].
     pub fn close_connection(&mut self, now: Instant, connection: ConnectionId) -> bool {
         self.hub.close_connection(now, connection)
+    }
+
+    /// Sends a frame to each connection of a principal: [`Hub::send_to_principal`].
+    pub fn send_to_principal(&mut self, now: Instant, principal: &str, frame: &Frame) -> usize {
+        self.hub.send_to_principal(now, principal, &held::droppable(frame))
+    }
+
+    /// Closes each connection of a principal: [`Hub::close_principal`].
+    pub fn close_principal(&mut self, now: Instant, principal: &str) -> usize {
+        self.hub.close_principal(now, principal)
+    }
+
+    /// Ends the subscriptions of a principal to a channel: [`Hub::unsubscribe_principal`].
+    pub fn unsubscribe_principal(&mut self, now: Instant, channel: ChannelId, principal: &str) -> usize {
+        self.hub.unsubscribe_principal(now, channel, principal)
     }
 
     /// Closes all connections before a deadline and opens no new ones: [`Hub::drain`].

@@ -79,6 +79,7 @@ mod hub_mut;
 pub(crate) mod lock;
 pub(crate) mod observe;
 mod outbound;
+mod principals;
 pub(crate) mod registry;
 #[cfg(all(test, shuttle))]
 mod schedules;

@@ -119,7 +119,7 @@ impl World {
     }
 
     pub(crate) fn publish_except(&mut self, except: ConnectionId, channel: ChannelId, data: &str) {
-        let options = PublishOptions { except: Some(except) };
+        let options = PublishOptions { except: Some(except.into()) };
         self.hub.publish_to(self.now, &[channel], &Event::new().data(data), options).unwrap();
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn after_step(harness: &mut Harness) {
     let open: BTreeSet<ConnectionId> = harness.hub.connections().collect();
     let alive = harness.model.conns.iter().filter(|conn| conn.is_alive).map(|conn| conn.id);
     assert_eq!(open, alive.collect());
+    harness.check_principals();
     pending(harness);
 }
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sse_core::{
-    Action, ChannelId, Claim, CloseReason, ConnectError, ConnectionConfig, ConnectionId, Event, Frame, Hub,
-    Instant, Join, OpenError, Position, PublishOptions,
+    Action, ChannelId, Claim, CloseReason, ConnectError, ConnectionConfig, ConnectionId, Event, Except,
+    Frame, Hub, Instant, Join, OpenError, Position, PublishOptions,
 };
 
-use super::naive::{Draft, Model, State, wire};
-use super::op::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, LastId, Op};
+use super::naive::{Draft, Exclusion, Model, State, wire};
+use super::op::{ChannelSetup, ConnectionSetup, Content, Excluded, GivenId, HubSetup, LastId, Op};
 use super::{check, settings};
 
 /// Number of the newest connections and channels that a reference can select.
@@ -75,6 +75,11 @@ impl Harness {
             }
             Op::Publish { channels, event, except } => self.publish(*channels, event, *except),
             Op::PublishAt { channels, step } => self.publish_at(*channels, *step),
+            Op::SendToPrincipal { principal, bytes } => self.send_to_principal(*principal, *bytes),
+            Op::ClosePrincipal(principal) => self.close_principal(*principal),
+            Op::UnsubscribePrincipal { channel, principal } => {
+                self.on_channel(*channel, |s, chan| s.unsubscribe_principal(chan, *principal));
+            }
             Op::Send { connection, bytes } => self.on_connection(*connection, |s, c| s.send(c, *bytes)),
             Op::ShutDown => self.shut_down(),
             Op::SetPing(connection, time) => self.on_connection(*connection, |s, c| s.set_ping(c, *time)),
@@ -107,7 +112,7 @@ impl Harness {
         }
     }
 
-    fn observed(&mut self) -> Instant {
+    pub(crate) fn observed(&mut self) -> Instant {
         self.model.observe(self.clock);
         self.clock
     }
@@ -150,9 +155,15 @@ impl Harness {
         let config = settings::connection(client, self.model.head);
         let limit = self.model.limits.connections;
         let open = self.model.stats().connections;
+        let replaced = self.model.replaced(&config);
         match self.hub.connect(now, config.clone()) {
             Ok(id) => {
-                assert!(open < limit && !self.model.is_shut_down, "A1: {open} of {limit}");
+                let replaced = replaced.expect("U2: the principal has room");
+                let has_room = open < limit || replaced.is_some();
+                assert!(has_room && !self.model.is_shut_down, "A1: {open} of {limit}");
+                if let Some(former) = replaced {
+                    self.model.end(former, CloseReason::Replaced);
+                }
                 assert!(self.model.conns.iter().all(|conn| conn.id != id), "D6: {id} was used before");
                 self.model.connect(id, config);
             }
@@ -166,8 +177,12 @@ impl Harness {
                 assert_eq!((bytes, limit), (farewell, self.model.limits.event_bytes), "T5");
                 assert!(bytes > limit, "T5");
             }
+            Err(error @ ConnectError::TooManyOfPrincipal { .. }) => {
+                assert_eq!(replaced, Err(error), "U2");
+            }
             Err(error) => {
                 assert_eq!(error, ConnectError::TooManyConnections { limit });
+                assert_eq!(replaced, Ok(None), "U2");
                 assert!(open >= limit, "A1: {open} of {limit}");
             }
         }
@@ -253,18 +268,21 @@ impl Harness {
         assert_eq!(was_followed, self.model.unsubscribe(chan, conn), "unsubscribe");
     }
 
-    fn publish(&mut self, channels: u8, content: &Content, except: Option<u8>) {
+    fn publish(&mut self, channels: u8, content: &Content, except: Option<Excluded>) {
         let now = self.observed();
         let chans = self.channels_of(channels);
-        let except = except.and_then(|reference| newest(self.model.conns.len(), reference));
-        let except = except.map(|conn| self.id(conn));
-        let draft = self.draft(content, except);
+        let except = except.and_then(|except| self.exclusion(except));
+        let draft = self.draft(content, except.clone());
         let event = event(&draft);
+        let except = except.as_ref().map(|except| match except {
+            Exclusion::Connection(id) => Except::Connection(*id),
+            Exclusion::Client(key) => Except::Client(key),
+        });
         let published = self.hub.publish_to(now, &self.ids(&chans), &event, PublishOptions { except });
         self.compare_published(published, &chans, &draft, None);
     }
 
-    fn draft(&self, content: &Content, except: Option<ConnectionId>) -> Draft {
+    fn draft(&self, content: &Content, except: Option<Exclusion>) -> Draft {
         let next = self.model.head.saturating_add(1);
         let id = match content.id {
             GivenId::None => None,
@@ -415,6 +433,6 @@ fn event(draft: &Draft) -> Event<'_> {
 }
 
 /// Resolves a reference, which counts back from the newest entry.
-fn newest(len: usize, reference: u8) -> Option<usize> {
+pub(crate) fn newest(len: usize, reference: u8) -> Option<usize> {
     (len > 0).then(|| len - 1 - usize::from(reference) % len.min(REACH))
 }

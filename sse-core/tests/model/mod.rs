@@ -11,6 +11,7 @@ mod naive;
 mod op;
 
 mod harness;
+mod principals;
 mod settings;
 
 pub(crate) use op::*;

@@ -45,7 +45,7 @@ pub(crate) enum Op {
     Publish {
         channels: u8,
         event: Content,
-        except: Option<u8>,
+        except: Option<Excluded>,
     },
     /// Publishes at the position `head + step - 8`.
     PublishAt {
@@ -55,6 +55,15 @@ pub(crate) enum Op {
     Send {
         connection: u8,
         bytes: u8,
+    },
+    SendToPrincipal {
+        principal: u8,
+        bytes: u8,
+    },
+    ClosePrincipal(u8),
+    UnsubscribePrincipal {
+        channel: u8,
+        principal: u8,
     },
     /// Closes all connections and refuses new ones.
     ShutDown,
@@ -109,6 +118,7 @@ pub(crate) struct HubSetup {
     pub(crate) members: Limit,
     pub(crate) event_bytes: Option<u8>,
     pub(crate) history_bytes: Option<u8>,
+    pub(crate) per_principal: Limit,
 }
 
 /// A limit on a number: the default, or a small one.
@@ -125,6 +135,18 @@ pub(crate) struct ConnectionSetup {
     pub(crate) reports_lifetime: bool,
     pub(crate) direct_bytes: Option<u8>,
     pub(crate) has_farewell: bool,
+    /// One of a few principals.
+    pub(crate) principal: Option<u8>,
+    /// One of a few client keys.
+    pub(crate) client: Option<u8>,
+}
+
+/// What a publication excludes.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub(crate) enum Excluded {
+    Connection(u8),
+    Client(u8),
 }
 
 /// The last event id that a client gives.

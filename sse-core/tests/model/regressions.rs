@@ -1,6 +1,8 @@
 //! Failures that the model found, each reduced to the shortest list of steps that shows it.
 
-use crate::engine::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, LastId, Op, Take, run};
+use crate::engine::{
+    ChannelSetup, ConnectionSetup, Content, Excluded, GivenId, HubSetup, LastId, Op, Take, run,
+};
 
 fn connect(id: LastId) -> Op {
     Op::Connect(ConnectionSetup { id, ..ConnectionSetup::default() })
@@ -114,7 +116,7 @@ fn o5_an_excluded_event_that_expires_is_no_loss() {
     run(&[
         open(0, channel),
         Op::Connect(ConnectionSetup { without_position: true, ..ConnectionSetup::default() }),
-        Op::Publish { channels: 1, event: Content::default(), except: Some(0) },
+        Op::Publish { channels: 1, event: Content::default(), except: Some(Excluded::Connection(0)) },
         Op::PollAll,
         subscribe(0, 0),
         Op::Advance(1),
@@ -169,7 +171,7 @@ fn o3_recomputing_the_start_loses_no_excluded_event() {
         open(1, ChannelSetup { events: Some(2), backlog_bytes: Some(0), ..ChannelSetup::default() }),
         Op::Connect(ConnectionSetup { without_position: true, ..ConnectionSetup::default() }),
         subscribe(0, 0),
-        Op::Publish { channels: 1, event: Content::default(), except: Some(0) },
+        Op::Publish { channels: 1, event: Content::default(), except: Some(Excluded::Connection(0)) },
         open(2, ChannelSetup::default()),
         Op::PollAll,
         subscribe(0, 0),

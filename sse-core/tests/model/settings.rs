@@ -55,6 +55,7 @@ pub(crate) fn hub(setup: &HubSetup) -> HubConfig {
             subscriptions: limit(setup.subscriptions, all.subscriptions),
             members: limit(setup.members, all.members),
             event_bytes: setup.event_bytes.map_or(all.event_bytes, usize::from),
+            per_principal: limit(setup.per_principal, all.per_principal),
             history_bytes: setup.history_bytes.map_or(all.history_bytes, |bytes| usize::from(bytes) * 8),
         },
         ..HubConfig::default()
@@ -70,12 +71,24 @@ pub(crate) fn connection(client: &ConnectionSetup, head: u64) -> ConnectionConfi
         announce_position: !client.without_position,
         farewell: client.has_farewell.then(farewell),
         direct_bytes: client.direct_bytes.map_or(1 << 20, usize::from),
+        principal: client.principal.map(principal),
+        client: client.client.map(client_key),
     }
 }
 
 /// Returns the last frame of a connection.
 pub(crate) fn farewell() -> Frame {
     Event::new().data("bye").encode().expect("a valid event")
+}
+
+/// Returns one of a few principals.
+pub(crate) fn principal(number: u8) -> Box<str> {
+    format!("user {}", number % 3).into()
+}
+
+/// Returns one of a few client keys.
+pub(crate) fn client_key(number: u8) -> Box<str> {
+    format!("key {}", number % 3).into()
 }
 
 pub(crate) fn last_event_id(last: LastId, head: u64) -> Option<LastEventId> {

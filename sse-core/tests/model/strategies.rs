@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 
-use crate::engine::{ChannelSetup, ConnectionSetup, Content, GivenId, HubSetup, LastId, Op, Take};
+use crate::engine::{ChannelSetup, ConnectionSetup, Content, Excluded, GivenId, HubSetup, LastId, Op, Take};
 
 /// Generates a hub with some channels and connections, followed by random steps.
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -32,10 +32,13 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..4u8, some(), of(last()))
             .prop_map(|(channel, connection, after)| Op::Join { channel, connection, after }),
         1 => (0..4u8, some()).prop_map(|(channel, connection)| Op::Unsubscribe { channel, connection }),
-        10 => (channels(), content(), weighted(0.2, some()))
+        10 => (channels(), content(), weighted(0.3, excluded()))
             .prop_map(|(channels, event, except)| Op::Publish { channels, event, except }),
         8 => (channels(), step()).prop_map(|(channels, step)| Op::PublishAt { channels, step }),
         4 => (some(), bytes()).prop_map(|(connection, bytes)| Op::Send { connection, bytes }),
+        1 => (0..3u8, bytes()).prop_map(|(principal, bytes)| Op::SendToPrincipal { principal, bytes }),
+        1 => weighted(0.3, 0..3u8).prop_map(|it| it.map_or(Op::TakeReported, Op::ClosePrincipal)),
+        1 => (0..4u8, 0..3u8).prop_map(|(channel, principal)| Op::UnsubscribePrincipal { channel, principal }),
         1 => weighted(0.1, Just(())).prop_map(|it| it.map_or(Op::TakeReported, |()| Op::ShutDown)),
         1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetPing(connection, time)),
         1 => (some(), of(time())).prop_map(|(connection, time)| Op::SetMaxLifetime(connection, time)),
@@ -56,11 +59,18 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn setup() -> impl Strategy<Value = HubSetup> {
     let limit = || weighted(0.1, 0..5u8);
-    let limits = (limit(), limit(), limit(), limit());
+    let limits = (limit(), limit(), limit(), limit(), weighted(0.3, 0..4u8));
     let bytes = (weighted(0.1, bytes()), weighted(0.2, bytes()));
     let after = prop_oneof![3 => Just(0u8), 1 => 1..100u8, 1 => Just(u8::MAX)];
     (any::<bool>(), after, any::<u8>(), of(time()), limits, bytes).prop_map(
-        |(external, after, seed, stall, (connections, channels, subscriptions, members), bytes)| HubSetup {
+        |(
+            external,
+            after,
+            seed,
+            stall,
+            (connections, channels, subscriptions, members, per_principal),
+            bytes,
+        )| HubSetup {
             external,
             after,
             seed,
@@ -71,14 +81,16 @@ fn setup() -> impl Strategy<Value = HubSetup> {
             members,
             event_bytes: bytes.0,
             history_bytes: bytes.1,
+            per_principal,
         },
     )
 }
 
 fn connect() -> impl Strategy<Value = Op> {
     let client = (last(), any::<bool>(), of(time()), weighted(0.1, time()), any::<bool>());
-    (client, weighted(0.2, 8..40u8), weighted(0.2, Just(()))).prop_map(
-        |((id, without_position, ping, timeout, reports_lifetime), direct_bytes, farewell)| {
+    let identity = (weighted(0.6, 0..3u8), weighted(0.6, 0..3u8));
+    (client, weighted(0.2, 8..40u8), weighted(0.2, Just(())), identity).prop_map(
+        |((id, without_position, ping, timeout, reports_lifetime), direct_bytes, farewell, identity)| {
             Op::Connect(ConnectionSetup {
                 id,
                 without_position,
@@ -87,6 +99,8 @@ fn connect() -> impl Strategy<Value = Op> {
                 reports_lifetime,
                 direct_bytes,
                 has_farewell: farewell.is_some(),
+                principal: identity.0,
+                client: identity.1,
             })
         },
     )
@@ -145,6 +159,10 @@ fn content() -> impl Strategy<Value = Content> {
         live_only,
         has_line_break,
     })
+}
+
+fn excluded() -> impl Strategy<Value = Excluded> {
+    prop_oneof![(0..5u8).prop_map(Excluded::Connection), (0..3u8).prop_map(Excluded::Client)]
 }
 
 fn take() -> impl Strategy<Value = Take> {

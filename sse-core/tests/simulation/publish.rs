@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sse_core::{ChannelId, ConnectionId, Event, Frame, Position, PublishError, PublishOptions, Published};
+use sse_core::{ChannelId, Event, Except, Frame, Position, PublishError, PublishOptions, Published};
 
 use super::connection::ExpectedEvent;
-use super::server::{Entry, Truth};
+use super::server::{Entry, Excluded, Truth, client_key};
 use super::world::{CLIENTS, PositionSource, World};
 
 /// One event that all servers receive.
@@ -84,7 +84,16 @@ impl World {
         let channels: Vec<ChannelId> = names.iter().map(|name| self.channel(0, *name)).collect();
         let event = self.event();
         let except = self.exception();
-        let options = PublishOptions { except };
+        let key = match except {
+            Some(Excluded::Client(client)) => client_key(client),
+            _ => String::new(),
+        };
+        let options = PublishOptions {
+            except: except.map(|except| match except {
+                Excluded::Connection(id) => Except::Connection(id),
+                Excluded::Client(_) => Except::Client(&key),
+            }),
+        };
         let now = self.clock();
         let published = self.servers[0].hub.publish_to(now, &channels, &event, options);
         let finished = channels.iter().find(|channel| self.servers[0].channels[*channel].is_finished);
@@ -99,12 +108,15 @@ impl World {
         self.append(0, number, &names, &channels, (position.get(), &frame), except);
     }
 
-    fn exception(&mut self) -> Option<ConnectionId> {
+    fn exception(&mut self) -> Option<Excluded> {
         if !self.random.chance(8) {
             return None;
         }
         let client = self.random.below(CLIENTS);
-        self.clients[client].connection.as_ref().map(|connection| connection.id)
+        if self.random.chance(50) {
+            return Some(Excluded::Client(client));
+        }
+        self.clients[client].connection.as_ref().map(|connection| Excluded::Connection(connection.id))
     }
 
     /// Records an event at its first publication.
@@ -226,7 +238,7 @@ impl World {
         names: &[usize],
         channels: &[ChannelId],
         (position, frame): (u64, &Frame),
-        except: Option<ConnectionId>,
+        except: Option<Excluded>,
     ) {
         self.blocks.insert(frame.as_bytes().to_vec(), number);
         let is_replayable = frame.id().is_some() && !frame.is_live_only();
@@ -256,15 +268,18 @@ impl World {
         number: usize,
         name: usize,
         channel: ChannelId,
-        except: Option<ConnectionId>,
+        except: Option<Excluded>,
     ) {
         let truth = &self.truth[number];
         // A connection may have passed the position before later parts arrive, by an event of that position or by a
         // reset.
         let is_later_part = truth.names.first() != Some(&name);
         let state = &mut self.clients[client];
+        if except == Some(Excluded::Client(client)) {
+            return state.excuse(number, name);
+        }
         let Some(connection) = state.connection.as_mut().filter(|c| c.server == server) else { return };
-        if except == Some(connection.id) {
+        if except == Some(Excluded::Connection(connection.id)) {
             return state.excuse(number, name);
         }
         if connection.end.is_some_and(|end| truth.position > end) {

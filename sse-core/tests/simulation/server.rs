@@ -99,7 +99,26 @@ pub(crate) struct Entry {
     pub(crate) at: Instant,
     pub(crate) bytes: usize,
     pub(crate) is_replayable: bool,
-    pub(crate) except: Option<ConnectionId>,
+    pub(crate) except: Option<Excluded>,
+}
+
+/// What a publication excludes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excluded {
+    Connection(ConnectionId),
+    /// The client key of a client.
+    Client(usize),
+}
+
+impl Excluded {
+    pub(crate) fn is_of(self, client: usize, connection: ConnectionId) -> bool {
+        self == Excluded::Client(client) || self == Excluded::Connection(connection)
+    }
+}
+
+/// Returns the client key of a client.
+pub(crate) fn client_key(client: usize) -> String {
+    format!("page load {client}")
 }
 
 impl Channel {

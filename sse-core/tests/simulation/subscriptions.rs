@@ -136,6 +136,10 @@ impl World {
             }
             let name = subscription.name;
             let policy = channel.config.on_gap;
+            let is_resumed = connection
+                .resume_position
+                .is_some_and(|position| position >= floor || policy != GapPolicy::Reset);
+            let starts_anew = connection.last_event_id.is_none() || !is_resumed;
             let (replay_after, live_after) = match (&connection.last_event_id, connection.resume_position) {
                 (None, _) if channel.has_lost_beginning(floor.min(subscription.starts_live)) => {
                     let floor = floor.min(subscription.starts_live);
@@ -205,10 +209,10 @@ impl World {
                         && entry.position > floor
                         && replay_after.is_some_and(|after| entry.position > after)
                 };
-                if is_expected
-                    && entry.except != Some(connection.id)
-                    && connection.end.is_none_or(|end| entry.position <= end)
-                {
+                // An exclusion does not hold for what a start or a reset replays (U3).
+                let is_excluded = entry.except.is_some_and(|except| except.is_of(client, connection.id))
+                    && (index >= subscription.live_index || !starts_anew);
+                if is_expected && !is_excluded && connection.end.is_none_or(|end| entry.position <= end) {
                     let event = connection.expected.entry(entry.position).or_insert(ExpectedEvent {
                         number: entry.number,
                         at: if index < subscription.live_index { self.now } else { entry.at },

@@ -11,7 +11,7 @@ use sse_core::{
 use super::client::Client;
 use super::connection::{Connection, Direct, FirstBlock};
 use super::random::Random;
-use super::server::{Server, Truth};
+use super::server::{Server, Truth, client_key};
 use super::settings::{self, Settings};
 
 const STEPS: usize = 200;
@@ -173,6 +173,8 @@ impl World {
             announce_position: self.settings.announces,
             farewell: self.random.chance(25).then(farewell),
             direct_bytes: self.random.pick(&[1 << 20, 100]),
+            client: Some(client_key(client).into()),
+            principal: None,
         };
         let now = self.clock();
         let hub = &mut self.servers[server].hub;

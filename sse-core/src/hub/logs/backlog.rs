@@ -148,6 +148,11 @@ impl Backlog {
         is_only.then(|| (self.frames.len().saturating_sub(1), newest))
     }
 
+    /// Returns whether the frame of a position is kept.
+    pub(crate) fn holds(&self, position: Position) -> bool {
+        self.first_after(position.before()).is_some_and(|(_, entry)| entry.position == position)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }

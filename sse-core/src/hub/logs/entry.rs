@@ -1,6 +1,7 @@
 //! One published event, as the logs of a channel keep it.
 
-use crate::id::{ConnectionId, Position};
+use crate::hub::exclusion::Exclusion;
+use crate::id::Position;
 use crate::time::Instant;
 use crate::wire::Frame;
 
@@ -8,8 +9,8 @@ use crate::wire::Frame;
 pub(crate) struct LogEntry {
     pub(crate) position: Position,
     pub(crate) published_at: Instant,
-    /// The one connection that does not receive the event (O5).
-    pub(crate) except: Option<ConnectionId>,
+    /// The connection or the client key that does not receive the event (O5).
+    pub(crate) except: Option<Exclusion>,
     pub(crate) frame: Frame,
 }
 

@@ -149,6 +149,11 @@ impl History {
         self.kept.get(self.retained).is_some_and(|oldest| oldest.position <= position)
     }
 
+    /// Returns whether the event of a position is kept or retained.
+    pub(crate) fn holds(&self, position: Position) -> bool {
+        entry_at(&self.kept, position).is_some()
+    }
+
     /// Returns the instant at which the oldest event expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.kept.get(self.retained)?.published_at.checked_add(self.limits.age?)

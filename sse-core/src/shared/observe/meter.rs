@@ -293,7 +293,7 @@ fn exact(count: usize) -> f64 {
     count as f64
 }
 
-const REASONS: [CloseReason; 8] = [
+const REASONS: [CloseReason; 9] = [
     CloseReason::Disconnected,
     CloseReason::Requested,
     CloseReason::TimedOut,
@@ -302,6 +302,7 @@ const REASONS: [CloseReason; 8] = [
     CloseReason::ChannelClosed,
     CloseReason::Finished,
     CloseReason::ShuttingDown,
+    CloseReason::Replaced,
 ];
 
 /// In the order of [`Call`].

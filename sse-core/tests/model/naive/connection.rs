@@ -80,6 +80,8 @@ pub(crate) struct Sub {
     pub(crate) passed: u64,
     /// The newest event that was to be replayed when the start was decided, until the connection has passed it.
     pub(crate) replay_through: u64,
+    /// Replayed events are a start, or stand behind a reset, and are not resumed.
+    pub(crate) starts_anew: bool,
 }
 
 impl Sub {

@@ -5,6 +5,7 @@ mod connection;
 mod finished;
 mod lifecycle;
 mod pending;
+mod principals;
 mod producers;
 mod publish;
 mod subscribe;
@@ -18,6 +19,7 @@ use sse_core::{Action, CloseReason, ConnectionId, Instant, Limits, Stats};
 pub(crate) use channel::{Chan, State};
 pub(crate) use connection::{Conn, OwnFrame, Stage, Sub};
 pub(crate) use pending::Kind;
+pub(crate) use principals::Exclusion;
 pub(crate) use producers::Lead;
 pub(crate) use publish::{Draft, Pub};
 
@@ -118,6 +120,7 @@ impl Model {
             CloseReason::ChannelClosed => closed.channel_closed += 1,
             CloseReason::Finished => closed.finished += 1,
             CloseReason::ShuttingDown => closed.shutting_down += 1,
+            CloseReason::Replaced => closed.replaced += 1,
             other => panic!("the model does not know {other}"),
         }
     }

@@ -75,7 +75,7 @@ impl Model {
         for sub in &c.subs {
             for (event, in_history) in self.readable(sub, c.position) {
                 let has_pending = event.position > sub.starts_after
-                    && event.except != Some(c.id)
+                    && !c.is_excluded(sub, event)
                     && c.receives(event.position);
                 if has_pending && events.iter().all(|(position, ..)| *position != event.position) {
                     events.push((event.position, event, in_history, sub.subscribed_time));

@@ -1,15 +1,15 @@
 //! Publication of events.
 
-use sse_core::{ConnectionId, EncodeError, EncodeField, Instant, PublishError};
+use sse_core::{EncodeError, EncodeField, Instant, PublishError};
 
-use super::{EPOCH, Model, State, wire};
+use super::{EPOCH, Exclusion, Model, State, wire};
 
 /// One event in one channel.
 #[derive(Clone, Debug)]
 pub(crate) struct Pub {
     pub(crate) position: u64,
     pub(crate) at: Instant,
-    pub(crate) except: Option<ConnectionId>,
+    pub(crate) except: Option<Exclusion>,
     pub(crate) id: Option<String>,
     pub(crate) live_only: bool,
     pub(crate) wire: Vec<u8>,
@@ -36,7 +36,7 @@ pub(crate) struct Draft {
     pub(crate) data: String,
     pub(crate) live_only: bool,
     pub(crate) has_line_break: bool,
-    pub(crate) except: Option<ConnectionId>,
+    pub(crate) except: Option<Exclusion>,
 }
 
 impl Model {
@@ -80,7 +80,7 @@ impl Model {
             self.head = position;
             self.counters.published += 1;
         }
-        let (live_only, except) = (draft.live_only, draft.except);
+        let (live_only, except) = (draft.live_only, draft.except.clone());
         let event = Pub {
             position,
             at: self.now,

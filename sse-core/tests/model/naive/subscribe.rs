@@ -54,6 +54,7 @@ impl Model {
             counted_at: channel.last,
             passed: channel.last,
             replay_through: 0,
+            starts_anew: false,
         };
         let c = &mut self.conns[conn];
         let is_plain = join.is_none() || join == Some(None) && c.resume_point.is_none();
@@ -109,7 +110,7 @@ impl Model {
         };
         let owed = |after: u64| {
             let owed = channel.history().filter(move |event| event.position > after);
-            owed.filter(|event| event.except != Some(c.id)).map(|event| event.position).next()
+            owed.filter(|event| !c.is_named(event)).map(|event| event.position).next()
         };
         let (starts_after, resets, resume) = match had {
             None => (c.subs.last().expect("a subscription").live_after.max(client), false, Resume::Fresh),
@@ -184,6 +185,7 @@ impl Model {
             };
             c.subs[number].starts_after = if from >= sub.live_after { from.max(sub.passed) } else { from };
             c.subs[number].plan_replay(channel, u64::MAX);
+            c.subs[number].starts_anew = resets || resume_point.flatten().is_none();
             if resets {
                 let is_new = resume_point.is_none();
                 c.push_reset(now, if is_new { sub.known_floor(channel) } else { floor });
