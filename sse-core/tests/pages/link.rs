@@ -27,6 +27,8 @@ pub(crate) struct Link {
     pub(crate) is_unknown: bool,
     /// The farewell has arrived: nothing may follow.
     pub(crate) has_farewell: bool,
+    /// The head of the server when the page subscribed last.
+    pub(crate) head: u64,
 }
 
 impl Link {
@@ -49,6 +51,7 @@ impl Link {
             has_ended: false,
             is_unknown: false,
             has_farewell: false,
+            head: 0,
         }
     }
 

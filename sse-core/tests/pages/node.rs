@@ -13,9 +13,16 @@ pub(crate) struct Published {
     pub(crate) is_replayable: bool,
     /// The id that the application set.
     pub(crate) application_id: Option<String>,
+    /// The client key of the page load that published the event and is excluded.
+    pub(crate) author: Option<String>,
 }
 
 impl Published {
+    /// Returns whether the event excludes a page with this client key.
+    pub(crate) fn is_by(&self, key: &str) -> bool {
+        self.author.as_deref() == Some(key)
+    }
+
     pub(crate) fn is_in(&self, room: usize, generation: u32) -> bool {
         self.rooms.contains(&(room, generation))
     }

@@ -16,6 +16,8 @@ pub(crate) struct Page {
     pub(crate) link: Option<Link>,
     /// The answer to the last request was 204: everything is over, and the page does not come back by itself.
     pub(crate) is_over: bool,
+    /// The client key that the page made when it was loaded.
+    pub(crate) key: String,
 }
 
 /// What a page knows of one room.
@@ -59,9 +61,14 @@ impl Page {
         }
     }
 
-    /// Loads the page again: it knows nothing.
-    pub(crate) fn reload(&mut self) {
+    pub(crate) fn new(key: String) -> Page {
+        Page { key, ..Page::default() }
+    }
+
+    /// Loads the page again: it knows nothing, and has another client key.
+    pub(crate) fn reload(&mut self, key: String) {
         self.lose_link();
+        self.key = key;
         self.last_id.clear();
         self.received.clear();
         self.unrepeatable.clear();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sse_core::bytes::Buf;
 use sse_core::{
-    Action, ConnectionConfig, Event, Join, LastEventId, Position, PublishOptions, Resume, StartFrom,
+    Action, ConnectionConfig, Event, Except, Join, LastEventId, Position, PublishOptions, Resume, StartFrom,
     SubscribeError,
 };
 
@@ -40,7 +40,9 @@ impl World {
             29 => self.leave(page),
             30 if self.choose(3) == 0 => {
                 self.log(|| format!("page {page} is loaded again"));
-                self.pages[page].reload();
+                self.loads += 1;
+                let key = format!("load {}", self.loads);
+                self.pages[page].reload(key);
             }
             30 if !self.is_external() && self.choose(2) == 0 => self.close_room(),
             31 if !self.is_external() && self.choose(2) == 0 => self.finish_room(),
@@ -74,22 +76,27 @@ impl World {
         let is_replayable = self.choose(8) > 0;
         let application_id = (is_replayable && self.has_application_ids && self.choose(2) == 0)
             .then(|| format!("app-{number}"));
+        let author = (!self.is_external() && keep.is_none() && self.choose(4) == 0).then(|| {
+            let page = self.choose(self.pages.len());
+            self.pages[page].key.clone()
+        });
         let rooms = names.iter().map(|name| (*name, self.generations[*name])).collect();
         let newest = self.events.last().map_or(0, |event| event.position);
         let step = if self.is_external() { 1 + self.choose(2) as u64 } else { 1 };
         let position = newest + step;
         self.log(|| {
-            format!("event {number} at {position} in {names:?}, {is_replayable}, {application_id:?}")
+            format!("event {number} at {position} in {names:?}, {is_replayable}, {application_id:?}, by {author:?}")
         });
-        self.events.push(Published { position, rooms, is_replayable, application_id });
+        self.events.push(Published { position, rooms, is_replayable, application_id, author });
         if !self.is_external() {
             let event = self.event(number);
+            let except = self.events[number].author.as_deref().map(Except::Client);
             let node = &mut self.nodes[0];
             let channels: Vec<_> =
                 names.iter().map(|name| node.channel(*name, &self.configs[*name])).collect();
             let published = match keep {
                 Some(keep) => node.hub.finish_channel(node.now, channels[0], Some(&event), keep).map(drop),
-                None => node.hub.publish_to(node.now, &channels, &event, PublishOptions::default()).map(drop),
+                None => node.hub.publish_to(node.now, &channels, &event, PublishOptions { except }).map(drop),
             };
             published.expect("published");
             assert_eq!(node.hub.head().get(), position);
@@ -185,7 +192,9 @@ impl World {
             if is_late { later.push(name) } else { first.push(name) }
         }
         let farewell = (self.choose(3) == 0).then(farewell);
-        let config = ConnectionConfig { last_event_id, ping: None, farewell, ..ConnectionConfig::default() };
+        let client = Some(self.pages[number].key.as_str().into());
+        let config =
+            ConnectionConfig { last_event_id, ping: None, farewell, client, ..ConnectionConfig::default() };
         let state = &mut self.nodes[node];
         let connection = state.hub.connect(state.now, config).expect("no limit");
         self.log(|| format!("page {number} connects to {node} with {last_id:?}: {first:?}, later {later:?}"));
@@ -193,6 +202,7 @@ impl World {
         let newest = if last_id.starts_with("e-") { self.position_of(&last_id) } else { 0 };
         let mut link = Link::new(node, connection, &last_id, newest);
         link.to_rejoin = later;
+        link.head = self.nodes[node].hub.head().get();
         self.pages[number].link = Some(link);
         if is_new {
             self.pages[number].received.clear();
@@ -291,6 +301,8 @@ impl World {
             Err(SubscribeError::UnknownConnection(_) | SubscribeError::Closing(_)) => return,
             Err(error) => panic!("{error}"),
         };
+        // Before the first byte, the room may start with what it keeps.
+        link.head = link.head.max(head);
         self.acknowledgements += 1;
         let ack = Event::new().event("ack").data(self.acknowledgements.to_string());
         let frame = ack.encode().expect("a valid event");
@@ -408,7 +420,7 @@ impl World {
             let is_owed = page.rooms.iter().any(|(name, room)| {
                 event.is_in(*name, room.generation) && room.base < event.position && event.position <= newest
             });
-            is_owed && event.is_replayable && !page.received.contains(index)
+            is_owed && event.is_replayable && !event.is_by(&page.key) && !page.received.contains(index)
         });
         let missing: Vec<_> = missing.map(|(index, event)| (index, event.position)).collect();
         assert!(missing.is_empty(), "page {number} lacks {missing:?}");

@@ -23,12 +23,13 @@ pub(crate) struct World {
     pub(crate) acknowledgements: usize,
     /// All links are healing: pages resume everything that they can in one step.
     pub(crate) is_healing: bool,
+    pub(crate) loads: usize,
 }
 
 impl World {
     pub(crate) fn new(mut choices: Choices, nodes: usize, is_verbose: bool) -> World {
         let configs = (0..ROOMS).map(|_| config(&mut choices)).collect();
-        let pages = (0..=choices(2)).map(|_| Page::default()).collect();
+        let pages: Vec<Page> = (0..=choices(2)).map(|number| Page::new(format!("load {number}"))).collect();
         let has_application_ids = choices(4) == 0;
         World {
             is_verbose,
@@ -38,6 +39,7 @@ impl World {
             generations: [0; ROOMS],
             finished: [false; ROOMS],
             events: Vec::new(),
+            loads: pages.len(),
             pages,
             acknowledgements: 0,
             is_healing: false,
@@ -103,6 +105,10 @@ impl World {
         let page = &mut self.pages[number];
         let link = page.link.as_mut().expect("a link");
         let Published { position, is_replayable, .. } = self.events[event];
+        // A page receives its own events only where it starts, or behind a reset (U3).
+        let is_own = self.events[event].is_by(&page.key);
+        let starts_anew = position <= link.head && (link.resumed_at == 0 || link.resets > 0);
+        assert!(!is_own || starts_anew, "page {number} received its own event {event}");
         assert!(position > link.newest_event, "event {event} came behind {}", link.newest_event);
         link.newest_event = position;
         // A node that is behind sends an event without an id again.
@@ -177,7 +183,8 @@ impl World {
                 continue;
             }
             let owed = self.events.iter().enumerate().filter(|(_, event)| {
-                let is_claimed = room.base < event.position && event.position <= position;
+                let is_claimed =
+                    room.base < event.position && event.position <= position && !event.is_by(&page.key);
                 is_claimed && event.is_replayable && event.is_in(*name, room.generation)
             });
             for (event, published) in owed {
