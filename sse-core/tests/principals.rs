@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{World, history_of, secs, without_position};
@@ -523,4 +524,21 @@ fn u1_handles_act_on_a_principal() {
     assert_eq!(room.unsubscribe_principal("user 7"), 1);
     assert_eq!(hub.close_principal("user 7"), 2);
     assert_eq!(hub.with(|hub, now| hub.close_principal(now, "user 8")), 1);
+}
+
+#[test]
+fn u2_the_transport_of_a_replaced_connection_ends() {
+    let limits = Limits { per_principal: 1, ..Limits::default() };
+    let config_of_hub = HubConfig { limits, ..HubConfig::default() };
+    let (hub, mut driver) = SharedHub::new("e", config_of_hub, || Instant::ORIGIN).unwrap();
+    let mut former = hub.connect(config("user 7", "k1")).unwrap();
+    let handle = former.handle();
+    handle.try_send(&Event::new().data("never read")).unwrap();
+    let back = hub.connect(config("user 7", "k1")).unwrap();
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert_eq!(former.poll_bytes(cx), Poll::Ready(None), "nothing is flushed");
+    driver.turn(Waker::noop());
+    assert_eq!(former.poll_ended(cx), Poll::Ready(CloseReason::Replaced));
+    drop(former);
+    assert!(!handle.is_open() && back.handle().is_open());
 }
