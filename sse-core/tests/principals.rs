@@ -427,13 +427,15 @@ fn u3_no_exclusion_holds_for_what_stands_behind_a_reset() {
 
 #[test]
 fn u3_after_an_unknown_id_no_exclusion_holds_for_what_a_start_replays() {
-    let mut w = World::new();
-    let config = ChannelConfig { on_gap: GapPolicy::Kept, start: StartFrom::All, ..ChannelConfig::default() };
-    let a = w.open_with("a", config);
-    publish_except(&mut w, "k1", a, "1");
-    let back = resume(&mut w, "k1", "unknown");
-    assert_eq!(w.subscribe(a, back), Resume::Unknown);
-    assert_eq!(w.data(back), ["1"]);
+    for (on_gap, expected) in [(GapPolicy::Kept, vec!["1"]), (GapPolicy::Reset, vec!["reset e-0", "1"])] {
+        let mut w = World::new();
+        let config = ChannelConfig { on_gap, start: StartFrom::All, ..ChannelConfig::default() };
+        let a = w.open_with("a", config);
+        publish_except(&mut w, "k1", a, "1");
+        let back = resume(&mut w, "k1", "unknown");
+        assert_eq!(w.subscribe(a, back), Resume::Unknown);
+        assert_eq!(w.data(back), expected);
+    }
 }
 
 #[test]

@@ -267,12 +267,23 @@ pub(super) fn next_logged(
     first
 }
 
-/// Returns whether an event does not exclude a connection. An exclusion does not hold for what a start or a reset replays
-/// (U3).
-#[inline]
+/// Returns whether an event does not exclude a connection.
+#[inline(always)]
 fn is_for(entry: &LogEntry, id: ConnectionId, connection: &ConnectionState, reader: &Subscription) -> bool {
-    let Some(except) = entry.except else { return true };
-    !except.is_of(id, connection.client()) || reader.starts_anew_through(entry.position)
+    entry.except.is_none() || !is_excluded(entry, id, connection, reader)
+}
+
+/// Returns whether an event excludes a connection. An exclusion does not hold for what a start or a reset replays (U3).
+#[cold]
+#[inline(never)]
+fn is_excluded(
+    entry: &LogEntry,
+    id: ConnectionId,
+    connection: &ConnectionState,
+    reader: &Subscription,
+) -> bool {
+    entry.except.is_some_and(|except| except.is_of(id, connection.client()))
+        && !reader.starts_anew_through(entry.position)
 }
 
 #[inline]
