@@ -370,3 +370,29 @@ fn d8_principals_and_client_keys_hold_no_memory_when_everything_has_ended() {
     let info = measure(|| cycle(&mut w, 3));
     assert!(info.bytes_current.abs() < 8 * 1024, "{info:?}");
 }
+
+#[test]
+fn u1_a_principal_costs_only_the_connections_that_have_one() {
+    const CONNECTIONS: usize = 1 << 13;
+    let bytes_of_each = |principal: fn(usize) -> Option<String>, client: fn(usize) -> Option<String>| {
+        let mut w = World::new();
+        let info = measure(|| {
+            for n in 0..CONNECTIONS {
+                let [principal, client] = [principal(n), client(n)].map(|word| word.map(Into::into));
+                w.connect_with(ConnectionConfig { principal, client, ping: None, ..without_position() });
+            }
+            w.actions();
+        });
+        info.bytes_current as usize / CONNECTIONS
+    };
+    let plain = bytes_of_each(|_| None, |_| None);
+    assert!(plain <= 256, "{plain}");
+    // The links of one list.
+    let of_one = bytes_of_each(|_| Some("user".into()), |_| None);
+    assert!(of_one <= plain + 12, "{of_one}, {plain}");
+    // A user with one connection each: the links, the number, the name with its place in the index.
+    let of_many = bytes_of_each(|n| Some(format!("user {n:05}")), |_| None);
+    assert!(of_many <= plain + 96, "{of_many}, {plain}");
+    let with_keys = bytes_of_each(|_| None, |n| Some(format!("{n:036}")));
+    assert!(with_keys <= plain + 160, "{with_keys}, {plain}");
+}
