@@ -222,6 +222,9 @@ pub struct ChannelConfig {
     pub empty_timeout: Option<Duration>,
     /// The effect of closing the channel on its members ([K3](crate::rules#k3)).
     pub on_close: OnClose,
+    /// The time for which the channel gathers events before its members are reported, so that several events leave in one write
+    /// ([T6](crate::rules#t6)). At most a second ([`ChannelConfig::MAX_LINGER`]). `None` reports each event at once.
+    pub linger: Option<Duration>,
     /// The time without members after which [`Action::Unwanted`](crate::Action::Unwanted) tells the producer that nobody
     /// reads ([P1](crate::rules#p1)). `None` never does. Unlike the empty timeout, it closes nothing.
     pub unwanted_after: Option<Duration>,

@@ -13,12 +13,17 @@ use sse_core::{
 const KEEP: Duration = Duration::from_secs(600);
 
 fn finish(w: &mut World, channel: ChannelId, last: &str) -> Finished {
-    let event = Event::new().data(last);
-    w.hub.finish_channel(w.now, channel, Some(&event), KEEP).unwrap()
+    finish_with(w, channel, Some(&Event::new().data(last)))
+}
+
+fn finish_with(w: &mut World, channel: ChannelId, last: Option<&Event<'_>>) -> Finished {
+    let finished = w.hub.finish_channel(w.now, channel, last, KEEP).unwrap();
+    assert_eq!(w.hub.poll_action(), Some(Action::ChannelFinished(channel)));
+    finished
 }
 
 fn finish_without_last(w: &mut World, channel: ChannelId) -> Finished {
-    w.hub.finish_channel(w.now, channel, None, KEEP).unwrap()
+    finish_with(w, channel, None)
 }
 
 fn close(connection: ConnectionId) -> Action {

@@ -6,6 +6,7 @@ use crate::config::{ChannelConfig, OnClose};
 use crate::id::Position;
 use crate::time::Instant;
 
+use super::linger::Gathered;
 use super::logs::{Backlog, History, LogEntry};
 use super::members::Members;
 use super::producers::ProducerState;
@@ -29,6 +30,7 @@ pub(crate) struct ChannelState {
     /// The instant at which the last member left, or at which the channel was opened (K2).
     pub(crate) empty_since: Instant,
     pub(crate) producer: ProducerState,
+    pub(crate) gathered: Gathered,
     pub(crate) timer: TimerKey,
 }
 
@@ -52,6 +54,7 @@ impl ChannelState {
             kept_until: None,
             empty_since: now,
             producer: ProducerState::new(config.ahead, floor),
+            gathered: Gathered::default(),
             timer: TimerKey::default(),
             config,
         }
@@ -65,7 +68,10 @@ impl ChannelState {
 
     /// Returns the next deadline: the end of the channel, or the expiry of its oldest event.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        [self.closes_at(), self.unwanted_at(), self.next_expiry()].into_iter().flatten().min()
+        [self.closes_at(), self.unwanted_at(), self.next_expiry(), self.gathered.until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Returns the instant at which the channel closes: a finished one after the time for which it is kept (K7), another

@@ -8,6 +8,7 @@ use crate::time::Instant;
 
 use super::arena::ChannelSlot;
 use super::channel::ChannelState;
+use super::linger::Gathered;
 use super::logs::HistorySize;
 use super::timer_queue::TimerOwner;
 use super::{Action, ChannelCloseReason, Hub, OpenError};
@@ -108,6 +109,7 @@ impl Hub {
     pub(super) fn end_channel(&mut self, slot: ChannelSlot, reason: ChannelCloseReason) {
         let Some((id, channel)) = self.channels.entry_mut(slot) else { return };
         channel.is_closed = true;
+        channel.gathered = Gathered::default();
         let is_empty = channel.members.is_empty();
         self.names.remove(&channel.name);
         if matches!(self.config.positions, PositionSource::Local { .. }) {

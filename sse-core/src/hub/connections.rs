@@ -290,11 +290,16 @@ impl Hub {
 
     /// Closes a connection behind what is pending for it now.
     pub(super) fn begin_close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
-        let (now, end, flush_timeout) = (self.now, self.head, self.flush_timeout());
-        let Some(connection) = self.connections.at_mut(slot) else { return };
-        if !connection.is_open() {
-            return;
+        if self.connections.at(slot).is_some_and(ConnectionState::is_open) {
+            // What is not for the connection must not stand before its farewell.
+            if !self.has_pending(slot) {
+                self.pass_foreign(slot);
+            }
         }
+        let (now, end, flush_timeout) = (self.now, self.head, self.flush_timeout());
+        let Some(connection) = self.connections.at_mut(slot).filter(|connection| connection.is_open()) else {
+            return;
+        };
         connection.begin_closing(end, reason);
         connection.own_frames.push_farewell(now);
         connection.expires_at = now.checked_add(flush_timeout);

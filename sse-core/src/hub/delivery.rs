@@ -171,11 +171,18 @@ impl Hub {
 
     /// Finishes a connection for which nothing is pending: it passes events that are not for it, and ends if it is closing.
     pub(super) fn finish_idle(&mut self, slot: ConnectionSlot) {
-        let Some((id, connection)) = self.connections.entry(slot) else { return };
-        match connection.stage {
-            Stage::Open => {}
-            Stage::Closing(reason) | Stage::Ending(reason) => return self.end_connection(slot, reason),
+        match self.connections.at(slot).map(|connection| connection.stage) {
+            None => return,
+            Some(Stage::Open) => {}
+            Some(Stage::Closing(reason) | Stage::Ending(reason)) => return self.end_connection(slot, reason),
         }
+        self.pass_foreign(slot);
+        self.remove_drained_subscriptions(slot);
+    }
+
+    /// Lets a connection for which nothing is pending pass the events that are not for it.
+    pub(super) fn pass_foreign(&mut self, slot: ConnectionSlot) {
+        let Some((id, _)) = self.connections.entry(slot) else { return };
         let complete_through = self.complete_through();
         let mut is_awaited = false;
         while let Some(connection) = self.connections.at(slot) {
@@ -202,7 +209,6 @@ impl Hub {
         if is_awaited {
             self.report_room(slot);
         }
-        self.remove_drained_subscriptions(slot);
     }
 
     /// Counts an item as begun. `rest` is what is left of its bytes; it belongs to the connection from now on (S3).

@@ -9,6 +9,7 @@ use crate::time::Instant;
 use crate::wire::Event;
 
 use super::arena::ConnectionSlot;
+use super::linger::Gathered;
 use super::subscription::SubscriptionNumber;
 use super::{Action, Hub, PublishError};
 
@@ -80,6 +81,7 @@ impl Hub {
         let slot = self.live_channel(channel).ok_or(unknown.clone())?;
         let state = self.channels.at_mut(slot).ok_or(unknown)?;
         state.is_finished = true;
+        state.gathered = Gathered::default();
         state.kept_until = now.checked_add(keep);
         let history = &state.history;
         let finished = Finished {

@@ -4,7 +4,7 @@
 //! what the driver has to do; `transmit.rs` hands out bytes, `claims.rs` takes them back from drivers that write without
 //! holding the hub; `principals.rs` asks for connections by principal; `timers.rs` and `drain.rs` handle time; `pending.rs`
 //! finds what is pending, `delivery.rs` moves connections on, `finished.rs` ends streams, `producers.rs` tells producers to
-//! wait or to stop, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
+//! wait or to stop, `linger.rs` lets channels gather events, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
 //! `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
@@ -28,6 +28,7 @@ mod exclusion;
 mod finished;
 mod identities;
 mod lag;
+mod linger;
 mod logs;
 mod members;
 mod names;

@@ -170,6 +170,10 @@ impl Hub {
         if let Some(lead) = self.channels.at_mut(slot).and_then(|state| state.producer.lead.as_mut()) {
             lead.is_waiting |= waits;
         }
+        if waits {
+            // What lingers is what the producer waits for.
+            self.end_linger(slot);
+        }
         Some(room)
     }
 

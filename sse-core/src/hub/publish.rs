@@ -314,10 +314,11 @@ impl Hub {
         let lost = channel.backlog.push(entry.clone());
         self.stats.live_only_lost = self.stats.live_only_lost.saturating_add(lost);
         let members = channel.members.len();
-        if members > 0 && channel.members.request_sweep() {
+        let (has_lead, lingers) = (channel.producer.lead.is_some(), channel.config.linger.is_some());
+        let is_gathered = members == 0 || lingers && self.lets_linger(slot, entry.frame.len());
+        if !is_gathered && self.channels.at_mut(slot).is_some_and(|channel| channel.members.request_sweep()) {
             self.sweeps.push_back(id);
         }
-        let has_lead = channel.producer.lead.is_some();
         self.arm_channel_timer(slot);
         if has_lead {
             // Its bounds may have evicted what nobody had read.

@@ -271,6 +271,9 @@ impl Hub {
             let reason = if is_finished { ChannelCloseReason::Finished } else { ChannelCloseReason::Empty };
             return self.end_channel(slot, reason);
         }
+        if channel.gathered.until.is_some_and(|at| at <= now) {
+            self.end_linger(slot);
+        }
         self.report_absence(slot);
         self.arm_channel_timer(slot);
     }

@@ -183,6 +183,7 @@ pub(crate) struct ChannelSetup {
     pub(crate) closes_connections: bool,
     pub(crate) unwanted_after: Option<u8>,
     pub(crate) ahead: Option<u8>,
+    pub(crate) linger: Option<u8>,
 }
 
 /// Content of an event.

@@ -145,6 +145,7 @@ pub(crate) fn channel(log: &ChannelSetup) -> ChannelConfig {
         on_lag: if log.skips { LagPolicy::Skip } else { LagPolicy::Close },
         empty_timeout: log.empty_timeout.map(time),
         unwanted_after: log.unwanted_after.map(time),
+        linger: log.linger.map(time),
         ahead: log.ahead.map(usize::from),
         on_close: if log.closes_connections { OnClose::CloseConnections } else { OnClose::Unsubscribe },
     }

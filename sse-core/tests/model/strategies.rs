@@ -122,7 +122,7 @@ fn open() -> impl Strategy<Value = Op> {
     let backlog = (of(0..4u8), weighted(0.2, bytes()));
     let policies =
         (any::<bool>(), 0..6u8, 0..3u8, any::<bool>(), weighted(0.2, time()), weighted(0.3, Just(())));
-    let producer = (weighted(0.3, time()), weighted(0.4, bytes()));
+    let producer = (weighted(0.3, time()), weighted(0.4, bytes()), weighted(0.3, time()));
     (name, history, backlog, policies, producer).prop_map(|(name, history, backlog, policies, producer)| {
         Op::Open {
             name,
@@ -140,6 +140,7 @@ fn open() -> impl Strategy<Value = Op> {
                 closes_connections: policies.5.is_some(),
                 unwanted_after: producer.0,
                 ahead: producer.1,
+                linger: producer.2,
             },
         }
     })

@@ -65,8 +65,11 @@ impl World {
         self.check_always();
         for client in 0..CLIENTS {
             let Some(mut connection) = self.clients[client].connection.take() else { continue };
-            self.check_deadlines(&connection);
-            if !connection.is_reported {
+            let lingers = self.lingers(&connection);
+            if !lingers {
+                self.check_deadlines(&connection);
+            }
+            if !connection.is_reported && !lingers {
                 check_idle(&mut self.servers[connection.server], &mut connection);
             }
             self.clients[client].connection = Some(connection);
@@ -80,6 +83,16 @@ impl World {
             assert!(state.missed_live_only <= lost || !is_exact, "live-only events were lost");
             self.check_channels(server);
         }
+    }
+
+    /// Returns whether events can be gathering for a connection (T6).
+    pub(crate) fn lingers(&self, connection: &Connection) -> bool {
+        let server = &self.servers[connection.server];
+        connection.subscriptions.iter().any(|subscription| {
+            let Some(channel) = server.channels.get(&subscription.channel) else { return false };
+            let Some(linger) = channel.config.linger else { return false };
+            channel.log.last().is_some_and(|newest| newest.at.saturating_add(linger) > self.now)
+        })
     }
 
     fn check_deadlines(&self, connection: &Connection) {
@@ -115,7 +128,8 @@ impl World {
                 .filter_map(|client| client.connection.as_ref())
                 .filter(|connection| connection.server == server && connection.follows(*id))
                 .collect();
-            let is_behind = members.iter().any(|c| c.is_reported || !c.expected.is_empty());
+            let is_behind =
+                members.iter().any(|c| c.is_reported || !c.expected.is_empty() || self.lingers(c));
             let is_starting = members.iter().any(|c| !c.start_is_fixed);
             if !is_behind {
                 assert_eq!(

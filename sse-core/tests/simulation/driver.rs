@@ -264,6 +264,9 @@ impl World {
         let Some(connection) = self.clients[client].connection.as_ref().filter(|c| !c.is_reported) else {
             return;
         };
+        if self.lingers(connection) {
+            return;
+        }
         let (server, id) = (connection.server, connection.id);
         let remaining = self.servers[server].hub.transmit(self.now, id).remaining();
         assert_eq!(remaining, 0, "{id} has pending bytes and was not reported");

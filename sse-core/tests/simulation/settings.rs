@@ -84,6 +84,7 @@ pub(crate) fn channel(random: &mut Random) -> ChannelConfig {
         on_lag: random.pick(&[LagPolicy::Close, LagPolicy::Skip]),
         empty_timeout: random.pick(&[None, None, Some(Duration::from_secs(1)), Some(Duration::ZERO)]),
         unwanted_after: random.pick(&[None, None, Some(Duration::from_secs(1))]),
+        linger: random.pick(&[None, None, None, Some(Duration::from_millis(20))]),
         ahead: random.pick(&[None, None, Some(100)]),
         on_close: random.pick(&[OnClose::Unsubscribe, OnClose::Unsubscribe, OnClose::CloseConnections]),
     }

@@ -277,6 +277,15 @@ impl World {
         let connection = self.clients[client].connection.as_ref().expect("open");
         let Some(subscription) = connection.subscriptions.first() else { return };
         let (channel, name) = (subscription.channel, subscription.name);
+        // A reader that has moved from the backlog to history has retained events of which the world does not know.
+        let is_unsure = |channel| {
+            self.servers[server].hub.channel_stats(channel).is_some_and(|stats| stats.retained_frames > 0)
+        };
+        let others =
+            connection.subscriptions.iter().filter(|s| s.channel != channel && s.replays_after.is_none());
+        if !connection.start_is_fixed && others.map(|s| s.channel).any(is_unsure) {
+            return;
+        }
         self.log(|_| format!("{id} unsubscribes from {} ({channel})", NAMES[name]));
         let now = self.clock();
         if self.servers[server].hub.unsubscribe(now, channel, id) {

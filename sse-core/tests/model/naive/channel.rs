@@ -20,6 +20,8 @@ pub(crate) struct Chan {
     /// The channel accepts no events, and closes at `kept_until` (K4).
     pub(crate) is_finished: bool,
     pub(crate) kept_until: Option<Instant>,
+    /// The first position that lingers, and the end of the linger (T6).
+    pub(crate) lingers: Option<(u64, Option<Instant>)>,
     /// The present absence of readers was reported (P1).
     pub(crate) absence_is_reported: bool,
     pub(crate) is_stopped: bool,

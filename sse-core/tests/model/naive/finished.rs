@@ -24,6 +24,7 @@ impl Model {
         let kept_until = self.now.checked_add(keep);
         let channel = &mut self.chans[chan];
         (channel.is_finished, channel.kept_until) = (true, kept_until);
+        channel.lingers = None;
         self.actions.push(Action::ChannelFinished(channel.id));
         self.end_wait_for_room(chan);
         let channel = &self.chans[chan];

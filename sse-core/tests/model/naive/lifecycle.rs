@@ -62,6 +62,7 @@ impl Model {
             empty_since: self.now,
             is_finished: false,
             kept_until: None,
+            lingers: None,
             absence_is_reported: false,
             is_stopped: false,
             lead: None,
@@ -102,6 +103,9 @@ impl Model {
     }
 
     pub(crate) fn begin_close(&mut self, conn: usize, reason: CloseReason) {
+        if self.conns[conn].is_alive && self.conns[conn].is_open() && !self.has_pending(conn) {
+            self.pass_foreign(conn);
+        }
         let (end, expires) = (self.head, self.now.checked_add(self.flush_time()));
         let c = &mut self.conns[conn];
         if !c.is_alive || !c.is_open() {
@@ -160,6 +164,7 @@ impl Model {
         let channel = &mut self.chans[chan];
         let newest = channel.history().map(|event| event.position).max().unwrap_or(0);
         self.ended_names.insert(channel.name.clone(), newest.max(channel.floor()));
+        channel.lingers = None;
         channel.state = if is_empty { State::Gone } else { State::Closed };
         let id = channel.id;
         self.end_wait_for_room(chan);
@@ -176,6 +181,12 @@ impl Model {
             Stage::Open => {}
             Stage::Closing { reason, .. } | Stage::Ending { reason } => return self.end(conn, reason),
         }
+        self.pass_foreign(conn);
+        self.drop_drained(conn);
+    }
+
+    /// Passes the events that are not for the connection.
+    fn pass_foreign(&mut self, conn: usize) {
         let c = &self.conns[conn];
         let readable = c.subs.iter().flat_map(|sub| self.readable(sub, c.position));
         let positions: Vec<u64> = readable.map(|(event, _)| event.position).collect();
@@ -194,7 +205,6 @@ impl Model {
                 }
             }
         }
-        self.drop_drained(conn);
     }
 
     pub(crate) fn move_to(&mut self, conn: usize, position: u64) {

@@ -70,6 +70,9 @@ impl Model {
         if let Some(lead) = &mut self.chans[chan].lead {
             lead.is_waiting |= waits;
         }
+        if waits {
+            self.chans[chan].lingers = None;
+        }
         Some(room)
     }
 

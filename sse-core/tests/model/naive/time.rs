@@ -5,7 +5,7 @@ use std::time::Duration;
 use sse_core::{Action, ChannelCloseReason, CloseReason, ConnectionId, Instant, OnClose, OnMaxLifetime};
 
 use super::connection::splitmix64;
-use super::{Model, Stage, State};
+use super::{Kind, Model, Stage, State};
 
 impl Model {
     pub(crate) fn set_ping(&mut self, conn: usize, interval: Option<Duration>) {
@@ -43,6 +43,9 @@ impl Model {
                 let reasons = [ChannelCloseReason::Empty, ChannelCloseReason::Finished];
                 self.end_channel(chan, reasons[usize::from(is_finished)]);
             }
+            let channel = &mut self.chans[chan];
+            let is_over = |(_, until): &(u64, Option<Instant>)| until.is_some_and(|until| until <= now);
+            channel.lingers.take_if(|lingers| is_over(lingers));
             self.report_absence(chan);
         }
     }
@@ -132,17 +135,45 @@ impl Model {
             [c.expires, c.next_ping, check]
         });
         let chans = (0..self.chans.len()).filter(|chan| self.chans[*chan].state != State::Gone);
-        let of_chans = chans
-            .flat_map(|chan| [self.open_until(chan), self.unwanted_at(chan), self.chans[chan].next_expiry()]);
+        let of_chans = chans.flat_map(|chan| {
+            [
+                self.lingers_until(chan),
+                self.open_until(chan),
+                self.unwanted_at(chan),
+                self.chans[chan].next_expiry(),
+            ]
+        });
         of_conns.chain(of_chans).flatten().collect()
     }
 
     /// Returns the connections that the hub has to report: bytes are pending and were not reported yet, or it has to be asked
     /// for bytes (K5).
     pub(crate) fn unreported(&self) -> Vec<ConnectionId> {
-        let has_reason = |conn: usize| self.has_pending(conn) || self.waits_to_leave(conn);
+        let has_reason = |conn: usize| self.is_due(conn) || self.waits_to_leave(conn);
         let needs_report = |conn: &usize| !self.conns[*conn].is_reported && has_reason(*conn);
         (0..self.conns.len()).filter(needs_report).map(|conn| self.conns[conn].id).collect()
+    }
+
+    fn lingers_until(&self, chan: usize) -> Option<Instant> {
+        self.chans[chan].lingers?.1
+    }
+
+    /// Returns whether something is pending that does not only linger (T6).
+    fn is_due(&self, conn: usize) -> bool {
+        let c = &self.conns[conn];
+        let follows_lingering = c.subs.iter().any(|sub| self.chans[sub.chan].lingers.is_some());
+        let lingers = |kind: Kind| match kind {
+            Kind::Event { position, .. } => {
+                let of_sub =
+                    |chan: usize| self.chans[chan].lingers.is_some_and(|(first, _)| first <= position);
+                c.is_open() && c.subs.iter().any(|sub| of_sub(sub.chan))
+            }
+            // A driver that took a part of it without a report has the rest.
+            Kind::InProgress => true,
+            _ => false,
+        };
+        let only_lingers = follows_lingering && self.pending(conn).iter().all(|item| lingers(item.kind));
+        self.has_pending(conn) && !(only_lingers && c.claim.is_none())
     }
 
     pub(crate) fn report(&mut self, conn: usize) {
