@@ -99,7 +99,9 @@ impl Hub {
     /// assert_eq!(hub.poll_action(), None);
     /// ```
     pub fn poll_action(&mut self) -> Option<Action> {
-        if let Some(notice) = self.next_notice() {
+        if !self.notices.is_empty()
+            && let Some(notice) = self.next_notice()
+        {
             return Some(notice);
         }
         // Sweeps and the queue take turns, so that neither waits for the other to run dry (D10).

@@ -20,6 +20,8 @@ pub(crate) struct ChannelState {
     pub(crate) members: Members,
     /// The position of its newest event, or the position of the hub when the channel was opened.
     pub(crate) last: Position,
+    /// The channel accepts events, and no producer waits for its readers: the fast path serves it.
+    pub(crate) is_plain: bool,
     /// A closed channel accepts no events and has no name. It exists until its members took what was published (K3).
     pub(crate) is_closed: bool,
     /// A finished channel accepts no events, and its members leave it when they took what was published (K4). It can be
@@ -49,6 +51,7 @@ impl ChannelState {
             backlog: Backlog::new(config.backlog.clone()),
             members: Members::default(),
             last: complete_through,
+            is_plain: config.ahead.is_none(),
             is_closed: false,
             is_finished: false,
             kept_until: None,

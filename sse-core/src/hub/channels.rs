@@ -52,9 +52,11 @@ impl Hub {
             PositionSource::Local { .. } => self.ended_names.floor(name),
             PositionSource::External { .. } => self.head,
         };
+        let has_lead = config.ahead.is_some();
         let channel = ChannelState::new(now, name, config, floor, self.complete_through());
         let id = self.channels.insert(channel).map_err(|_| refused)?;
         self.names.insert(Box::from(name), id);
+        self.leads = self.leads.saturating_add(usize::from(has_lead));
         if let Some(slot) = self.channels.slot(id) {
             self.arm_channel_timer(slot);
         }
@@ -108,7 +110,7 @@ impl Hub {
 
     pub(super) fn end_channel(&mut self, slot: ChannelSlot, reason: ChannelCloseReason) {
         let Some((id, channel)) = self.channels.entry_mut(slot) else { return };
-        channel.is_closed = true;
+        (channel.is_closed, channel.is_plain) = (true, false);
         channel.gathered = Gathered::default();
         let is_empty = channel.members.is_empty();
         self.names.remove(&channel.name);
@@ -134,6 +136,7 @@ impl Hub {
     pub(super) fn free_channel(&mut self, slot: ChannelSlot) {
         let Some(channel) = self.channels.at_mut(slot) else { return };
         self.timers.set(&mut channel.timer, TimerOwner::Channel(slot), None);
+        self.leads = self.leads.saturating_sub(usize::from(channel.producer.lead.is_some()));
         self.history_order.removed(HistorySize::of(&channel.history));
         self.channels.remove(slot);
         self.tidy_history_order();

@@ -155,17 +155,15 @@ impl ConnectionState {
         }
     }
 
-    /// Moves the connection to a position, together with all its readers. Returns whether a producer waits for that.
+    /// Moves the connection to a position, together with all its readers.
     #[inline]
-    pub(crate) fn move_to(&mut self, channels: &mut Channels, position: Position) -> bool {
+    pub(crate) fn move_to(&mut self, channels: &mut Channels, position: Position) {
         self.position = position;
-        let mut is_awaited = false;
         for subscription in self.subscriptions.as_mut_slice() {
             if let Some(channel) = channels.at_mut(subscription.channel) {
-                is_awaited |= subscription.move_to(channel, position);
+                subscription.move_to(channel, position);
             }
         }
-        is_awaited
     }
 
     /// Passes an event at a position that the connection stays before, in the channels where it is not for this

@@ -184,16 +184,13 @@ impl Hub {
     pub(super) fn pass_foreign(&mut self, slot: ConnectionSlot) {
         let Some((id, _)) = self.connections.entry(slot) else { return };
         let complete_through = self.complete_through();
-        let mut is_awaited = false;
         while let Some(connection) = self.connections.at(slot) {
             let position = connection.position;
             let next = pending::next_logged(id, connection, &self.channels, position);
             let next = next.map(|(place, _)| place.position);
             let Some(connection) = self.connections.at_mut(slot) else { break };
             match next {
-                Some(next) if next <= complete_through => {
-                    is_awaited |= connection.move_to(&mut self.channels, next);
-                }
+                Some(next) if next <= complete_through => connection.move_to(&mut self.channels, next),
                 // The event may still arrive in another channel, and be pending from there (O4).
                 Some(next) => {
                     connection.pass(&mut self.channels, next);
@@ -201,14 +198,12 @@ impl Hub {
                 }
                 // The connection stays, and its readers pass what it took from other channels.
                 None => {
-                    is_awaited |= connection.move_to(&mut self.channels, position);
+                    connection.move_to(&mut self.channels, position);
                     break;
                 }
             }
         }
-        if is_awaited {
-            self.report_room(slot);
-        }
+        self.advance_leads(slot);
     }
 
     /// Counts an item as begun. `rest` is what is left of its bytes; it belongs to the connection from now on (S3).
@@ -229,18 +224,16 @@ impl Hub {
             }
             PendingItem::Own(_) => {
                 // The id of a reset or of a position stands for all channels, as that of an event does.
-                if let Some(position) = connection.own_frames.pop().filter(|at| *at > connection.position)
-                    && connection.move_to(&mut self.channels, position)
-                {
-                    self.report_room(slot);
+                if let Some(position) = connection.own_frames.pop().filter(|at| *at > connection.position) {
+                    connection.move_to(&mut self.channels, position);
+                    self.advance_leads(slot);
                 }
             }
             PendingItem::Event(LogIndex { position, in_history, .. }) => {
                 let is_open = connection.is_open();
                 self.stats.replayed = self.stats.replayed.saturating_add(u64::from(in_history));
-                if connection.move_to(&mut self.channels, position) {
-                    self.report_room(slot);
-                }
+                connection.move_to(&mut self.channels, position);
+                self.advance_leads(slot);
                 if !is_open {
                     self.remove_drained_subscriptions(slot);
                 }
@@ -269,11 +262,7 @@ impl Hub {
         let Some(connection) = self.connections.at_mut(slot) else { return };
         update(connection);
         match item {
-            PendingItem::Event(place) => {
-                if connection.move_to(&mut self.channels, place.position) {
-                    self.report_room(slot);
-                }
-            }
+            PendingItem::Event(place) => connection.move_to(&mut self.channels, place.position),
             PendingItem::Ping => {
                 connection.ping.mark_sent();
                 self.stats.pings = self.stats.pings.saturating_add(1);

@@ -80,7 +80,7 @@ impl Hub {
         let unknown = PublishError::UnknownChannel(channel);
         let slot = self.live_channel(channel).ok_or(unknown.clone())?;
         let state = self.channels.at_mut(slot).ok_or(unknown)?;
-        state.is_finished = true;
+        (state.is_finished, state.is_plain) = (true, false);
         state.gathered = Gathered::default();
         state.kept_until = now.checked_add(keep);
         let history = &state.history;

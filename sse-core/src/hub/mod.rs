@@ -122,6 +122,8 @@ pub struct Hub {
     is_sweeps_turn: bool,
     /// The connections that have to be reported for other reasons.
     notify_queue: VecDeque<ConnectionId>,
+    /// The number of channels whose producers want to stay close to their readers (P3).
+    leads: usize,
     stats: Stats,
     draining: Option<Draining>,
 }
@@ -171,6 +173,7 @@ impl Hub {
             visits_in_turn: 0,
             is_sweeps_turn: false,
             notify_queue: VecDeque::new(),
+            leads: 0,
             stats: Stats::default(),
             draining: None,
         })

@@ -138,7 +138,7 @@ pub(super) struct SinglePending {
 
 /// Fast path: finds what is pending without walking the logs.
 ///
-/// It applies only to an open connection that follows a single channel that accepts events, has no frames of its own, and whose bytes
+/// It applies only to an open connection that follows a single channel that accepts events and whose producer waits for nobody, has no frames of its own, and whose bytes
 /// are not claimed. Then at most one item can be pending: the newest event, the rest of a partly taken frame, or a ping.
 #[inline(always)]
 pub(super) fn fast_pending(
@@ -148,7 +148,7 @@ pub(super) fn fast_pending(
 ) -> FastPending {
     let [subscription] = connection.subscriptions.as_slice() else { return FastPending::SlowPath };
     let Some(channel) = channels.at(subscription.channel) else { return FastPending::SlowPath };
-    if !channel.accepts_events() || !connection.is_open() || !connection.own_frames.is_empty() {
+    if !channel.is_plain || !connection.is_open() || !connection.own_frames.is_empty() {
         return FastPending::SlowPath;
     }
     let is_caught_up = channel.last <= connection.position && channel.last == subscription.counted_at;

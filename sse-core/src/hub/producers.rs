@@ -57,15 +57,6 @@ impl ProducerState {
     }
 }
 
-impl Lead {
-    /// Records that a reader has come to a position. Returns whether the producer waits for that.
-    #[inline]
-    pub(crate) fn advance(&mut self, position: Position) -> bool {
-        self.mark = self.mark.max(position);
-        self.is_waiting
-    }
-}
-
 impl ChannelState {
     /// Returns the instant at which the absence of readers is reported (P1).
     pub(crate) fn unwanted_at(&self) -> Option<Instant> {
@@ -189,14 +180,27 @@ impl Hub {
         }
     }
 
-    /// Reports the room of the channels of a connection whose producers wait, if half of it is free (P3).
+    /// Tells the channels of a connection how far it has come, if there are any that ask for that (P3).
+    #[inline]
+    pub(super) fn advance_leads(&mut self, slot: ConnectionSlot) {
+        if self.leads > 0 {
+            self.advance_leads_of(slot);
+        }
+    }
+
     #[cold]
-    pub(super) fn report_room(&mut self, slot: ConnectionSlot) {
+    fn advance_leads_of(&mut self, slot: ConnectionSlot) {
         let mut number = 0usize;
         while let Some(connection) = self.connections.at(slot)
             && let Some(subscription) = connection.subscriptions.as_slice().get(number)
         {
-            self.report_room_of(subscription.channel);
+            let (channel, position) = (subscription.channel, connection.position);
+            if let Some(state) = self.channels.at_mut(channel)
+                && let Some(lead) = &mut state.producer.lead
+            {
+                lead.mark = lead.mark.max(position);
+                self.report_room_of(channel);
+            }
             number = number.saturating_add(1);
         }
     }

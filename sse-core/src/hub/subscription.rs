@@ -191,14 +191,12 @@ impl Subscription {
     }
 
     /// Moves the reader in the backlog when its connection has come to `position`, unless the reader has fallen out.
-    /// Returns whether the producer of the channel waits for that.
     #[inline]
-    pub(crate) fn move_to(&mut self, channel: &mut ChannelState, position: Position) -> bool {
+    pub(crate) fn move_to(&mut self, channel: &mut ChannelState, position: Position) {
         if self.is_replaying() && self.replay_through <= position {
             self.end_replay(channel);
         }
         self.count_at(channel, self.reads_after(position));
-        channel.producer.lead.as_mut().is_some_and(|lead| lead.advance(position))
     }
 
     /// Moves the reader in the backlog alone, past events up to `position` that are not for this subscription.
