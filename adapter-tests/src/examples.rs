@@ -25,6 +25,13 @@ impl Example {
         Example::listening(Command::new(executable(name)), port)
     }
 
+    /// Starts an example with variables of its environment.
+    pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Example {
+        let mut command = Command::new(executable(name));
+        command.envs(variables.iter().copied());
+        Example::listening(command, 0)
+    }
+
     /// Starts an example that can open only a number of files, on Unix.
     pub fn start_with_files(name: &str, files: u64) -> Example {
         let mut shell = Command::new("sh");

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use futures_io::{AsyncBufRead, AsyncRead};
-use sse_core::Event;
+use sse_core::Payload;
 use sse_core::shared::Outbound;
 
 use crate::{EventStream, SourceStream};

@@ -15,9 +15,10 @@ const REQUIREMENTS: &str = include_str!("requirements.txt");
 const LOCK: &str = include_str!("package-lock.json");
 
 /// The files that Node.js needs beside the packages.
-const NODE_FILES: [(&str, &str); 5] = [
+const NODE_FILES: [(&str, &str); 6] = [
     ("package.json", include_str!("package.json")),
     ("package-lock.json", LOCK),
+    ("ends.mjs", include_str!("ends.mjs")),
     ("follow.mjs", include_str!("follow.mjs")),
     ("streams.mjs", include_str!("streams.mjs")),
     ("streams_in_node.mjs", include_str!("streams_in_node.mjs")),
