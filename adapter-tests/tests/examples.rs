@@ -45,7 +45,7 @@ const CHANNELS: Server = Server {
     ..CLOCK
 };
 
-const SERVERS: [Server; 13] = [
+const SERVERS: [Server; 14] = [
     Server {
         name: "axum",
         stream: |_| "/events".into(),
@@ -59,6 +59,7 @@ const SERVERS: [Server; 13] = [
         named: Some("GET /answers/"),
         ..CLOCK
     },
+    Server { name: "gateway", stream: answer_of_the_gateway, named: Some("GET /v1/answers/"), ..CLOCK },
     Server {
         name: "notifications",
         stream: |example| {
@@ -126,6 +127,25 @@ fn the_list_of_examples_is_complete() -> Result<(), Missing> {
         assert!(page.contains(&format!("{command}`")) || page.contains(&format!("{command} ")), "{name}");
     }
     Ok(())
+}
+
+/// Asks for an answer, and returns its path.
+fn answer_of_the_gateway(example: &Example) -> String {
+    let mut stream = example.connect();
+    let body = format!(r#"{{"messages":[{{"content":"{}"}}]}}"#, "word ".repeat(3_000));
+    let length = body.len();
+    write!(
+        stream,
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("the request is accepted");
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a response");
+        head.push(byte[0].into());
+    }
+    head.lines().find_map(|line| line.strip_prefix("location: ")).expect("a location").to_owned()
 }
 
 fn tokens_ends_the_stream_of_a_reader_that_comes_after_the_end() -> Result<(), Missing> {

@@ -66,7 +66,9 @@ fn p1_a_short_visit_before_the_poll_takes_the_notice_back() {
 #[test]
 fn p1_not_after_the_end() {
     let mut w = World::new();
-    let (finished, closed) = (open_unwanted(&mut w), w.open("b"));
+    let finished = open_unwanted(&mut w);
+    let config = ChannelConfig { unwanted_after: Some(secs(10)), ..ChannelConfig::default() };
+    let closed = w.open_with("b", config);
     w.now = w.now.saturating_add(secs(10));
     w.hub.handle_timeout(w.now);
     w.hub.finish_channel(w.now, finished, None, secs(60)).unwrap();

@@ -166,6 +166,9 @@ mod pages {
     #[doc = include_str!("../../docs/security.md")]
     struct Security;
 
+    #[doc = include_str!("../../docs/streams.md")]
+    struct Streams;
+
     #[doc = include_str!("../../docs/principals.md")]
     struct Principals;
 

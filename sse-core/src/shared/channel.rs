@@ -139,7 +139,8 @@ impl Channel {
         let mut in_a_row = 0u8;
         poll_fn(|cx| {
             loop {
-                match self.demand() {
+                let seen = self.demand();
+                match seen {
                     Err(Unwanted::Ended) => return Poll::Ready(Err(self.ended())),
                     Err(why) => return Poll::Ready(Ok(Some(why))),
                     Ok(0) => {}
@@ -157,10 +158,9 @@ impl Channel {
                         Poll::Pending => {}
                     },
                 }
-                let before = self.demand().map(|room| room > 0);
                 let _ = waiter.poll(cx, |_| None::<()>);
-                // What is waited for may have come before the waker was registered.
-                if self.demand().map(|room| room > 0) == before {
+                // What is waited for may have come since the demand was read, before the waker was registered.
+                if self.demand().map(|room| room > 0) == seen.map(|room| room > 0) {
                     return Poll::Pending;
                 }
             }
