@@ -166,6 +166,9 @@ mod pages {
     #[doc = include_str!("../../docs/security.md")]
     struct Security;
 
+    #[doc = include_str!("../../docs/state-first.md")]
+    struct StateFirst;
+
     #[doc = include_str!("../../docs/streams.md")]
     struct Streams;
 

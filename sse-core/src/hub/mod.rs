@@ -205,6 +205,28 @@ impl Hub {
         self.epoch.id(position)
     }
 
+    /// Returns the id with which a client resumes behind everything that was published until now: a page that shows the state
+    /// of this moment opens its stream with it, and misses nothing ([O3](crate::rules#o3)).
+    ///
+    /// With external positions, the event of the head can still arrive in other channels ([O4](crate::rules#o4)). The id is then
+    /// that of the position before, and the client may receive the event of the head again.
+    ///
+    /// ```
+    /// # use sse_core::{ChannelConfig, ConnectionConfig, Event, Hub, HubConfig, Instant, Resume};
+    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
+    /// # let now = Instant::ORIGIN;
+    /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
+    /// hub.publish(now, weather, &Event::new().data("sunny")).unwrap();
+    /// let rendered = hub.resume_id(); // of a page that shows "sunny"
+    /// hub.publish(now, weather, &Event::new().data("rain")).unwrap();
+    /// let config = ConnectionConfig { last_event_id: Some((&*rendered).into()), ..ConnectionConfig::default() };
+    /// let connection = hub.connect(now, config).unwrap();
+    /// assert_eq!(hub.subscribe(now, weather, connection), Ok(Resume::Replayed { events: 1 }));
+    /// ```
+    pub fn resume_id(&self) -> String {
+        self.epoch.id(self.complete_through())
+    }
+
     /// Returns what was counted since the hub was created, and what it holds now ([A3](crate::rules#a3)).
     ///
     /// # Cost

@@ -197,6 +197,40 @@ impl SharedHub {
         published.map_err(|error| channels.iter().fold(error, |error, channel| channel.named(error)))
     }
 
+    /// Returns the id with which a client resumes behind everything that was published until now: [`Hub::resume_id`].
+    ///
+    /// This is the way to render a page and to go on from there without a hole. Publish under the lock under which you change
+    /// your state, and call this under the same lock, when you read the state for the page. The page opens its stream with
+    /// `?lastEventId=` and this id ([X2](crate::rules#x2)).
+    ///
+    /// The lock of your state comes first, and that of the hub second, in both places. Without a lock, read the id *before* the
+    /// state: the page then receives some events again, and misses none. The other order loses events.
+    ///
+    /// ```
+    /// # use std::sync::Mutex;
+    /// # use sse_core::shared::{Channel, SharedHub};
+    /// # use sse_core::{ChannelConfig, Event, HubConfig, Instant, PublishError};
+    /// fn change(state: &Mutex<u32>, channel: &Channel) -> Result<(), PublishError> {
+    ///     let mut count = state.lock().unwrap();
+    ///     *count += 1;
+    ///     channel.publish(&Event::new().data(count.to_string()))?;
+    ///     Ok(())
+    /// }
+    ///
+    /// fn render(state: &Mutex<u32>, hub: &SharedHub) -> (u32, String) {
+    ///     let count = state.lock().unwrap();
+    ///     (*count, hub.resume_id())
+    /// }
+    /// # let (hub, _driver) = SharedHub::new("1k9f2", HubConfig::default(), || Instant::ORIGIN)?;
+    /// # let (state, counter) = (Mutex::new(0), hub.open_channel("counter", ChannelConfig::default())?);
+    /// change(&state, &counter)?;
+    /// assert_eq!(render(&state, &hub), (1, "1k9f2-1".to_owned()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resume_id(&self) -> String {
+        self.lock().hub.resume_id()
+    }
+
     /// Returns the end of the last channel that was closed with a name: [`Hub::ended`](crate::Hub::ended).
     pub fn ended(&self, name: &str) -> Option<Position> {
         self.lock().hub.ended(name)
