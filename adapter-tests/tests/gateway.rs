@@ -1,4 +1,5 @@
 //! The example `gateway`: streams that end, for clients that know nothing of it.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "other programs live in real time")]
 
 #[path = "clients_kit/browser.rs"]
 mod browser;

@@ -2,7 +2,7 @@
 //! them.
 //!
 //! `op.rs` defines the steps. `naive/` is the model: it derives the pending frames of a connection from the rules
-//! whenever they are needed. `harness.rs` applies each step to both and compares the results, `check.rs` compares
+//! whenever they are needed. `harness.rs` (with `publications.rs`, `principals.rs` and `driver.rs`) applies each step to both and compares the results, `check.rs` compares
 //! their state afterwards. The property test, the saved regressions and the fuzz target share this engine.
 
 mod check;
@@ -12,6 +12,7 @@ mod op;
 
 mod harness;
 mod principals;
+mod publications;
 mod settings;
 
 pub(crate) use op::*;

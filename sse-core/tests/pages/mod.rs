@@ -4,6 +4,7 @@ pub(crate) mod finished;
 pub(crate) mod link;
 pub(crate) mod node;
 pub(crate) mod page;
+pub(crate) mod settle;
 pub(crate) mod steps;
 pub(crate) mod world;
 

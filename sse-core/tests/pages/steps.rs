@@ -14,9 +14,6 @@ use super::node::{Published, ROOMS, known_position};
 use super::page::{Membership, Room};
 use super::world::World;
 
-/// A page that has healed reconnects at most this often.
-const MOST_RECONNECTIONS: usize = 12;
-
 impl World {
     pub(crate) fn step(&mut self) {
         let page = self.choose(self.pages.len());
@@ -114,7 +111,7 @@ impl World {
     }
 
     /// Lets a node receive the next event, or a part of it: one room after the other.
-    fn feed(&mut self, number: usize) {
+    pub(super) fn feed(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         let Some(event) = self.events.get(node.next_event) else { return };
         if node.next_rooms.is_empty() {
@@ -174,7 +171,7 @@ impl World {
 
     /// Opens a connection. The handler subscribes the rooms that were complete at the id of the client; the page joins
     /// the others with the id at which each was complete.
-    fn connect(&mut self, number: usize) {
+    pub(super) fn connect(&mut self, number: usize) {
         let page = &self.pages[number];
         if page.link.is_some() || page.rooms.is_empty() || page.is_over {
             return;
@@ -279,7 +276,7 @@ impl World {
         }
     }
 
-    fn rejoin_next(&mut self, number: usize) {
+    pub(super) fn rejoin_next(&mut self, number: usize) {
         let Some(link) = self.pages[number].link.as_mut() else { return };
         if let Some(name) = link.to_rejoin.pop() {
             self.join(number, name);
@@ -370,59 +367,5 @@ impl World {
             }
         }
         self.log(|| format!("room {name} is closed"));
-    }
-
-    /// All links heal: every page comes back until it has everything.
-    pub(crate) fn settle(&mut self) {
-        self.log(|| "everything heals".to_owned());
-        self.is_healing = true;
-        if self.is_external() {
-            for number in 0..self.nodes.len() {
-                while self.nodes[number].next_event < self.events.len() {
-                    self.feed(number);
-                }
-            }
-        }
-        for number in 0..self.pages.len() {
-            self.receive_bytes(number, usize::MAX);
-            self.pages[number].lose_link();
-            let mut reconnections = 0;
-            while self.pages[number].link.is_none()
-                && !self.pages[number].rooms.is_empty()
-                && !self.pages[number].is_over
-            {
-                assert!(reconnections < MOST_RECONNECTIONS, "page {number} reconnects for ever");
-                reconnections += 1;
-                self.connect(number);
-                while let Some(link) = &self.pages[number].link
-                    && !link.to_rejoin.is_empty()
-                {
-                    self.rejoin_next(number);
-                }
-                while self.take(number, usize::MAX) {}
-                self.receive_bytes(number, usize::MAX);
-            }
-            let newest = self.events.last().map_or(0, |event| event.position);
-            self.check_complete(number, newest);
-        }
-    }
-
-    /// Checks that a page has every event with an id of its rooms.
-    pub(super) fn check_complete(&self, number: usize, newest: u64) {
-        let page = &self.pages[number];
-        for room in page.rooms.values() {
-            assert!(
-                page.is_over || room.membership == Membership::Inside,
-                "page {number} is inside its rooms"
-            );
-        }
-        let missing = self.events.iter().enumerate().filter(|(index, event)| {
-            let is_owed = page.rooms.iter().any(|(name, room)| {
-                event.is_in(*name, room.generation) && room.base < event.position && event.position <= newest
-            });
-            is_owed && event.is_replayable && !event.is_by(&page.key) && !page.received.contains(index)
-        });
-        let missing: Vec<_> = missing.map(|(index, event)| (index, event.position)).collect();
-        assert!(missing.is_empty(), "page {number} lacks {missing:?}");
     }
 }

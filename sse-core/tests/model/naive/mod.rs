@@ -9,6 +9,7 @@ mod principals;
 mod producers;
 mod publish;
 mod subscribe;
+mod taking;
 mod time;
 
 use std::collections::HashMap;
