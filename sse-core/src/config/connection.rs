@@ -35,7 +35,7 @@ pub struct ConnectionConfig {
     pub max_lifetime: Option<Duration>,
     /// The effect of reaching the maximum lifetime.
     pub on_max_lifetime: OnMaxLifetime,
-    /// Whether a connection without a last event id starts with the event [`ControlEvents::POSITION`], so that the client
+    /// Whether a connection without a last event id starts with the event [`ControlEvents::POSITION`](crate::ControlEvents::POSITION), so that the client
     /// can resume even if it disconnects before its first event ([H3](crate::rules#h3)), and whether that event follows late
     /// subscriptions ([O9](crate::rules#o9)). The default is `true`.
     pub announce_position: bool,

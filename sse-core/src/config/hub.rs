@@ -157,12 +157,12 @@ impl Limits {
     /// The memory that an event in a history takes besides the bytes of its frame, for [`Limits::history_bytes`]: 192 bytes.
     ///
     /// They cover the entries in the log, in the order of the hub and in the index of ids, and what allocations add to these.
-    /// They do not cover [excluded client keys](Except::Client): about 300 bytes for each key, at most.
+    /// They do not cover [excluded client keys](crate::Except::Client): about 300 bytes for each key, at most.
     pub const HISTORY_EVENT_OVERHEAD: usize = 192;
 
     /// The maximum number of direct sends that can be pending for one connection ([S2](crate::rules#s2)).
     ///
-    /// Each frame takes memory besides its bytes, which [`ConnectionConfig::direct_bytes`] limits.
+    /// Each frame takes memory besides its bytes, which [`ConnectionConfig::direct_bytes`](crate::ConnectionConfig::direct_bytes) limits.
     pub const MAX_DIRECT_FRAMES: usize = 4096;
 }
 
