@@ -16,9 +16,10 @@ use core::time::Duration;
 ///     empty_timeout: Some(Duration::from_secs(600)),
 ///     ..ChannelConfig::default()
 /// };
-/// // A generated text that is streamed: each reader receives all of it, and its end closes the connections.
-/// let generated_text =
-///     ChannelConfig { start: StartFrom::All, on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
+/// // A generated text that is streamed: each reader receives all of it, and leaves at its end.
+/// let generated_text = ChannelConfig::answer();
+/// // A session: when its channel is closed, the connections of its pages are closed as well.
+/// let session = ChannelConfig { on_close: OnClose::CloseConnections, ..ChannelConfig::default() };
 /// // Prices: a connection starts with the newest price, and a slow reader skips prices.
 /// let prices = ChannelConfig { start: StartFrom::Last(1), on_lag: LagPolicy::Skip, ..ChannelConfig::default() };
 /// ```
