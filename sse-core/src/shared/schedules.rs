@@ -14,7 +14,7 @@ use shuttle::thread;
 
 use super::{Outbound, SharedHub};
 use crate::adapter::{Driver, Framing, Socket, SocketSet, Turn};
-use crate::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, Instant};
+use crate::{ChannelConfig, CloseReason, ConnectionConfig, Event, HubConfig, Instant, Unwanted};
 
 const SCHEDULES: usize = 10_000;
 
@@ -228,5 +228,36 @@ fn schedules_a_sender_that_waits_for_capacity_is_woken() {
         });
         assert_eq!(read_until(&mut outbound, "data: 3\n\n"), "data: 1\n\ndata: 2\n\ndata: 3\n\n");
         sender.join().unwrap();
+    });
+}
+
+/// A producer whose reader has to take before it goes on, and a stop at any moment.
+#[test]
+fn schedules_a_producer_waits_for_room_and_learns_of_a_stop() {
+    explore(|hub| {
+        let config = ChannelConfig { ahead: Some(1), ..ChannelConfig::answer() };
+        let channel = hub.open_channel("answer", config).unwrap();
+        let config = ConnectionConfig { announce_position: false, ..Default::default() };
+        let mut outbound = hub.connect(config).unwrap();
+        outbound.subscribe(&channel).unwrap();
+        let producer = channel.clone();
+        let producer = thread::spawn(move || {
+            let mut numbers = 1..=3;
+            let next = move |_: &mut Context<'_>| match numbers.next() {
+                Some(number) => Poll::Ready(Some(Event::new().data(number.to_string()))),
+                // What it waits for never comes.
+                None => Poll::<Option<Event<'static>>>::Pending,
+            };
+            let unwanted = block_on(producer.publish_from(next)).unwrap();
+            assert_eq!(unwanted, Some(Unwanted::Stopped));
+            producer.finish(None, core::time::Duration::ZERO).unwrap();
+        });
+        let reader = thread::spawn(move || read_until(&mut outbound, "data: 3\n\n"));
+        assert!(reader.join().unwrap().ends_with("id: e-3\ndata: 3\n\n"));
+        let waiting = channel.clone();
+        let waiting = thread::spawn(move || block_on(waiting.unwanted()));
+        assert!(channel.stop());
+        producer.join().unwrap();
+        assert!(matches!(waiting.join().unwrap(), Unwanted::Stopped | Unwanted::Ended));
     });
 }
