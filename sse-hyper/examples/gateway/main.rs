@@ -61,7 +61,7 @@ async fn ask(State(hub): State<SharedHub>, request: Request) -> Result<Response<
     let answer = hub.open_channel(&path, config).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     // Libraries for this protocol take every event for a part of the answer.
     let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };
-    let mut response = follow(&hub, &answer, version, config);
+    let mut response = send(&hub, &answer, version, config);
     response.headers_mut().insert("location", HeaderValue::try_from(path).expect("letters and digits"));
     tokio::spawn(async move { generate(&answer, &prompt).await });
     Ok(response)
@@ -83,17 +83,12 @@ async fn generate(answer: &Channel, prompt: &str) -> Result<(), PublishError> {
 
 async fn read(State(hub): State<SharedHub>, request: Request) -> Response<SseBody> {
     match hub.channel(request.uri().path()) {
-        Some(answer) => follow(&hub, &answer, request.version(), sse_hyper::connection_config(&request)),
+        Some(answer) => send(&hub, &answer, request.version(), sse_hyper::connection_config(&request)),
         None => Refusal::StayAway.into_response(request.version()),
     }
 }
 
-fn follow(
-    hub: &SharedHub,
-    answer: &Channel,
-    version: Version,
-    config: ConnectionConfig,
-) -> Response<SseBody> {
+fn send(hub: &SharedHub, answer: &Channel, version: Version, config: ConnectionConfig) -> Response<SseBody> {
     let outbound = hub.connect(config).ok().filter(|outbound| outbound.subscribe(answer).is_ok());
     let Some(outbound) = outbound else { return Refusal::default().into_response(version) };
     sse_hyper::finite_response(version, outbound)
