@@ -4,8 +4,11 @@ mod common;
 use std::time::Duration;
 
 use bytes::Buf;
-use common::{World, close_reasons, connect_without_pings, secs};
-use sse_core::{Action, ChannelConfig, ChannelId, CloseReason, DrainConfig, HubConfig, Transmit};
+use common::{World, close_reasons, connect_without_pings, secs, without_position};
+use sse_core::{
+    Action, ChannelConfig, ChannelId, CloseReason, ConnectionConfig, DrainConfig, HubConfig, Instant,
+    Transmit,
+};
 
 const LINGER: Duration = Duration::from_millis(100);
 const NANO: Duration = Duration::from_nanos(1);
@@ -74,6 +77,34 @@ fn t6_a_linger_is_a_second_at_most_and_none_is_none() {
         w.publish(a, "1");
         assert_eq!(w.run_until_action(), (expected, vec![Action::Transmit(reader)]));
     }
+}
+
+#[test]
+fn t6_at_the_last_instant_a_linger_ends_at_once() {
+    let mut w = World::new();
+    w.now = Instant::from_nanos(u64::MAX);
+    let a = open(&mut w);
+    let reader = connect_without_pings(&mut w);
+    w.subscribe(a, reader);
+    w.actions();
+    w.publish(a, "1");
+    assert_eq!(w.actions(), [Action::Transmit(reader)]);
+}
+
+#[test]
+fn t6_no_ping_is_sent_while_an_event_lingers() {
+    let mut w = World::new();
+    let a = open_with_linger(&mut w, secs(1));
+    let config = ConnectionConfig { ping: Some(secs(10)), ..without_position() };
+    let reader = w.connect_with(config);
+    w.subscribe(a, reader);
+    w.run_until_action();
+    assert_eq!(w.take(reader), ":\n");
+    assert_eq!(w.run_for(Duration::from_millis(9_900)), []);
+    w.publish(a, "1");
+    assert_eq!(w.run_for(Duration::from_millis(500)), []);
+    assert_eq!(w.run_for(Duration::from_millis(500)), [Action::Transmit(reader)]);
+    assert_eq!(w.data(reader), ["1"]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Hub {
             return false;
         }
         if channel.gathered.until.is_none() {
-            channel.gathered.until = now.checked_add(linger.min(ChannelConfig::MAX_LINGER));
+            channel.gathered.until = Some(now.saturating_add(linger.min(ChannelConfig::MAX_LINGER)));
         }
         true
     }

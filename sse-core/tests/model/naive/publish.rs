@@ -125,7 +125,7 @@ impl Model {
         let members = self.members(chan).count();
         let channel = &mut self.chans[chan];
         if let Some(linger) = channel.config.linger.filter(|linger| members > 0 && !linger.is_zero()) {
-            let until = now.checked_add(linger.min(sse_core::ChannelConfig::MAX_LINGER));
+            let until = Some(now.saturating_add(linger.min(sse_core::ChannelConfig::MAX_LINGER)));
             channel.lingers = channel.lingers.or(Some((event.position, until)));
         }
         members
