@@ -78,6 +78,9 @@ impl Body for SseBody {
         };
         if bytes.is_none() {
             self.0 = Content::Ended;
+            // hyper 1.12 closes a connection of HTTP/1.0 only in a turn that flushes behind the end of the body, and the turn
+            // that sees the end can have flushed before. The wake adds a turn (X1).
+            cx.waker().wake_by_ref();
         }
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -92,5 +95,40 @@ impl Body for SseBody {
             Content::Fixed(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Ended => SizeHint::with_exact(0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use sse_core::shared::SharedHub;
+    use sse_core::{ConnectionConfig, HubConfig, Instant};
+
+    use super::*;
+
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn x1_the_end_of_a_body_wakes_its_task() {
+        let (hub, _driver) = SharedHub::new("e", HubConfig::default(), || Instant::ORIGIN).unwrap();
+        let outbound =
+            hub.connect(ConnectionConfig { announce_position: false, ..ConnectionConfig::default() });
+        let outbound = outbound.unwrap();
+        outbound.handle().close();
+        let mut body = SseBody::new(outbound);
+        let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+        let waker = Waker::from(wakes.clone());
+        let end = Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker));
+        assert!(matches!(end, Poll::Ready(None)));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
     }
 }
