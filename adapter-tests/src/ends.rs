@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sse_core::{Event, HubConfig};
 use sse_hyper::TransportConfig;
@@ -189,6 +189,14 @@ pub fn x1_a_response_to_http_1_0_ends_with_the_connection(path: Path) {
         assert!(!head.contains("keep-alive") && !head.contains("transfer-encoding"), "{head}");
         assert!(body.ends_with("data: 1\n\n"), "{body}");
     }
+}
+
+/// X5: the instants of the hub count from 1970.
+pub fn x5_instants_count_from_1970(path: Path) {
+    let server = path.start(Setup::default());
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
+    let now = Duration::from_nanos(server.hub.with(|_, now| now.as_nanos()));
+    assert!(now.abs_diff(since_1970) < Duration::from_secs(600), "{now:?}, {since_1970:?}");
 }
 
 /// T3: a stream of HTTP/2 whose peer grants no window is reset after the stall timeout, and the other streams live.

@@ -31,6 +31,7 @@ macro_rules! paths {
             ends! {
                 t3_the_tail_of_a_slow_reader_is_whole_after_a_close
                 x1_a_response_to_http_1_0_ends_with_the_connection
+                x5_instants_count_from_1970
                 x6_a_graceful_shutdown_returns_although_peers_do_not_read
             }
 

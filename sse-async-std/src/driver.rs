@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use sse_core::adapter::{DriveHub, Timer, epoch_of};
+use sse_core::adapter::{DriveHub, EpochClock, Timer, epoch_of};
 use sse_core::shared::SharedHub;
 use sse_core::{ConfigError, HubConfig};
 
@@ -32,7 +32,8 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
     Ok(hub)
 }
 
-/// Creates a hub and its driver as a future. Spawn the future on any executor. `start` spawns it on that of async-std.
+/// Creates a hub and its driver as a future. Its instants count from 1970: the wall clock is read once. Spawn the future on any
+/// executor. `start` spawns it on that of async-std.
 ///
 /// # Errors
 ///
@@ -48,10 +49,10 @@ pub fn drive(
     epoch: impl Into<String>,
     config: HubConfig,
 ) -> Result<(SharedHub, DriveHub<HubTimer>), ConfigError> {
-    let origin = Instant::now();
-    let clock = move || sse_core::Instant::ORIGIN.saturating_add(origin.elapsed());
+    let (origin, epoch_clock) = (Instant::now(), EpochClock::new(since_1970()));
+    let clock = move || epoch_clock.instant(origin.elapsed());
     let (hub, driver) = SharedHub::new(epoch, config, clock)?;
-    Ok((hub, DriveHub::new(driver, HubTimer { origin, timer: async_io::Timer::never() })))
+    Ok((hub, DriveHub::new(driver, HubTimer { origin, epoch_clock, timer: async_io::Timer::never() })))
 }
 
 /// Returns an epoch that differs from run to run: the milliseconds since 1970 and a random number, in base 36.
@@ -60,21 +61,27 @@ pub fn drive(
 /// assert_ne!(sse_async_std::epoch_from_clock(), sse_async_std::epoch_from_clock());
 /// ```
 pub fn epoch_from_clock() -> String {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = since_1970();
     // The seed of a hash map is the random number that the standard library has.
     epoch_of(since_1970, RandomState::new().hash_one(since_1970))
+}
+
+/// Returns the time of the wall clock.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The timer of a hub, on the reactor that async-std and smol share.
 #[derive(Debug)]
 pub struct HubTimer {
     origin: Instant,
+    epoch_clock: EpochClock,
     timer: async_io::Timer,
 }
 
 impl Timer for HubTimer {
     fn set(&mut self, at: sse_core::Instant) {
-        self.timer.set_at(self.origin + Duration::from_nanos(at.as_nanos()));
+        self.timer.set_at(self.origin + self.epoch_clock.elapsed(at));
     }
 
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {

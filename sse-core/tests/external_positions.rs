@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 
 use common::{World, data_frame};
 use sse_core::{
-    Action, BacklogConfig, ChannelConfig, Event, IdSource, Position, PublishError, Resume, StartFrom,
+    Action, BacklogConfig, ChannelConfig, Event, IdSource, Position, PublishError, PublishOptions, Resume,
+    StartFrom,
 };
 
 #[test]
@@ -254,10 +255,14 @@ fn o4_a_frame_with_an_id_keeps_it() {
     let a = w.open("a");
     let ours = w.open_with("ours", ChannelConfig { ids: IdSource::Application, ..ChannelConfig::default() });
     let with_id = Event::new().id("x").data("1").encode().unwrap();
-    let published = w.hub.publish_at(w.now, &[a], Position::new(5), &with_id).unwrap();
+    let published =
+        w.hub.publish_at(w.now, &[a], Position::new(5), &with_id, PublishOptions::default()).unwrap();
     assert_eq!(published.frame, with_id);
     let live = Event::new().data("2").live_only().encode().unwrap();
-    assert_eq!(w.hub.publish_at(w.now, &[a], Position::new(6), &live).unwrap().frame.id(), None);
+    assert_eq!(
+        w.hub.publish_at(w.now, &[a], Position::new(6), &live, PublishOptions::default()).unwrap().frame.id(),
+        None
+    );
     assert_eq!(w.publish_at(ours, 7).frame.id(), None);
 }
 
@@ -266,8 +271,8 @@ fn o4_a_frame_with_the_id_of_another_position_is_refused() {
     let mut w = World::external(0);
     let a = w.open("a");
     let frame = data_frame("x").with_id("e-5").unwrap();
-    assert!(w.hub.publish_at(w.now, &[a], Position::new(5), &frame).is_ok());
-    let refused = w.hub.publish_at(w.now, &[a], Position::new(6), &frame);
+    assert!(w.hub.publish_at(w.now, &[a], Position::new(5), &frame, PublishOptions::default()).is_ok());
+    let refused = w.hub.publish_at(w.now, &[a], Position::new(6), &frame, PublishOptions::default());
     assert_eq!(refused, Err(PublishError::ReservedId { position: Position::new(5) }));
     assert_eq!(w.hub.head(), Position::new(5));
 }

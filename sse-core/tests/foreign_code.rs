@@ -17,7 +17,7 @@ use sse_core::adapter::{Driver, Framing, ServeConnection, Socket, Turn};
 use sse_core::shared::{Outbound, SharedHub};
 use sse_core::{
     BacklogConfig, ChannelConfig, CloseReason, ConnectionConfig, Event, Frame, HistoryConfig, HubConfig,
-    Instant, Position, PositionSource,
+    Instant, Position, PositionSource, PublishOptions,
 };
 
 /// Runs a test on a thread of its own, so that a deadlock is a failure.
@@ -218,7 +218,10 @@ fn x4_frames_of_the_application_are_dropped_without_the_lock() {
         let mut publish = |hub: &SharedHub| {
             position += 1;
             let ((frame, uses), channels) = (foreign_frame(hub), [channel.id()]);
-            hub.with(|hub, now| hub.publish_at(now, &channels, Position::new(position), &frame).unwrap());
+            hub.with(|hub, now| {
+                hub.publish_at(now, &channels, Position::new(position), &frame, PublishOptions::default())
+                    .unwrap()
+            });
             uses
         };
         let config = ConnectionConfig { announce_position: false, ..ConnectionConfig::default() };

@@ -335,7 +335,8 @@ fn o5_members_are_listed_and_can_be_sent_to() {
 fn o4_a_hub_assigns_positions_or_receives_them() {
     let mut local = World::new();
     let a = local.open("a");
-    let at = local.hub.publish_at(local.now, &[a], Position::new(1), &data_frame("x"));
+    let at =
+        local.hub.publish_at(local.now, &[a], Position::new(1), &data_frame("x"), PublishOptions::default());
     assert_eq!(at, Err(PublishError::PositionsAreLocal));
     let mut external = World::external(0);
     let a = external.open("a");

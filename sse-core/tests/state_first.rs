@@ -10,7 +10,7 @@ use std::thread;
 use clocked::World;
 use sse_core::shared::{Channel, Outbound, SharedHub};
 use sse_core::{ChannelConfig, ConnectionConfig, Decoder, Event, HistoryConfig, Hub, HubConfig};
-use sse_core::{Instant, Position, PositionSource};
+use sse_core::{Instant, Position, PositionSource, PublishOptions};
 
 const THREADS: usize = 4;
 const CHANGES: usize = 2_000;
@@ -94,12 +94,12 @@ fn o4_with_external_positions_the_event_of_the_head_can_still_come() {
     assert_eq!(hub.resume_id(), "e-3");
     let [a, b] = ["a", "b"].map(|name| hub.open_channel(now, name, ChannelConfig::default()).unwrap());
     let frame = Event::new().data("both").encode().unwrap();
-    hub.publish_at(now, &[a], Position::new(7), &frame).unwrap();
+    hub.publish_at(now, &[a], Position::new(7), &frame, PublishOptions::default()).unwrap();
     let id = hub.resume_id();
     assert_eq!(id, "e-6");
     let config = ConnectionConfig { last_event_id: Some((&*id).into()), ..ConnectionConfig::default() };
     let connection = hub.connect(now, config).unwrap();
     hub.subscribe(now, b, connection).unwrap();
-    hub.publish_at(now, &[b], Position::new(7), &frame).unwrap();
+    hub.publish_at(now, &[b], Position::new(7), &frame, PublishOptions::default()).unwrap();
     assert_eq!(bytes::Buf::chunk(&hub.transmit(now, connection)), b"id: e-7\ndata: both\n\n");
 }

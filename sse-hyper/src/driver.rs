@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper::rt::{Executor, Sleep, Timer};
-use sse_core::adapter::{DriveHub, epoch_of};
+use sse_core::adapter::{DriveHub, EpochClock, epoch_of};
 use sse_core::shared::SharedHub;
 use sse_core::{ConfigError, HubConfig};
 
-/// Creates a hub and runs its driver on `executor`, with the clock and the timers of `timer`.
+/// Creates a hub and runs its driver on `executor`, with the clock and the timers of `timer`. Its instants count from 1970: the
+/// wall clock is read once.
 ///
 /// The `epoch` identifies this run of the server in event ids ([H2](sse_core::rules#h2)). [`epoch_from_clock`] suits a
 /// single server. The driver task ends when the last handle on the hub is dropped.
@@ -43,12 +44,11 @@ where
     T: Timer + Send + Sync + 'static,
 {
     let timer: Arc<dyn Timer + Send + Sync> = Arc::new(timer);
-    let origin = timer.now();
+    let (origin, epoch_clock) = (timer.now(), EpochClock::new(since_1970()));
     let clock = Arc::clone(&timer);
-    let clock =
-        move || sse_core::Instant::ORIGIN.saturating_add(clock.now().saturating_duration_since(origin));
+    let clock = move || epoch_clock.instant(clock.now().saturating_duration_since(origin));
     let (hub, driver) = SharedHub::new(epoch, config, clock)?;
-    executor.execute(DriveHub::new(driver, HubTimer { timer, origin, sleep: None }));
+    executor.execute(DriveHub::new(driver, HubTimer { timer, origin, epoch_clock, sleep: None }));
     Ok(hub)
 }
 
@@ -58,21 +58,27 @@ where
 /// assert_ne!(sse_hyper::epoch_from_clock(), sse_hyper::epoch_from_clock());
 /// ```
 pub fn epoch_from_clock() -> String {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = since_1970();
     // The seed of a hash map is the random number that the standard library has.
     epoch_of(since_1970, RandomState::new().hash_one(since_1970))
+}
+
+/// Returns the time of the wall clock.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The timer of a hub, on top of a [`hyper::rt::Timer`]. It is public because the bounds of [`start`] name it.
 pub struct HubTimer {
     timer: Arc<dyn Timer + Send + Sync>,
     origin: Instant,
+    epoch_clock: EpochClock,
     sleep: Option<Pin<Box<dyn Sleep>>>,
 }
 
 impl sse_core::adapter::Timer for HubTimer {
     fn set(&mut self, at: sse_core::Instant) {
-        let at = self.origin + Duration::from_nanos(at.as_nanos());
+        let at = self.origin + self.epoch_clock.elapsed(at);
         match &mut self.sleep {
             Some(sleep) => self.timer.reset(sleep, at),
             None => self.sleep = Some(self.timer.sleep_until(at)),

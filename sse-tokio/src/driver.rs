@@ -7,13 +7,13 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use sse_core::adapter::{DriveHub, Timer, epoch_of};
+use sse_core::adapter::{DriveHub, EpochClock, Timer, epoch_of};
 use sse_core::shared::SharedHub;
 use sse_core::{ConfigError, HubConfig};
 use tokio::time::{Instant, Sleep};
 
 /// Creates a hub and spawns its driver on the current runtime. The hub uses the clock of that runtime, so pausing tokio's
-/// time pauses the hub.
+/// time pauses the hub. Its instants count from 1970: the wall clock is read once, at the start.
 ///
 /// The `epoch` identifies this run of the server in event ids ([H2](sse_core::rules#h2)). [`epoch_from_clock`] suits a
 /// single server. The driver task ends when the last handle on the hub is dropped.
@@ -33,10 +33,10 @@ use tokio::time::{Instant, Sleep};
 /// # Ok(()) }
 /// ```
 pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, ConfigError> {
-    let origin = Instant::now();
-    let clock = move || sse_core::Instant::ORIGIN.saturating_add(origin.elapsed());
+    let (origin, epoch_clock) = (Instant::now(), EpochClock::new(since_1970()));
+    let clock = move || epoch_clock.instant(origin.elapsed());
     let (hub, driver) = SharedHub::new(epoch, config, clock)?;
-    let timer = HubTimer { origin, sleep: Box::pin(tokio::time::sleep_until(origin)) };
+    let timer = HubTimer { origin, epoch_clock, sleep: Box::pin(tokio::time::sleep_until(origin)) };
     tokio::spawn(DriveHub::new(driver, timer));
     Ok(hub)
 }
@@ -47,19 +47,25 @@ pub fn start(epoch: impl Into<String>, config: HubConfig) -> Result<SharedHub, C
 /// assert_ne!(sse_tokio::epoch_from_clock(), sse_tokio::epoch_from_clock());
 /// ```
 pub fn epoch_from_clock() -> String {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = since_1970();
     // The seed of a hash map is the random number that the standard library has.
     epoch_of(since_1970, RandomState::new().hash_one(since_1970))
 }
 
+/// Returns the time of the wall clock.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 struct HubTimer {
     origin: Instant,
+    epoch_clock: EpochClock,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Timer for HubTimer {
     fn set(&mut self, at: sse_core::Instant) {
-        self.sleep.as_mut().reset(self.origin + Duration::from_nanos(at.as_nanos()));
+        self.sleep.as_mut().reset(self.origin + self.epoch_clock.elapsed(at));
     }
 
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {

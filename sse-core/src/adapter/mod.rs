@@ -7,6 +7,7 @@
 //! | a clock | the closure of [`SharedHub::new`](crate::shared::SharedHub::new) |
 //! | a timer and a task for each hub | [`Timer`] and [`DriveHub`] |
 //! | an epoch | [`epoch_of`] |
+//! | a clock that counts from 1970 | [`EpochClock`] |
 //! | a way for the bytes of each connection | one of the three below |
 //!
 //! *A body* polls [`Outbound::poll_bytes`](crate::shared::Outbound::poll_bytes), where a library owns the transport: an HTTP
@@ -53,6 +54,7 @@
 //! No lock is held during a write, or while a waker is cloned, called or dropped ([X4](crate::rules#x4)).
 
 mod chunk;
+mod clock;
 mod driver;
 mod epoch;
 mod http;
@@ -65,6 +67,7 @@ mod source;
 mod stream;
 mod writer;
 
+pub use clock::EpochClock;
 pub use driver::{DriveHub, Driver, Timer, Turn};
 pub use epoch::epoch_of;
 pub use http::{Framing, HEADERS};

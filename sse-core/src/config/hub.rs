@@ -47,6 +47,13 @@ pub struct HubConfig {
     pub limits: Limits,
     /// The names of the events that the hub sends on its own.
     pub control_events: ControlEvents,
+    /// Whether clients are kept informed of the position of the hub: by each ping, and behind a replay
+    /// ([L5](crate::rules#l5)). The default is `false`.
+    ///
+    /// A client of a quiet channel has an old id. Where histories are kept for a time, as in a log, the id is below the floor
+    /// one day, although the client missed nothing. Set this together with [`PositionSource::Log`]. A ping then takes about 50
+    /// bytes instead of 2.
+    pub refresh_position: bool,
 }
 
 impl HubConfig {
@@ -66,6 +73,7 @@ impl Default for HubConfig {
             stall_timeout: Some(Duration::from_secs(30)),
             limits: Limits::default(),
             control_events: ControlEvents::default(),
+            refresh_position: false,
         }
     }
 }
@@ -113,7 +121,8 @@ pub enum PositionSource {
         /// The position before the first event.
         after: Position,
     },
-    /// A broker assigns the positions, and the hub receives them: [`Hub::publish_at`](crate::Hub::publish_at).
+    /// A broker assigns the positions, and the hub receives them: [`Hub::publish_at`](crate::Hub::publish_at). The event of
+    /// one position can arrive in several calls, for one channel after the other.
     ///
     /// Nodes that receive the same events with the same epoch give them the same ids, so a client can reconnect to any
     /// node.
@@ -121,6 +130,33 @@ pub enum PositionSource {
         /// The starting position. Events at or below it are not replayed.
         after: Position,
     },
+    /// A log assigns the positions, and each of its records names all channels of an event ([L1](crate::rules#l1)): the hub
+    /// receives a record by one call of [`Hub::publish_at`](crate::Hub::publish_at), and follows the log with
+    /// [`Hub::advance`](crate::Hub::advance).
+    ///
+    /// As with external positions, a client can reconnect to any node. Beyond that, a channel can be opened with what the log
+    /// knows of its past, so that a node that had the channel closed resumes clients exactly:
+    /// [`Hub::open_channel_with`](crate::Hub::open_channel_with).
+    Log {
+        /// The position in the log at which the hub begins to follow it.
+        after: Position,
+    },
+}
+
+impl PositionSource {
+    /// Returns the position at which a hub starts.
+    pub(crate) fn after(self) -> Position {
+        match self {
+            PositionSource::Local { after }
+            | PositionSource::External { after }
+            | PositionSource::Log { after } => after,
+        }
+    }
+
+    /// Returns whether the hub assigns positions itself.
+    pub(crate) fn is_local(self) -> bool {
+        matches!(self, PositionSource::Local { .. })
+    }
 }
 
 /// The limits at which a hub refuses new connections, channels, subscriptions and events ([A1](crate::rules#a1)).

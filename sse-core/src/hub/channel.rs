@@ -56,7 +56,7 @@ impl ChannelState {
             is_finished: false,
             kept_until: None,
             empty_since: now,
-            producer: ProducerState::new(config.ahead, floor),
+            producer: ProducerState::new(config.ahead, floor.max(complete_through)),
             gathered: Gathered::default(),
             timer: TimerKey::default(),
             config,

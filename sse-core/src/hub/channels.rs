@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
-use crate::config::{ChannelConfig, Limits, PositionSource};
-use crate::id::ChannelId;
+use crate::config::{ChannelConfig, Limits};
+use crate::id::{ChannelId, Position};
 use crate::time::Instant;
 
 use super::arena::ChannelSlot;
@@ -36,11 +36,28 @@ impl Hub {
         name: &str,
         config: ChannelConfig,
     ) -> Result<ChannelId, OpenError> {
-        let now = self.advance_clock(now);
-        if let Some(open) = self.channel(name) {
-            let is_same = self.channels.get(open).is_some_and(|channel| channel.config == config);
-            return if is_same { Ok(open) } else { Err(OpenError::OtherConfig) };
+        self.advance_clock(now);
+        if let Some(open) = self.open_as(name, &config)? {
+            return Ok(open);
         }
+        let floor = if self.config.positions.is_local() { self.ended_names.floor(name) } else { self.head };
+        self.insert_channel(name, config, floor)
+    }
+
+    /// Returns the open channel with this name, which has to have the same configuration (K1).
+    pub(super) fn open_as(&self, name: &str, config: &ChannelConfig) -> Result<Option<ChannelId>, OpenError> {
+        let Some(open) = self.channel(name) else { return Ok(None) };
+        let is_same = self.channels.get(open).is_some_and(|channel| channel.config == *config);
+        if is_same { Ok(Some(open)) } else { Err(OpenError::OtherConfig) }
+    }
+
+    /// Opens a channel whose name is free.
+    pub(super) fn insert_channel(
+        &mut self,
+        name: &str,
+        config: ChannelConfig,
+        floor: Position,
+    ) -> Result<ChannelId, OpenError> {
         if name.len() > Limits::MAX_NAME_BYTES {
             return Err(OpenError::NameTooLong { bytes: name.len(), limit: Limits::MAX_NAME_BYTES });
         }
@@ -48,12 +65,8 @@ impl Hub {
         if self.channels.len() >= self.config.limits.channels {
             return Err(refused);
         }
-        let floor = match self.config.positions {
-            PositionSource::Local { .. } => self.ended_names.floor(name),
-            PositionSource::External { .. } => self.head,
-        };
         let has_lead = config.ahead.is_some();
-        let channel = ChannelState::new(now, name, config, floor, self.complete_through());
+        let channel = ChannelState::new(self.now, name, config, floor, self.complete_through());
         let id = self.channels.insert(channel).map_err(|_| refused)?;
         self.names.insert(Box::from(name), id);
         self.leads = self.leads.saturating_add(usize::from(has_lead));
@@ -72,6 +85,18 @@ impl Hub {
     /// ```
     pub fn channel(&self, name: &str) -> Option<ChannelId> {
         self.names.get(name).copied()
+    }
+
+    /// Returns the open channels with their names, in no particular order.
+    ///
+    /// ```
+    /// # use sse_core::{ChannelConfig, Hub, HubConfig, Instant};
+    /// # let mut hub = Hub::new(HubConfig::default()).unwrap();
+    /// let weather = hub.open_channel(Instant::ORIGIN, "weather", ChannelConfig::default()).unwrap();
+    /// assert_eq!(hub.channels().collect::<Vec<_>>(), [(weather, "weather")]);
+    /// ```
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, &str)> {
+        self.channels.ids().filter_map(|id| Some((id, self.channel_name(id)?)))
     }
 
     /// Closes a channel: its name is free, and nothing can be published to it any more. What was published is still
@@ -114,7 +139,7 @@ impl Hub {
         channel.gathered = Gathered::default();
         let is_empty = channel.members.is_empty();
         self.names.remove(&channel.name);
-        if matches!(self.config.positions, PositionSource::Local { .. }) {
+        if self.config.positions.is_local() {
             self.ended_names.insert(&channel.name, channel.history.end());
         }
         let needs_sweep = !is_empty && channel.members.request_sweep();

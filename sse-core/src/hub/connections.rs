@@ -296,6 +296,10 @@ impl Hub {
                 self.pass_foreign(slot);
             }
         }
+        if reason == CloseReason::ChannelClosed {
+            // The client comes back to a channel that may have ended above its id.
+            self.refresh_position(slot);
+        }
         let (now, end, flush_timeout) = (self.now, self.head, self.flush_timeout());
         let Some(connection) = self.connections.at_mut(slot).filter(|connection| connection.is_open()) else {
             return;
@@ -337,7 +341,7 @@ impl Hub {
         let position = self.epoch.position(id.as_str()?)?;
         match self.config.positions {
             // A client may have been at a node that is ahead of this one (O4).
-            PositionSource::External { .. } => Some(position),
+            PositionSource::External { .. } | PositionSource::Log { .. } => Some(position),
             PositionSource::Local { .. } => Some(position).filter(|position| *position <= self.head),
         }
     }

@@ -135,6 +135,17 @@ pub enum OpenError {
     /// The channel is open with another configuration ([K1](crate::rules#k1)).
     /// [`Hub::channel`](crate::Hub::channel) finds it whatever its configuration is.
     OtherConfig,
+    /// The positions of the hub are external: the event of its head can still arrive, so a past has no end
+    /// ([L2](crate::rules#l2)).
+    PositionsAreExternal,
+    /// The past reaches beyond the newest position of a hub that assigns positions itself, and would assign this one again
+    /// ([L2](crate::rules#l2)).
+    BeyondHead {
+        /// The newest position of the past.
+        position: Position,
+        /// The newest position of the hub.
+        head: Position,
+    },
 }
 
 /// The error of [`Hub::subscribe`](crate::Hub::subscribe).
@@ -293,6 +304,12 @@ impl fmt::Display for OpenError {
                 write!(f, "the channel name has {bytes} bytes, the limit is {limit}")
             }
             OpenError::OtherConfig => f.write_str("the channel is open with another configuration"),
+            OpenError::PositionsAreExternal => {
+                f.write_str("a channel of a hub with external positions has no past")
+            }
+            OpenError::BeyondHead { position, head } => {
+                write!(f, "the past reaches to position {position}, and the hub to {head}")
+            }
         }
     }
 }

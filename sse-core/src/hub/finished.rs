@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use crate::config::PositionSource;
 use crate::id::{ChannelId, ConnectionId, Position};
 use crate::stats::CloseReason;
 use crate::time::Instant;
@@ -70,7 +69,7 @@ impl Hub {
         keep: Duration,
     ) -> Result<Finished, PublishError> {
         let now = self.advance_clock(now);
-        if matches!(self.config.positions, PositionSource::External { .. }) {
+        if !self.config.positions.is_local() {
             return Err(PublishError::PositionsAreExternal);
         }
         self.check_channels(&[channel])?;

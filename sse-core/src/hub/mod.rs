@@ -5,7 +5,7 @@
 //! holding the hub; `principals.rs` asks for connections by principal; `timers.rs` and `drain.rs` handle time; `pending.rs`
 //! finds what is pending, `delivery.rs` moves connections on, `finished.rs` ends streams, `producers.rs` tells producers to
 //! wait or to stop, `linger.rs` lets channels gather events, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
-//! `snapshot.rs` is for operators.
+//! `log.rs`, `past.rs`, `loss.rs` and `refresh.rs` are for hubs that follow a log; `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
 //! `identities.rs`, `names.rs`, `exclusion.rs`, `packed_slot.rs`, `ended_names.rs`, `timer_queue.rs`, `arena.rs`, `epoch.rs`, `control.rs`.
@@ -29,16 +29,20 @@ mod finished;
 mod identities;
 mod lag;
 mod linger;
+mod log;
 mod logs;
+mod loss;
 mod members;
 mod names;
 mod own_frames;
 mod packed_slot;
+mod past;
 mod pending;
 mod ping;
 mod principals;
 mod producers;
 mod publish;
+mod refresh;
 mod resume_point;
 mod snapshot;
 mod subscription;
@@ -66,6 +70,7 @@ pub use claim::Claim;
 pub use drain::DrainConfig;
 pub use error::{ConfigError, ConnectError, OpenError, PublishError, SendError, SubscribeError};
 pub use finished::Finished;
+pub use past::{Past, PastEvent};
 pub use producers::Unwanted;
 pub use publish::Published;
 pub use snapshot::ConnectionStats;
@@ -150,7 +155,7 @@ impl Hub {
         let control_frames = ControlFrames::new(config.control_events.clone())?;
         // Without a stall time the driver would check every connection without a pause.
         config.stall_timeout = config.stall_timeout.map(|timeout| timeout.max(HubConfig::MIN_STALL_TIMEOUT));
-        let (PositionSource::Local { after } | PositionSource::External { after }) = config.positions;
+        let after = config.positions.after();
         let origin = arena::next_origin();
         Ok(Hub {
             config,
@@ -365,7 +370,7 @@ impl Hub {
     /// still arrive for other channels.
     fn complete_through(&self) -> Position {
         match self.config.positions {
-            PositionSource::Local { .. } => self.head,
+            PositionSource::Local { .. } | PositionSource::Log { .. } => self.head,
             PositionSource::External { after } => self.head.before().max(after),
         }
     }

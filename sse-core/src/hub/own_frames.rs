@@ -126,10 +126,18 @@ impl OwnFrames {
     /// Inserts the event `position` behind everything at `position`. It replaces the one of an earlier late subscription:
     /// its id stands for both.
     pub(crate) fn insert_position(&mut self, now: Instant, position: Position, frame: Frame) {
+        self.remove_position();
         let queued = self.0.get_or_insert_default();
-        queued.frames.retain(|own| own.kind != OwnKind::Position);
         let key = OrderKey(position, Rank::After);
         queued.insert_last(OwnFrame { key, kind: OwnKind::Position, frame, pending_since: now });
+    }
+
+    /// Removes the event `position`.
+    pub(crate) fn remove_position(&mut self) {
+        if let Some(queued) = &mut self.0 {
+            queued.frames.retain(|own| own.kind != OwnKind::Position);
+        }
+        self.free_if_unused();
     }
 
     /// Appends a direct send behind `head`. The caller has checked the limits.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::config::{ConnectionConfig, Except, IdSource, PositionSource, PublishOptions};
+use crate::config::{ConnectionConfig, Except, IdSource, PublishOptions};
 use crate::id::{ChannelId, Position};
 use crate::time::Instant;
 use crate::wire::{Event, Frame};
@@ -95,7 +95,7 @@ impl Hub {
         options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
         self.advance_clock(now);
-        if matches!(self.config.positions, PositionSource::External { .. }) {
+        if !self.config.positions.is_local() {
             return Err(PublishError::PositionsAreExternal);
         }
         self.check_channels(channels)?;
@@ -138,7 +138,7 @@ impl Hub {
         options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
         self.advance_clock(now);
-        if matches!(self.config.positions, PositionSource::External { .. }) {
+        if !self.config.positions.is_local() {
             return Err(PublishError::PositionsAreExternal);
         }
         self.check_channels(channels)?;
@@ -148,25 +148,29 @@ impl Hub {
         Ok(self.append_except(channels, position, frame, options))
     }
 
-    /// Publishes an event whose position comes from a broker ([O4](crate::rules#o4)).
+    /// Publishes an event whose position comes from a broker ([O4](crate::rules#o4)) or a log ([L1](crate::rules#l1)).
     ///
     /// Positions only grow. An event below the head, and an event that a channel already holds, is ignored, and its
-    /// subscriptions are not counted. The same position in another channel is the same event ([O2](crate::rules#o2)). A
-    /// frame without an id is given the hub's, as by [`publish`](Hub::publish): nodes with the same epoch give an event
-    /// the same id.
+    /// subscriptions are not counted. With external positions, the same position in another channel is the same event
+    /// ([O2](crate::rules#o2)). In a hub that follows a log, one call names all channels of an event, and an event at the head
+    /// is ignored, too. A frame without an id is given the hub's, as by [`publish`](Hub::publish): nodes with the same epoch
+    /// give an event the same id.
+    ///
+    /// An [excluded connection](Except::Connection) is one of this node. Other nodes do not know it, and deliver the event to
+    /// its client if that reconnects ([O5](crate::rules#o5)).
     ///
     /// # Errors
     ///
     /// [`PublishError::PositionsAreLocal`] in a hub that assigns its positions, and the others of [`PublishError`].
     ///
     /// ```
-    /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant, Position, PositionSource};
+    /// # use sse_core::{ChannelConfig, Event, Hub, HubConfig, Instant, Position, PositionSource, PublishOptions};
     /// # let now = Instant::ORIGIN;
     /// let positions = PositionSource::External { after: Position::new(40) };
     /// let mut hub = Hub::new(HubConfig { positions, ..HubConfig::default() }).unwrap();
     /// let weather = hub.open_channel(now, "weather", ChannelConfig::default()).unwrap();
     /// let frame = Event::new().data("sunny").encode().unwrap();
-    /// let published = hub.publish_at(now, &[weather], Position::new(42), &frame)?;
+    /// let published = hub.publish_at(now, &[weather], Position::new(42), &frame, PublishOptions::default())?;
     /// assert_eq!(published.frame.id(), Some("0-42"));
     /// # Ok::<(), sse_core::PublishError>(())
     /// ```
@@ -176,18 +180,19 @@ impl Hub {
         channels: &[ChannelId],
         position: Position,
         frame: &Frame,
+        options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
-        let now = self.advance_clock(now);
-        if matches!(self.config.positions, PositionSource::Local { .. }) {
+        self.advance_clock(now);
+        if self.config.positions.is_local() {
             return Err(PublishError::PositionsAreLocal);
         }
         self.check_channels(channels)?;
         let frame = self.identified(channels, position, frame)?;
         self.check_frame(&frame, position)?;
-        if position < self.head {
+        if position <= self.complete_through() {
             return Ok(Published { position, frame, subscriptions: 0 });
         }
-        Ok(self.append(channels, LogEntry { position, published_at: now, except: None, frame }))
+        Ok(self.append_except(channels, position, frame, options))
     }
 
     /// Returns the exclusion of a publication, and the client key that it names.
@@ -235,7 +240,7 @@ impl Hub {
     }
 
     /// Returns a frame with the id of its position, if it needs one (H2).
-    fn identified(
+    pub(super) fn identified(
         &self,
         channels: &[ChannelId],
         position: Position,
@@ -256,7 +261,7 @@ impl Hub {
         })
     }
 
-    fn check_frame(&self, frame: &Frame, position: Position) -> Result<(), PublishError> {
+    pub(super) fn check_frame(&self, frame: &Frame, position: Position) -> Result<(), PublishError> {
         let limit = self.config.limits.event_bytes;
         if frame.len() > limit {
             return Err(PublishError::TooLarge { bytes: frame.len(), limit });
@@ -333,7 +338,7 @@ impl Hub {
     /// Evicts the oldest events of the hub until its histories are within the limit (A1). Those of finished channels stay:
     /// they were within the limit when their channels finished (K8).
     #[cold]
-    fn limit_history(&mut self) {
+    pub(super) fn limit_history(&mut self) {
         // The channels whose producers have room because of that.
         let mut lightened = Vec::new();
         let Hub { channels, history_order, config, .. } = self;

@@ -146,7 +146,9 @@ impl Hub {
             return false;
         };
         self.remove_subscription(slot, number);
-        self.decide_starts(slot);
+        if self.decide_starts(slot).is_some() {
+            self.refresh_start(slot);
+        }
         if self.has_pending(slot) {
             // The sweep of the channel no longer visits the connection.
             self.notify(slot);
@@ -251,7 +253,9 @@ impl Hub {
         {
             request.position = Some(request.position.map_or(found, |known| known.min(found)));
         }
-        self.decide_starts(slot).unwrap_or(Resume::UpToDate)
+        let resume = self.decide_starts(slot).unwrap_or(Resume::UpToDate);
+        self.refresh_start(slot);
+        resume
     }
 
     /// Adds a subscription behind what its client has (O3, O6), and announces the position from which on the id of the

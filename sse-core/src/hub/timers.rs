@@ -253,11 +253,24 @@ impl Hub {
             _ => {
                 connection.ping.next_check = connection.ping.after(now);
                 if !has_pending && connection.is_open() {
-                    connection.ping.pending_since = Some(now);
-                    self.notify(slot);
+                    self.make_ping_pending(slot);
                 }
             }
         }
+    }
+
+    /// Makes a ping pending: the event `position` where clients are kept informed of the position (L5), else a comment.
+    fn make_ping_pending(&mut self, slot: ConnectionSlot) {
+        let is_event = self.refresh_position(slot);
+        let now = self.now;
+        let Some(connection) = self.connections.at_mut(slot) else { return };
+        if is_event {
+            connection.ping.mark_sent();
+            self.stats.pings = self.stats.pings.saturating_add(1);
+        } else {
+            connection.ping.pending_since = Some(now);
+        }
+        self.notify(slot);
     }
 
     fn channel_deadline(&mut self, slot: ChannelSlot) {

@@ -1,11 +1,13 @@
 //! The part of a hub that an application may use under the lock.
 
+use alloc::vec::Vec;
 use core::ops::Deref;
 use core::time::Duration;
 
 use crate::{
     ChannelConfig, ChannelId, ConnectionId, DrainConfig, Event, Finished, Frame, Hub, Instant, Join,
-    OpenError, Position, PublishError, PublishOptions, Published, Resume, SendError, SubscribeError,
+    OpenError, Past, PastEvent, Position, PublishError, PublishOptions, Published, Resume, SendError,
+    SubscribeError,
 };
 
 use super::held;
@@ -37,6 +39,36 @@ impl<'a> HubMut<'a> {
         config: ChannelConfig,
     ) -> Result<ChannelId, OpenError> {
         self.hub.open_channel(now, name, config)
+    }
+
+    /// Opens a channel with its past: [`Hub::open_channel_with`].
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], as [`Hub::open_channel_with`].
+    pub fn open_channel_with(
+        &mut self,
+        now: Instant,
+        name: &str,
+        config: ChannelConfig,
+        past: &Past<'_>,
+    ) -> Result<ChannelId, OpenError> {
+        let events: Vec<PastEvent> = past
+            .events
+            .iter()
+            .map(|event| PastEvent { frame: held::droppable(&event.frame).into_owned(), ..*event })
+            .collect();
+        self.hub.open_channel_with(now, name, config, &Past { events: &events, ..*past })
+    }
+
+    /// Moves the head of a hub that follows a log: [`Hub::advance`].
+    pub fn advance(&mut self, now: Instant, position: Position) {
+        self.hub.advance(now, position);
+    }
+
+    /// Declares that events of a channel are lost: [`Hub::lose`].
+    pub fn lose(&mut self, now: Instant, channel: ChannelId, through: Position) -> bool {
+        self.hub.lose(now, channel, through)
     }
 
     /// Closes a channel: [`Hub::close_channel`].
@@ -133,8 +165,9 @@ impl<'a> HubMut<'a> {
         channels: &[ChannelId],
         position: Position,
         frame: &Frame,
+        options: PublishOptions<'_>,
     ) -> Result<Published, PublishError> {
-        self.hub.publish_at(now, channels, position, &held::droppable(frame))
+        self.hub.publish_at(now, channels, position, &held::droppable(frame), options)
     }
 
     /// Sends a frame to one connection: [`Hub::send`].

@@ -33,6 +33,12 @@ impl World {
         World::with(HubConfig { positions, ..HubConfig::default() })
     }
 
+    /// Creates a hub that follows a log above `after`.
+    pub(crate) fn log(after: u64) -> World {
+        let positions = PositionSource::Log { after: Position::new(after) };
+        World::with(HubConfig { positions, ..HubConfig::default() })
+    }
+
     /// Runs a driver for a time and returns its actions. The driver sleeps exactly until each deadline.
     pub(crate) fn run_for(&mut self, time: Duration) -> Vec<Action> {
         let end = self.now.saturating_add(time);
@@ -126,7 +132,9 @@ impl World {
     /// Publishes an event at a position, in a hub with external positions.
     pub(crate) fn publish_at(&mut self, channel: ChannelId, position: u64) -> Published {
         let frame = data_frame(&position.to_string());
-        self.hub.publish_at(self.now, &[channel], Position::new(position), &frame).unwrap()
+        self.hub
+            .publish_at(self.now, &[channel], Position::new(position), &frame, PublishOptions::default())
+            .unwrap()
     }
 
     pub(crate) fn send(&mut self, connection: ConnectionId, data: &str) {

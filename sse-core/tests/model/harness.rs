@@ -30,6 +30,7 @@ impl Harness {
         let hub = Hub::new(config.clone()).expect("a valid epoch");
         let model = Model {
             is_external: setup.external,
+            is_log: setup.external && setup.log,
             after: hub.head().get(),
             seed: config.seed,
             // The minimum of the stall timeout is one millisecond.
@@ -75,6 +76,8 @@ impl Harness {
             }
             Op::Publish { channels, event, except } => self.publish(*channels, event, *except),
             Op::PublishAt { channels, step } => self.publish_at(*channels, *step),
+            Op::AdvanceHead(step) => self.advance_head(*step),
+            Op::Lose { channel, step } => self.on_channel(*channel, |s, c| s.lose(c, *step)),
             Op::SendToPrincipal { principal, bytes } => self.send_to_principal(*principal, *bytes),
             Op::ClosePrincipal(principal) => self.close_principal(*principal),
             Op::UnsubscribePrincipal { channel, principal } => {

@@ -52,6 +52,13 @@ pub(crate) enum Op {
         channels: u8,
         step: u8,
     },
+    /// Moves the head of a hub that follows a log to `head + step - 2`.
+    AdvanceHead(u8),
+    /// Loses the events of a channel up to `head + step - 8`.
+    Lose {
+        channel: u8,
+        step: u8,
+    },
     Send {
         connection: u8,
         bytes: u8,
@@ -108,6 +115,8 @@ pub(crate) enum Op {
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub(crate) struct HubSetup {
     pub(crate) external: bool,
+    /// Whether a hub with external positions follows a log.
+    pub(crate) log: bool,
     /// The position before the first one of the hub.
     pub(crate) after: u8,
     pub(crate) seed: u8,

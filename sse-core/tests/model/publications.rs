@@ -89,8 +89,28 @@ impl Harness {
         let frame =
             Frame::parse(wire(draft.id.as_deref(), None, &draft.data)).expect("the bytes are one block");
         let frame = if draft.live_only { frame.live_only() } else { frame };
-        let published = self.hub.publish_at(now, &self.ids(&chans), Position::new(position), &frame);
+        let published = self.hub.publish_at(
+            now,
+            &self.ids(&chans),
+            Position::new(position),
+            &frame,
+            PublishOptions::default(),
+        );
         self.compare_published(published, &chans, &draft, Some(position));
+    }
+
+    pub(super) fn advance_head(&mut self, step: u8) {
+        let now = self.observed();
+        let position = self.model.head.saturating_add(u64::from(step)).saturating_sub(2);
+        self.hub.advance(now, Position::new(position));
+        self.model.advance_head(position);
+    }
+
+    pub(super) fn lose(&mut self, chan: usize, step: u8) {
+        let now = self.observed();
+        let position = self.model.head.saturating_add(u64::from(step)).saturating_sub(8);
+        let is_open = self.hub.lose(now, self.model.chans[chan].id, Position::new(position));
+        assert_eq!(is_open, self.model.lose(chan, position), "L4");
     }
 
     fn compare_published(

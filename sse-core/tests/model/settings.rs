@@ -42,10 +42,10 @@ pub(crate) fn hub(setup: &HubSetup) -> HubConfig {
     let all = Limits::default();
     HubConfig {
         epoch: EPOCH.into(),
-        positions: if setup.external {
-            PositionSource::External { after }
-        } else {
-            PositionSource::Local { after }
+        positions: match (setup.external, setup.log) {
+            (true, false) => PositionSource::External { after },
+            (true, true) => PositionSource::Log { after },
+            (false, _) => PositionSource::Local { after },
         },
         seed: u64::from(setup.seed),
         stall_timeout: setup.stall.map(time),

@@ -35,6 +35,8 @@ fn op() -> impl Strategy<Value = Op> {
         10 => (channels(), content(), weighted(0.3, excluded()))
             .prop_map(|(channels, event, except)| Op::Publish { channels, event, except }),
         8 => (channels(), step()).prop_map(|(channels, step)| Op::PublishAt { channels, step }),
+        1 => (0..8u8).prop_map(Op::AdvanceHead),
+        1 => (some(), 0..16u8).prop_map(|(channel, step)| Op::Lose { channel, step }),
         4 => (some(), bytes()).prop_map(|(connection, bytes)| Op::Send { connection, bytes }),
         1 => (0..3u8, bytes()).prop_map(|(principal, bytes)| Op::SendToPrincipal { principal, bytes }),
         1 => weighted(0.3, 0..3u8).prop_map(|it| it.map_or(Op::TakeReported, Op::ClosePrincipal)),
@@ -62,9 +64,9 @@ fn setup() -> impl Strategy<Value = HubSetup> {
     let limits = (limit(), limit(), limit(), limit(), weighted(0.3, 0..4u8));
     let bytes = (weighted(0.1, bytes()), weighted(0.2, bytes()));
     let after = prop_oneof![3 => Just(0u8), 1 => 1..100u8, 1 => Just(u8::MAX)];
-    (any::<bool>(), after, any::<u8>(), of(time()), limits, bytes).prop_map(
+    (any::<(bool, bool)>(), after, any::<u8>(), of(time()), limits, bytes).prop_map(
         |(
-            external,
+            (external, log),
             after,
             seed,
             stall,
@@ -72,6 +74,7 @@ fn setup() -> impl Strategy<Value = HubSetup> {
             bytes,
         )| HubSetup {
             external,
+            log,
             after,
             seed,
             stall,

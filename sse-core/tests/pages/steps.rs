@@ -126,7 +126,9 @@ impl World {
             node.next_event += 1;
         }
         let channels: Vec<_> = names.iter().map(|name| node.channel(*name, &self.configs[*name])).collect();
-        node.hub.publish_at(node.now, &channels, Position::new(position), &frame).expect("published");
+        node.hub
+            .publish_at(node.now, &channels, Position::new(position), &frame, PublishOptions::default())
+            .expect("published");
         self.log(|| format!("node {number} receives {position} in {names:?}"));
     }
 

@@ -179,7 +179,9 @@ impl World {
         let channels: Vec<ChannelId> = names.iter().map(|name| self.channel(server, *name)).collect();
         let now = self.clock();
         let hub = &mut self.servers[server].hub;
-        let published = hub.publish_at(now, &channels, Position::new(position), &frame).expect("published");
+        let published = hub
+            .publish_at(now, &channels, Position::new(position), &frame, PublishOptions::default())
+            .expect("published");
         assert_eq!(published.position.get(), position);
         let mut decoder = sse_core::Decoder::new();
         decoder.push(published.frame.as_bytes());
@@ -222,8 +224,9 @@ impl World {
         self.log(|_| format!("server {server} receives {position} again"));
         let hub = &mut self.servers[server].hub;
         let before = (hub.head(), hub.stats());
-        let published =
-            hub.publish_at(self.now, &channels, Position::new(position), &frame).expect("ignored");
+        let published = hub
+            .publish_at(self.now, &channels, Position::new(position), &frame, PublishOptions::default())
+            .expect("ignored");
         assert_eq!(published.subscriptions, 0);
         let after = hub.stats();
         assert_eq!((hub.head(), after.history_bytes), (before.0, before.1.history_bytes));

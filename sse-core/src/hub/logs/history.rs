@@ -33,6 +33,8 @@ pub(crate) struct History {
     evicted_through: Position,
     /// The newest of these that is not retained.
     lost_through: Position,
+    /// The end of the loss that was reported last (L4).
+    told_through: Position,
     /// The readers that replay, counted by the position after which they began.
     replays: BTreeMap<Position, u32>,
     /// The position of the newest use of each application id. The hub's own ids contain their positions.
@@ -57,6 +59,7 @@ impl History {
             first_floor,
             evicted_through: Position::ORIGIN,
             lost_through: Position::ORIGIN,
+            told_through: Position::ORIGIN,
             replays: BTreeMap::new(),
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
@@ -100,6 +103,28 @@ impl History {
             self.index = HashTable::new();
         }
         true
+    }
+
+    /// Counts the events up to the floor as evicted: the channel had some before it was opened here.
+    pub(crate) fn begin_incomplete(&mut self, floor: Position) {
+        (self.first_floor, self.evicted_through) = (Position::ORIGIN, floor);
+    }
+
+    /// Evicts the events up to a position, and counts those up to there that the history never had as evicted.
+    pub(crate) fn evict_through(&mut self, position: Position) {
+        while self.keeps(position) && self.evict() {}
+        self.evicted_through = self.evicted_through.max(position);
+    }
+
+    /// Evicts the events up to a position, because some of them are lost (L4).
+    pub(crate) fn lose_through(&mut self, position: Position) {
+        self.evict_through(position);
+        self.told_through = self.told_through.max(position);
+    }
+
+    /// Returns the end of the loss that was reported last.
+    pub(crate) fn told_through(&self) -> Position {
+        self.told_through
     }
 
     /// Counts a reader that replays the events above a position.

@@ -1,6 +1,7 @@
 //! The order of all events in the histories of a hub, for the limit on their bytes (A1).
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BinaryHeap, VecDeque};
+use core::cmp::Reverse;
 
 use crate::config::Limits;
 use crate::id::{ChannelId, Position};
@@ -14,10 +15,12 @@ use super::history::History;
 ///
 /// # Cost
 ///
-/// Each call is O(1) amortised, apart from the removal of a channel.
+/// Each call is O(1) amortised, apart from the removal of a channel. An event of a past is O(log n).
 #[derive(Default)]
 pub(crate) struct HistoryOrder {
     queue: VecDeque<(Position, ChannelId)>,
+    /// The events with which channels were opened: they are in no order with those of the queue.
+    pasts: BinaryHeap<Reverse<(Position, ChannelId)>>,
     /// The events that the histories hold.
     events: usize,
     /// The bytes of their frames.
@@ -70,26 +73,47 @@ impl HistoryOrder {
         }
     }
 
+    /// Adds an event of the past of a channel.
+    pub(crate) fn push_past(&mut self, position: Position, channel: ChannelId) {
+        self.pasts.push(Reverse((position, channel)));
+    }
+
     /// Takes the oldest event. It may be gone from the history of its channel.
     pub(crate) fn pop(&mut self) -> Option<(Position, ChannelId)> {
-        self.queue.pop_front()
+        let past = self.pasts.peek().map(|Reverse(oldest)| *oldest);
+        match (past, self.queue.front().copied()) {
+            (Some(past), queued) if queued.is_none_or(|queued| past <= queued) => {
+                self.pasts.pop().map(|Reverse(oldest)| oldest)
+            }
+            _ => self.queue.pop_front(),
+        }
     }
 
     /// Returns whether the total is within the limit, and the queue is as small as it has to be.
     #[inline]
     pub(crate) fn is_within(&self, limit: usize) -> bool {
-        self.total() <= limit && self.queue.len() <= self.longest_queue()
+        self.total() <= limit && self.len() <= self.longest_queue()
     }
 
     /// Removes events that are gone, as `is_kept` finds, if they are more than half of the queue.
     pub(crate) fn remove_gone(&mut self, is_kept: impl Fn(Position, ChannelId) -> bool) {
         let longest = self.longest_queue();
-        if self.queue.len() > longest {
+        if self.len() > longest {
             self.queue.retain(|(position, channel)| is_kept(*position, *channel));
+            self.pasts.retain(|Reverse((position, channel))| is_kept(*position, *channel));
+        }
+        if self.pasts.is_empty() {
+            self.pasts = BinaryHeap::new();
         }
         if self.queue.capacity() > longest.saturating_mul(2).saturating_add(KEPT_CAPACITY) {
             self.queue.shrink_to(longest);
         }
+    }
+
+    /// Returns the number of events in the queue and in the pasts, also of those that are gone.
+    #[inline]
+    fn len(&self) -> usize {
+        self.queue.len().saturating_add(self.pasts.len())
     }
 
     fn longest_queue(&self) -> usize {

@@ -12,6 +12,8 @@ pub(crate) struct Chan {
     pub(crate) config: ChannelConfig,
     /// The floor when the channel opened.
     pub(crate) first_floor: u64,
+    /// The end of the loss that was declared last (L4).
+    pub(crate) told_through: u64,
     /// The channel accepts no event at or below this position.
     pub(crate) last: u64,
     pub(crate) pubs: Vec<Pub>,
@@ -65,7 +67,7 @@ impl Chan {
     /// Returns the newest position of an event with an id that cannot be replayed (H5).
     pub(crate) fn floor(&self) -> u64 {
         let evicted = self.pubs.iter().filter(|event| event.is_replayable() && !event.is_kept);
-        evicted.map(|event| event.position).max().unwrap_or(0).max(self.first_floor)
+        evicted.map(|event| event.position).max().unwrap_or(0).max(self.first_floor).max(self.told_through)
     }
 
     /// Evicts the oldest event of the history. Returns `false` if history is empty.

@@ -29,7 +29,8 @@ impl Model {
         self.end_wait_for_room(chan);
         let channel = &self.chans[chan];
         let newest = channel.history().map(|event| event.position).max().unwrap_or(0);
-        let is_complete = channel.pubs.iter().all(|event| !event.is_replayable() || event.is_kept);
+        let has_all = channel.pubs.iter().all(|event| !event.is_replayable() || event.is_kept);
+        let is_complete = has_all && channel.told_through == 0;
         Ok((newest.max(channel.floor()), channel.floor(), is_complete))
     }
 

@@ -56,6 +56,7 @@ impl Model {
             name,
             config,
             first_floor: if self.is_external { self.head } else { known.unwrap_or(self.after) },
+            told_through: 0,
             last: self.complete_through(),
             pubs: Vec::new(),
             state: State::Open,
@@ -68,7 +69,7 @@ impl Model {
             lead: None,
         });
         let channel = self.chans.last_mut().expect("just opened");
-        let mark = channel.first_floor;
+        let mark = channel.first_floor.max(channel.last);
         channel.lead =
             channel.config.ahead.map(|limit| Lead { limit: limit.max(1), mark, is_waiting: false });
     }

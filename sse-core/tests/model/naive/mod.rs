@@ -4,6 +4,7 @@ mod channel;
 mod connection;
 mod finished;
 mod lifecycle;
+mod log;
 mod pending;
 mod principals;
 mod producers;
@@ -28,7 +29,9 @@ pub(crate) const EPOCH: &str = "e";
 
 /// Everything that ever existed. Ended entries stay in the lists and are marked.
 pub(crate) struct Model {
+    /// Positions come from outside: from a broker, or from a log.
     pub(crate) is_external: bool,
+    pub(crate) is_log: bool,
     /// The position before the first one of the hub.
     pub(crate) after: u64,
     pub(crate) seed: u64,
@@ -57,7 +60,7 @@ impl Model {
 
     /// Returns the position up to which no event can be published any more (O4).
     pub(crate) fn complete_through(&self) -> u64 {
-        if self.is_external { self.head.saturating_sub(1).max(self.after) } else { self.head }
+        if self.is_external && !self.is_log { self.head.saturating_sub(1).max(self.after) } else { self.head }
     }
 
     /// Returns the time that a closing connection has to flush (T3).

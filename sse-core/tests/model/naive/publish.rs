@@ -73,7 +73,7 @@ impl Model {
         if let Some(other) = id.as_deref().and_then(position_in).filter(|other| *other != position) {
             return Err(PublishError::ReservedId { position: other.into() });
         }
-        if position < self.head {
+        if position < self.head || self.is_log && position == self.head {
             return Ok((position, wire, 0));
         }
         if position > self.head {
