@@ -1,0 +1,197 @@
+//! The task that reads the log into the hub of a node.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sse_core::Position;
+use tokio::time::sleep;
+
+use crate::apply::{apply, lose_all};
+use crate::cluster::Shared;
+use crate::engine::{Link, LogError, read_pasts, read_records};
+use crate::protocol::continuity::{Cursor, Step};
+use crate::protocol::record::{Content, Description, Record};
+use crate::protocol::repair::{ChannelHistory, Repaired, merge};
+use crate::status::count;
+
+/// The pause between attempts to reach Redis.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The pause after a short read. Each read costs a node as much as thirty records.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A read with fewer records is short.
+const SHORT_READ: usize = 10;
+
+/// The most channels whose histories are read in one transaction.
+const CHANNELS_PER_READ: usize = 100;
+
+/// Reads the log until the task is aborted.
+pub(crate) struct Tail {
+    shared: Arc<Shared>,
+    link: Link,
+    cursor: Cursor,
+    /// The count fell, and no record said that the log was rewound.
+    found_rewound: bool,
+}
+
+impl Tail {
+    pub(crate) fn new(shared: Arc<Shared>, link: Link, cursor: Cursor) -> Tail {
+        Tail { shared, link, cursor, found_rewound: false }
+    }
+
+    pub(crate) async fn run(mut self) {
+        loop {
+            if let Err(error) = self.follow().await {
+                let counters = &self.shared.counters;
+                if counters.is_connected.swap(false, Ordering::Relaxed) {
+                    count(&counters.reconnects, 1);
+                }
+                drop(error);
+                self.link.disconnect();
+                sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Reads the log until an error. Each connection begins with a fence: so a log that was rewound says so, also if nobody
+    /// publishes.
+    async fn follow(&mut self) -> Result<(), LogError> {
+        self.fence().await?;
+        loop {
+            let records = read_records(&mut self.link, &self.shared.keys, self.cursor.position).await?;
+            self.process(&records).await?;
+            self.shared.counters.is_connected.store(true, Ordering::Relaxed);
+            if (1..SHORT_READ).contains(&records.len()) {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn fence(&mut self) -> Result<(), LogError> {
+        let script = &self.shared.script;
+        let reply = script.fence(&mut self.link, self.cursor.position, self.found_rewound).await?;
+        if reply.count < self.cursor.count && !reply.is_rewound {
+            script.fence(&mut self.link, self.cursor.position, true).await?;
+        }
+        self.found_rewound = false;
+        Ok(())
+    }
+
+    async fn process(&mut self, records: &[Record]) -> Result<(), LogError> {
+        let mut rest = records;
+        while let Some(first) = rest.first() {
+            if self.cursor.check(first) == Step::Gap {
+                self.repair().await?;
+                // A record that stands in the gap was repaired with it. Otherwise the histories end before it.
+                if self.cursor.check(first) == Step::Gap {
+                    self.publish(std::slice::from_ref(first));
+                }
+                rest = rest.get(1..).unwrap_or_default();
+            } else {
+                let published = self.publish(rest);
+                rest = rest.get(published.max(1)..).unwrap_or_default();
+            }
+        }
+        if self.found_rewound { self.fence().await } else { Ok(()) }
+    }
+
+    /// Publishes records up to the next gap, under one lock of the hub. Returns their number; the first is published in any case.
+    fn publish(&mut self, records: &[Record]) -> usize {
+        let Tail { shared, cursor, found_rewound, .. } = self;
+        let published = shared.hub.with(|hub, now| {
+            let mut published = 0usize;
+            for record in records {
+                let step = cursor.check(record);
+                if step == Step::Gap && published > 0 {
+                    break;
+                }
+                published = published.saturating_add(1);
+                match (step, &record.content) {
+                    (Step::Stale, _) => continue,
+                    (_, Content::Rewound) => {
+                        count(&shared.counters.rewound, 1);
+                        lose_all(hub, now, &shared.opens, record.position);
+                    }
+                    (_, Content::Entry { description, frame }) => {
+                        *found_rewound |= step == Step::Fallen;
+                        apply(hub, now, &shared.opens, shared.publisher, record.position, description, frame);
+                    }
+                    // It can be read from no history.
+                    (_, Content::Unreadable) => lose_all(hub, now, &shared.opens, record.position),
+                }
+                cursor.pass(record);
+            }
+            published
+        });
+        shared.counters.position.store(cursor.position.get(), Ordering::Relaxed);
+        published
+    }
+
+    /// Fills a gap from the histories of the open channels. No channel is opened meanwhile: what arrives for it would have the
+    /// same gap.
+    async fn repair(&mut self) -> Result<(), LogError> {
+        let shared = Arc::clone(&self.shared);
+        let _no_opens = shared.repairs.write().await;
+        count(&shared.counters.gaps, 1);
+        let names: Vec<String> =
+            shared.hub.with(|hub, _| hub.channels().map(|(_, name)| name.to_owned()).collect());
+        let mut connection = self.link.share().await?;
+        let mut end = None;
+        let mut histories: Vec<Option<ChannelHistory>> = Vec::with_capacity(names.len());
+        // Without channels, one empty read finds the end of the log.
+        let chunks = names.chunks(CHANNELS_PER_READ).chain(names.is_empty().then_some(&[][..]));
+        for chunk in chunks {
+            let channels: Vec<_> = chunk.iter().map(|name| (name.as_str(), shared.keep_for(name))).collect();
+            let past = read_pasts(&mut connection, &shared.keys, &channels, self.cursor.position).await?;
+            end.get_or_insert((past.last, past.count));
+            histories.extend(past.histories);
+        }
+        let Some((Some(last), last_count)) = end else { return Err(LogError::Reply("there is no log")) };
+        self.fill(&names, histories, Cursor { position: last, count: last_count });
+        Ok(())
+    }
+
+    fn fill(&mut self, names: &[String], histories: Vec<Option<ChannelHistory>>, end: Cursor) {
+        let (shared, from) = (&self.shared, self.cursor.position);
+        let unreadable: Vec<&String> =
+            names.iter().zip(&histories).filter(|(_, it)| it.is_none()).map(|(name, _)| name).collect();
+        let empty = || ChannelHistory {
+            floor: crate::protocol::floor::Floor { position: Position::ORIGIN, is_complete: false },
+            entries: Vec::new(),
+        };
+        let histories = histories.into_iter().map(|history| history.unwrap_or_else(empty)).collect();
+        let steps = merge(from, end.position, histories);
+        let events = steps.iter().filter(|step| matches!(step, Repaired::Event { .. })).count();
+        count(&shared.counters.repaired, events as u64);
+        shared.hub.with(|hub, now| {
+            for step in steps {
+                let (position, channels, frame, closes) = match step {
+                    Repaired::Lost { channel, through } => {
+                        if let Some(channel) = names.get(channel).and_then(|name| hub.channel(name)) {
+                            hub.lose(now, channel, through);
+                        }
+                        continue;
+                    }
+                    Repaired::Event { position, channels, frame } => (position, channels, frame, false),
+                    Repaired::Closed { position, channel } => {
+                        (position, vec![channel], bytes::Bytes::new(), true)
+                    }
+                };
+                let channels =
+                    channels.into_iter().filter_map(|channel| names.get(channel).cloned()).collect();
+                let description = Description { closes, channels, ..Description::default() };
+                apply(hub, now, &shared.opens, shared.publisher, position, &description, &frame);
+            }
+            for name in unreadable {
+                if let Some(channel) = hub.channel(name) {
+                    hub.lose(now, channel, end.position);
+                }
+            }
+            hub.advance(now, end.position);
+        });
+        self.cursor = end;
+        shared.counters.position.store(end.position.get(), Ordering::Relaxed);
+    }
+}
