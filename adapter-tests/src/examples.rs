@@ -32,6 +32,13 @@ impl Example {
         Example::listening(command, 0)
     }
 
+    /// Starts an example on a port, with variables of its environment. Port 0 chooses a free port.
+    pub fn start_on(name: &str, port: u16, variables: &[(&str, &str)]) -> Example {
+        let mut command = Command::new(executable(name));
+        command.envs(variables.iter().copied());
+        Example::listening(command, port)
+    }
+
     /// Starts an example that can open only a number of files, on Unix.
     pub fn start_with_files(name: &str, files: u64) -> Example {
         let mut shell = Command::new("sh");
@@ -66,7 +73,13 @@ impl Example {
 
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
-        let killed = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
+        self.signal("INT");
+    }
+
+    /// Sends a signal, such as `STOP`.
+    pub fn signal(&self, signal: &str) {
+        let arguments = [format!("-{signal}"), self.process.id().to_string()];
+        let killed = Command::new("kill").args(arguments).status();
         assert!(killed.expect("the program `kill` runs").success());
     }
 

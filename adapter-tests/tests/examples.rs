@@ -81,7 +81,8 @@ const SERVERS: [Server; 14] = [
 ];
 
 /// Examples that are not servers.
-const OTHERS: [&str; 2] = ["follow", "virtual_time"];
+// `cluster.rs` tests the nodes of a cluster.
+const OTHERS: [&str; 3] = ["cluster", "follow", "virtual_time"];
 
 fn main() {
     let mut tests = trials![
@@ -112,7 +113,7 @@ type Check = fn(Server) -> Result<(), Missing>;
 
 fn the_list_of_examples_is_complete() -> Result<(), Missing> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = ["sse-core", "sse-hyper", "sse-tokio", "sse-async-std"]
+    let folders = ["sse-core", "sse-hyper", "sse-tokio", "sse-async-std", "sse-redis"]
         .map(|crate_| root.join(crate_).join("examples"));
     let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("a folder of examples"));
     let is_example = |path: &Path| path.extension().is_some() || path.join("main.rs").exists();

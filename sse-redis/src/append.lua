@@ -6,7 +6,7 @@
 --       '1' if it closes its channels, else '0'; description; frame; number of its channels, and for each of these:
 --       number of its key, entries of its history, seconds for which that is kept ('0': for ever).
 -- Reply: newest position, count of records, position of the first record ('0': no longer known),
---        1 if the batch was stored before, 1 if the log was rewound.
+--        1 if the batch was stored before, 1 if this call rewound the log, position of the last rewind.
 
 local log, meta, publisher = KEYS[1], KEYS[2], KEYS[3]
 local next_argument = 0
@@ -25,8 +25,8 @@ local records = tonumber(take())
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local state = redis.call('HMGET', meta, 'last', 'k')
-local last, count = tonumber(state[1]), tonumber(state[2])
+local state = redis.call('HMGET', meta, 'last', 'k', 'born')
+local last, count, born = tonumber(state[1]), tonumber(state[2]), tonumber(state[3])
 
 -- A wrong floor would stop the clock of the log for as long as it is ahead.
 if floor > math.max(now, last or 0) + 86400000000 then
@@ -52,13 +52,13 @@ end
 if rewound then
   -- Every node reads this record, in its place in the order.
   last = math.max(now, last + 1, floor + 1)
-  count = count + 1
+  count, born = count + 1, last
   redis.call('XADD', log, 'MAXLEN', '~', log_entries, decimal(last) .. '-0', 'k', count, 'm', 'R', 'd', '')
   redis.call('HSET', meta, 'last', decimal(last), 'k', count, 'born', decimal(last))
 end
 
 local function reply(first, known)
-  return { decimal(last), count, decimal(first), known and 1 or 0, rewound and 1 or 0 }
+  return { decimal(last), count, decimal(first), known and 1 or 0, rewound and 1 or 0, decimal(born) }
 end
 
 if records == 0 then return reply(0, false) end

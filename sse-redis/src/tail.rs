@@ -32,13 +32,13 @@ pub(crate) struct Tail {
     shared: Arc<Shared>,
     link: Link,
     cursor: Cursor,
-    /// The count fell, and no record said that the log was rewound.
-    found_rewound: bool,
+    /// The count fell behind this position, and no record has said yet that the log was rewound.
+    fell_behind: Option<Position>,
 }
 
 impl Tail {
     pub(crate) fn new(shared: Arc<Shared>, link: Link, cursor: Cursor) -> Tail {
-        Tail { shared, link, cursor, found_rewound: false }
+        Tail { shared, link, cursor, fell_behind: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -71,11 +71,14 @@ impl Tail {
 
     async fn fence(&mut self) -> Result<(), LogError> {
         let script = &self.shared.script;
-        let reply = script.fence(&mut self.link, self.cursor.position, self.found_rewound).await?;
-        if reply.count < self.cursor.count && !reply.is_rewound {
+        let reply = script.fence(&mut self.link, self.cursor.position, false).await?;
+        let has_fallen = reply.count < self.cursor.count;
+        let fell_behind = self.fell_behind.or(has_fallen.then_some(self.cursor.position));
+        // Another node may have noticed it before: then the record that says so is still to be read.
+        if fell_behind.is_some_and(|position| reply.born <= position) {
             script.fence(&mut self.link, self.cursor.position, true).await?;
         }
-        self.found_rewound = false;
+        self.fell_behind = None;
         Ok(())
     }
 
@@ -94,12 +97,12 @@ impl Tail {
                 rest = rest.get(published.max(1)..).unwrap_or_default();
             }
         }
-        if self.found_rewound { self.fence().await } else { Ok(()) }
+        if self.fell_behind.is_some() { self.fence().await } else { Ok(()) }
     }
 
     /// Publishes records up to the next gap, under one lock of the hub. Returns their number; the first is published in any case.
     fn publish(&mut self, records: &[Record]) -> usize {
-        let Tail { shared, cursor, found_rewound, .. } = self;
+        let Tail { shared, cursor, fell_behind, .. } = self;
         let published = shared.hub.with(|hub, now| {
             let mut published = 0usize;
             for record in records {
@@ -112,10 +115,13 @@ impl Tail {
                     (Step::Stale, _) => continue,
                     (_, Content::Rewound) => {
                         count(&shared.counters.rewound, 1);
+                        *fell_behind = None;
                         lose_all(hub, now, &shared.opens, record.position);
                     }
                     (_, Content::Entry { description, frame }) => {
-                        *found_rewound |= step == Step::Fallen;
+                        if step == Step::Fallen {
+                            fell_behind.get_or_insert(cursor.position);
+                        }
                         apply(hub, now, &shared.opens, shared.publisher, record.position, description, frame);
                     }
                     // It can be read from no history.

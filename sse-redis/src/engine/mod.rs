@@ -4,6 +4,8 @@ mod link;
 mod parse;
 mod past;
 mod script;
+#[cfg(test)]
+mod script_tests;
 mod tail;
 
 use std::fmt;

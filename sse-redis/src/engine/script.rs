@@ -31,7 +31,20 @@ impl AppendScript {
         floor: Position,
         batch: &Batch<T>,
     ) -> Result<Appended, LogError> {
-        let (keys, arguments) = self.arguments(floor, batch.first_number(), false, batch.publications());
+        self.append_as(link, publisher, floor, false, batch).await
+    }
+
+    /// Appends a batch, and says whether the node found the log rewound.
+    pub(super) async fn append_as<T>(
+        &self,
+        link: &mut Link,
+        publisher: u64,
+        floor: Position,
+        found_rewound: bool,
+        batch: &Batch<T>,
+    ) -> Result<Appended, LogError> {
+        let (keys, arguments) =
+            self.arguments(floor, batch.first_number(), found_rewound, batch.publications());
         self.call(link, publisher, keys, arguments).await
     }
 
@@ -109,14 +122,15 @@ impl AppendScript {
     }
 }
 
-/// Reads `[last, count, first, known, rewound]`.
+/// Reads `[last, count, first, known, rewound, born]`.
 fn appended(reply: &Value) -> Option<Appended> {
-    let [last, count, first, _known, rewound] = parse::array(reply)? else { return None };
+    let [last, count, first, _known, rewound, born] = parse::array(reply)? else { return None };
     let first = parse::number(first)?;
     Some(Appended {
         last: Position::new(parse::number(last)?),
         count: parse::number(count)?,
         first: (first > 0).then(|| Position::new(first)),
         is_rewound: parse::number(rewound)? == 1,
+        born: Position::new(parse::number(born)?),
     })
 }

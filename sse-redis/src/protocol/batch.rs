@@ -47,6 +47,8 @@ pub(crate) struct Appended {
     pub(crate) first: Option<Position>,
     /// Whether this call found that the log was rewound.
     pub(crate) is_rewound: bool,
+    /// The position of the last rewind.
+    pub(crate) born: Position,
 }
 
 /// A publication with its deadline, and the token by which its outcome is reported.
@@ -89,6 +91,12 @@ impl Numbers {
     /// Creates the numbers of a publisher.
     pub(crate) fn new(publisher: u64) -> Numbers {
         Numbers { publisher, next: 1 }
+    }
+
+    /// Creates numbers that go on at one.
+    #[cfg(test)]
+    pub(crate) fn starting_at(publisher: u64, next: u64) -> Numbers {
+        Numbers { publisher, next }
     }
 
     /// Forms a batch.
@@ -169,7 +177,7 @@ mod tests {
 
     fn appended(first: Option<u64>) -> Appended {
         let first = first.map(Position::new);
-        Appended { last: Position::new(90), count: 9, first, is_rewound: false }
+        Appended { last: Position::new(90), count: 9, first, is_rewound: false, born: Position::ORIGIN }
     }
 
     #[test]

@@ -123,6 +123,9 @@ impl Description {
             return Err(MalformedRecord("its version is unknown"));
         }
         let flags = input.byte()?;
+        if flags & !(CLOSES | LIVE_ONLY | EXCEPT_CONNECTION | EXCEPT_CLIENT) != 0 {
+            return Err(MalformedRecord("it has an unknown flag"));
+        }
         let (publisher, number) = (input.number()?, input.number()?);
         let except = match flags & (EXCEPT_CONNECTION | EXCEPT_CLIENT) {
             0 => Excluded::None,
