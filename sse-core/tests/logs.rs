@@ -346,6 +346,20 @@ fn l4_the_pending_resets_are_bounded_by_the_subscriptions() {
 }
 
 #[test]
+fn l4_a_client_that_passed_the_loss_on_another_node_is_told_nothing() {
+    let mut w = World::log(40);
+    let a = w.open("a");
+    let [ahead, beyond, behind] = ["e-50", "e-55", "e-49"].map(|id| w.reconnect(id));
+    for c in [ahead, beyond, behind] {
+        w.subscribe(a, c);
+    }
+    w.hub.lose(w.now, a, Position::new(50));
+    assert_eq!((w.data(ahead), w.data(beyond), w.data(behind)), (vec![], vec![], vec!["reset e-50".into()]));
+    w.hub.lose(w.now, a, Position::new(45));
+    assert_eq!(w.data(ahead), ["reset e-50"], "a loss that this node has read past is new to it");
+}
+
+#[test]
 fn l4_a_policy_without_resets_raises_the_floor_only() {
     for on_gap in [GapPolicy::Kept, GapPolicy::Live] {
         let mut w = World::log(40);

@@ -40,6 +40,8 @@ impl Hub {
     pub fn lose(&mut self, now: Instant, channel: ChannelId, through: Position) -> bool {
         self.advance_clock(now);
         let Some(slot) = self.live_channel(channel) else { return false };
+        // Clients with an id from there have passed the loss on another node.
+        let ahead = if through > self.head { through } else { Position::MAX };
         self.advance(now, through);
         let through = through.min(self.complete_through());
         let Some(state) = self.channels.at_mut(slot) else { return false };
@@ -49,7 +51,10 @@ impl Hub {
         self.history_order.changed(before, &state.history);
         let members: Vec<ConnectionSlot> = state.members.iter().collect();
         for member in members {
-            self.report_loss(member, slot, former, through);
+            let point = self.connections.at(member).and_then(|connection| connection.resume_point().position());
+            if point.is_none_or(|point| point < ahead) {
+                self.report_loss(member, slot, former, through);
+            }
         }
         self.tidy_history_order();
         self.report_room_of(slot);
@@ -73,7 +78,7 @@ impl Hub {
         }
         // A later subscription must not give the connection an opening frame that it does not have now.
         connection.end_first_step(&self.channels);
-        let before = through.max(connection.position);
+        let before = through.max(connection.client_position());
         self.stats.lagged = self.stats.lagged.saturating_add(1);
         self.notices.push_back(Action::Lagged { connection: id, channel, lost_through: through });
         if !resets {

@@ -17,6 +17,7 @@ impl Model {
         if self.chans[chan].state != State::Open {
             return false;
         }
+        let ahead = if through > self.head { through } else { u64::MAX };
         self.advance_head(through);
         let through = through.min(self.complete_through());
         let channel = &mut self.chans[chan];
@@ -27,7 +28,8 @@ impl Model {
         }
         let members: Vec<usize> = self.members(chan).map(|(conn, _)| conn).collect();
         for conn in members {
-            if self.conns[conn].is_open() {
+            let point = self.conns[conn].resume_point.as_ref().and_then(|(_, position)| *position);
+            if self.conns[conn].is_open() && point.is_none_or(|point| point < ahead) {
                 self.report_loss(conn, chan, former, through);
             }
         }
@@ -52,7 +54,7 @@ impl Model {
         if former > c.position && !is_needed {
             c.own_frames.retain(|frame| frame.is_after || frame.position != former);
         }
-        let before = through.max(c.position);
+        let before = through.max(c.client_position());
         c.push_reset(now, before);
         self.decide_reset_ids(conn);
     }
