@@ -11,6 +11,7 @@ use crate::channel::Channel;
 use crate::cluster::Shared;
 use crate::engine::read_pasts;
 use crate::error::FollowError;
+use crate::observe;
 use crate::opens::Opening;
 use crate::protocol::repair::ChannelHistory;
 use crate::status::count;
@@ -119,6 +120,7 @@ impl Shared {
         let past = match read {
             Ok(past) => past,
             Err(error) => {
+                observe::past_failed(&error);
                 if error.is_temporary() {
                     self.pasts.lock().await.disconnect();
                 }

@@ -54,7 +54,10 @@ mod engine;
 mod error;
 mod follow;
 mod keys;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod node;
+mod observe;
 mod opens;
 mod protocol;
 mod publisher;

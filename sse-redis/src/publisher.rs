@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::cluster::Shared;
 use crate::engine::{Link, LogError};
+use crate::observe;
 use crate::protocol::batch::{Appended, Batch, Item, MAX_BYTES, MAX_PUBLICATIONS, Numbers, Outcome};
 
 /// Who waits for the outcome of a publication.
@@ -94,6 +95,7 @@ impl Publisher {
                     if error.may_have_happened() {
                         batch.fail();
                     }
+                    observe::append_failed(&error, !error.is_temporary());
                     if !error.is_temporary() {
                         return report(batch.refuse());
                     }

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use crate::apply::{apply, lose_all};
 use crate::cluster::Shared;
 use crate::engine::{Link, LogError, read_pasts, read_records};
+use crate::observe;
 use crate::protocol::continuity::{Cursor, Step};
 use crate::protocol::record::{Content, Description, Record};
 use crate::protocol::repair::{ChannelHistory, Repaired, merge};
@@ -47,8 +48,8 @@ impl Tail {
                 let counters = &self.shared.counters;
                 if counters.is_connected.swap(false, Ordering::Relaxed) {
                     count(&counters.reconnects, 1);
+                    observe::connection_lost(&error);
                 }
-                drop(error);
                 self.link.disconnect();
                 sleep(RETRY).await;
             }
@@ -62,7 +63,9 @@ impl Tail {
         loop {
             let records = read_records(&mut self.link, &self.shared.keys, self.cursor.position).await?;
             self.process(&records).await?;
-            self.shared.counters.is_connected.store(true, Ordering::Relaxed);
+            if !self.shared.counters.is_connected.swap(true, Ordering::Relaxed) {
+                observe::connected();
+            }
             if (1..SHORT_READ).contains(&records.len()) {
                 sleep(PAUSE).await;
             }
@@ -103,6 +106,7 @@ impl Tail {
     /// Publishes records up to the next gap, under one lock of the hub. Returns their number; the first is published in any case.
     fn publish(&mut self, records: &[Record]) -> usize {
         let Tail { shared, cursor, fell_behind, .. } = self;
+        let mut rewound = None;
         let published = shared.hub.with(|hub, now| {
             let mut published = 0usize;
             for record in records {
@@ -115,6 +119,7 @@ impl Tail {
                     (Step::Stale, _) => continue,
                     (_, Content::Rewound) => {
                         count(&shared.counters.rewound, 1);
+                        rewound = Some(record.position);
                         *fell_behind = None;
                         lose_all(hub, now, &shared.opens, record.position);
                     }
@@ -131,6 +136,7 @@ impl Tail {
             }
             published
         });
+        rewound.into_iter().for_each(observe::rewound);
         shared.counters.position.store(cursor.position.get(), Ordering::Relaxed);
         published
     }
@@ -141,6 +147,7 @@ impl Tail {
         let shared = Arc::clone(&self.shared);
         let _no_opens = shared.repairs.write().await;
         count(&shared.counters.gaps, 1);
+        observe::gap(self.cursor.position);
         let names: Vec<String> =
             shared.hub.with(|hub, _| hub.channels().map(|(_, name)| name.to_owned()).collect());
         let mut connection = self.link.share().await?;

@@ -51,7 +51,8 @@ impl Hub {
         self.history_order.changed(before, &state.history);
         let members: Vec<ConnectionSlot> = state.members.iter().collect();
         for member in members {
-            let point = self.connections.at(member).and_then(|connection| connection.resume_point().position());
+            let point =
+                self.connections.at(member).and_then(|connection| connection.resume_point().position());
             if point.is_none_or(|point| point < ahead) {
                 self.report_loss(member, slot, former, through);
             }
