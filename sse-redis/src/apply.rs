@@ -66,3 +66,69 @@ pub(crate) fn lose_all(hub: &mut HubMut<'_>, now: Instant, opens: &Opens, throug
     }
     hub.advance(now, through);
 }
+
+#[cfg(test)]
+mod tests {
+    use sse_core::shared::SharedHub;
+    use sse_core::{ChannelConfig, HubConfig, PositionSource};
+
+    use super::*;
+    use crate::protocol::floor::Floor;
+    use crate::protocol::repair::ChannelHistory;
+
+    fn hub() -> SharedHub {
+        let positions = PositionSource::Log { after: Position::new(40) };
+        let config = HubConfig { positions, ..HubConfig::default() };
+        SharedHub::new("test", config, || Instant::ORIGIN).unwrap().0
+    }
+
+    fn description(channels: &[&str]) -> Description {
+        let channels = channels.iter().map(|name| (*name).to_owned()).collect();
+        Description { publisher: 7, channels, ..Description::default() }
+    }
+
+    #[test]
+    fn what_arrives_while_a_past_is_read_is_kept_for_it() {
+        let (hub, opens) = (hub(), Opens::default());
+        hub.open_channel("open", ChannelConfig::default()).unwrap();
+        let opening = opens.begin(vec!["opening".into()], Position::new(40));
+        let frame = Bytes::from_static(b"data: x\n\n");
+        hub.with(|hub, now| {
+            for (position, channels) in
+                [(41, &["open", "opening"][..]), (42, &["opening"]), (43, &["closed"])]
+            {
+                let position = Position::new(position);
+                apply(hub, now, &opens, 7, position, &description(channels), &frame);
+            }
+        });
+        let floor = Floor { position: Position::new(30), is_complete: false };
+        let complete = opening.complete(vec![ChannelHistory { floor, entries: Vec::new() }]).unwrap();
+        let arrived: Vec<u64> = complete[0].entries.iter().map(|entry| entry.position.get()).collect();
+        assert_eq!(arrived, [41, 42]);
+        assert_eq!(hub.with(|hub, _| hub.head()), Position::new(43), "the head moves over what nobody wants");
+        assert_eq!(hub.channel("open").unwrap().stats().unwrap().history_events, 1);
+    }
+
+    #[test]
+    fn an_event_that_this_node_refuses_is_told_as_a_loss() {
+        let (hub, opens) = (hub(), Opens::default());
+        let channel = hub.open_channel("open", ChannelConfig::default()).unwrap();
+        let outbound = hub.connect(Default::default()).unwrap();
+        outbound.subscribe(&channel).unwrap();
+        let large = Bytes::from(format!("data: {}\n\n", "x".repeat(2 << 20)));
+        hub.with(|hub, now| apply(hub, now, &opens, 7, Position::new(41), &description(&["open"]), &large));
+        assert_eq!(hub.stats().lagged, 1);
+        assert_eq!(channel.stats().unwrap().floor, Position::new(41));
+    }
+
+    #[test]
+    fn a_loss_reaches_every_channel_and_every_past_that_is_read() {
+        let (hub, opens) = (hub(), Opens::default());
+        let channel = hub.open_channel("open", ChannelConfig::default()).unwrap();
+        let opening = opens.begin(vec!["opening".into()], Position::new(40));
+        hub.with(|hub, now| lose_all(hub, now, &opens, Position::new(50)));
+        assert_eq!(channel.stats().unwrap().floor, Position::new(50));
+        let floor = Floor { position: Position::new(30), is_complete: false };
+        assert!(opening.complete(vec![ChannelHistory { floor, entries: Vec::new() }]).is_none());
+    }
+}
