@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const PAGE: &str = "docs/rules.md";
 
 /// The letters that rules begin with.
-const CHAPTERS: &str = "DECOHTSKPAULX";
+const CHAPTERS: &str = "DECOHTSKPAULRX";
 
 /// Folders that hold build results and test data.
 const SKIPPED_FOLDERS: [&str; 5] = ["target", "corpus", "artifacts", "node_modules", "venv"];

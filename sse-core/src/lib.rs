@@ -160,7 +160,8 @@ pub use config::{
 };
 pub use hub::{
     Action, ChannelCloseReason, Claim, ConfigError, ConnectError, ConnectionStats, DrainConfig, Finished,
-    Hub, OpenError, Past, PastEvent, PublishError, Published, SendError, SubscribeError, Transmit, Unwanted,
+    Hub, OpenError, Past, PastEvent, PositionsAreNotLocal, PublishError, Published, RestoreError, SendError,
+    SubscribeError, Transmit, Unwanted,
 };
 pub use id::{ChannelId, ConnectionId, ParseConnectionIdError, Position};
 pub use resume::{Join, LastEventId, Resume};

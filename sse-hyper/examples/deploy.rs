@@ -1,15 +1,19 @@
-//! A deploy without a reconnect storm. On SIGTERM, each stream receives a `retry:` time of its own and ends at a moment of
-//! its own, so that the clients do not reach the next process all at once. Then the server returns.
+//! A deploy without a reconnect storm, and without a lost event. On SIGTERM, each stream receives a `retry:` time of its own and
+//! ends at a moment of its own, so that the clients do not reach the next process all at once. Then the server writes what it
+//! kept to a file, and returns. The next process reads the file, and the clients continue where they were.
 //!
 //! Run `cargo run --package sse-hyper --example deploy`, and `curl -N http://127.0.0.1:3000/` in several terminals. Then
 //! `kill` the process or press Ctrl-C: the streams end one after the other, each with its `retry:`. New clients find no
-//! listener, or the next process. Browsers reconnect by themselves. The process exits at the latest one second after the end of
-//! the drain, even if peers do not read, grant no window, or have sent only a part of a request.
+//! listener, or the next process. Browsers reconnect by themselves, without a `reset`. The process exits at the latest one second
+//! after the end of the drain, even if peers do not read, grant no window, or have sent only a part of a request.
+//!
+//! The file is `sse-deploy.export` among the temporary files, or the one in the environment variable `EXPORT`.
 
 mod server;
 
 use std::error::Error;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
@@ -38,8 +42,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let epoch = sse_hyper::epoch_from_clock();
-    let hub = sse_hyper::start(epoch, HubConfig::default(), &TokioExecutor::new(), TokioTimer::new())?;
+    let export = std::env::var_os("EXPORT")
+        .map_or_else(|| std::env::temp_dir().join("sse-deploy.export"), PathBuf::from);
+    let hub = continue_from(&export)?;
     let clock = hub.open_channel("clock", ChannelConfig::default())?;
     tokio::spawn(tick(clock.clone()));
     let app = Router::new().route("/", get(follow)).with_state((hub.clone(), clock));
@@ -53,7 +58,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
     transports.close_within(DRAIN.within + GRACE);
     connections.shutdown().await;
     println!("drained, {} streams are open", hub.stats().connections);
+    // Nothing is published between here and the end, so the ids of this run are known to the next one.
+    hub.seal();
+    sse_hyper::save_export(&export, &hub)?;
     Ok(())
+}
+
+/// Creates the hub, with what the last run has left.
+fn continue_from(export: &Path) -> Result<SharedHub, Box<dyn Error>> {
+    let (epoch, executor) = (sse_hyper::epoch_from_clock(), TokioExecutor::new());
+    if let Some(export) = sse_hyper::take_export(export)? {
+        match sse_hyper::restore(&epoch, HubConfig::default(), &executor, TokioTimer::new(), &export) {
+            Ok(hub) => return Ok(hub),
+            // Clients get a reset, as after a crash.
+            Err(error) => eprintln!("{error}"),
+        }
+    }
+    Ok(sse_hyper::start(epoch, HubConfig::default(), &executor, TokioTimer::new())?)
 }
 
 async fn follow(State((hub, clock)): State<(SharedHub, Channel)>, request: Request) -> Response<SseBody> {

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper::rt::{Executor, Sleep, Timer};
-use sse_core::adapter::{DriveHub, EpochClock, epoch_of};
+use sse_core::adapter::{DriveHub, Driver, EpochClock, epoch_of};
 use sse_core::shared::SharedHub;
-use sse_core::{ConfigError, HubConfig};
+use sse_core::{ConfigError, HubConfig, RestoreError};
 
 /// Creates a hub and runs its driver on `executor`, with the clock and the timers of `timer`. Its instants count from 1970: the
 /// wall clock is read once.
@@ -43,11 +43,44 @@ where
     E: Executor<DriveHub<HubTimer>>,
     T: Timer + Send + Sync + 'static,
 {
+    run(executor, timer, |clock| SharedHub::new(epoch, config, clock))
+}
+
+/// Creates a hub that continues a former run, from the export of its hub, and runs its driver as [`start`] does
+/// ([R2](sse_core::rules#r2)). [`take_export`](crate::take_export) reads the export from a file.
+///
+/// # Errors
+///
+/// [`RestoreError`]. Start with [`start`] then: clients with ids of the former run get a reset.
+pub fn restore<E, T>(
+    epoch: impl Into<String>,
+    config: HubConfig,
+    executor: &E,
+    timer: T,
+    export: &[u8],
+) -> Result<SharedHub, RestoreError>
+where
+    E: Executor<DriveHub<HubTimer>>,
+    T: Timer + Send + Sync + 'static,
+{
+    run(executor, timer, |clock| SharedHub::restore(epoch, config, clock, export))
+}
+
+/// Runs the driver of a hub that `create` makes with a clock.
+fn run<E, T, R>(
+    executor: &E,
+    timer: T,
+    create: impl FnOnce(Box<dyn Fn() -> sse_core::Instant + Send + Sync>) -> Result<(SharedHub, Driver), R>,
+) -> Result<SharedHub, R>
+where
+    E: Executor<DriveHub<HubTimer>>,
+    T: Timer + Send + Sync + 'static,
+{
     let timer: Arc<dyn Timer + Send + Sync> = Arc::new(timer);
     let (origin, epoch_clock) = (timer.now(), EpochClock::new(since_1970()));
     let clock = Arc::clone(&timer);
     let clock = move || epoch_clock.instant(clock.now().saturating_duration_since(origin));
-    let (hub, driver) = SharedHub::new(epoch, config, clock)?;
+    let (hub, driver) = create(Box::new(clock))?;
     executor.execute(DriveHub::new(driver, HubTimer { timer, origin, epoch_clock, sleep: None }));
     Ok(hub)
 }

@@ -126,17 +126,19 @@ mod head;
 mod listener;
 mod origin;
 mod request;
+mod restart;
 mod serve;
 mod stream_executor;
 mod transport;
 
 pub use body::SseBody;
-pub use driver::{HubTimer, epoch_from_clock, start};
+pub use driver::{HubTimer, epoch_from_clock, restore, start};
 pub use head::{Refusal, finite_response, response};
 #[cfg(feature = "axum")]
 pub use listener::TransportListener;
 pub use origin::{Admitted, AllowedOrigins, Forbidden, OriginError};
 pub use request::connection_config;
+pub use restart::{save_export, take_export};
 pub use serve::{Detached, Outcome, ServeConnection, serve_connection};
 pub use stream_executor::{StreamExecutor, StreamTask};
 pub use transport::{Transport, TransportConfig, Transports};

@@ -54,6 +54,9 @@ pub struct HubConfig {
     /// one day, although the client missed nothing. Set this together with [`PositionSource::Log`]. A ping then takes about 50
     /// bytes instead of 2.
     pub refresh_position: bool,
+    /// The time for which the channels of a former run wait for [`Hub::open_channel`](crate::Hub::open_channel) after a
+    /// [restart](crate::Hub::restore) ([R4](crate::rules#r4)). The default is ten minutes; `None` waits for ever.
+    pub unclaimed: Option<Duration>,
 }
 
 impl HubConfig {
@@ -74,6 +77,7 @@ impl Default for HubConfig {
             limits: Limits::default(),
             control_events: ControlEvents::default(),
             refresh_position: false,
+            unclaimed: Some(Duration::from_secs(600)),
         }
     }
 }

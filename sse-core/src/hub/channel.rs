@@ -27,6 +27,8 @@ pub(crate) struct ChannelState {
     /// A finished channel accepts no events, and its members leave it when they took what was published (K4). It can be
     /// closed as well.
     pub(crate) is_finished: bool,
+    /// A finished channel of a former run, which takes the configuration with which it is opened first (R4).
+    pub(crate) is_unconfigured: bool,
     /// The instant at which a finished channel closes. `None` while it is not finished, and when that is never.
     pub(crate) kept_until: Option<Instant>,
     /// The instant at which the last member left, or at which the channel was opened (K2).
@@ -54,6 +56,7 @@ impl ChannelState {
             is_plain: config.ahead.is_none(),
             is_closed: false,
             is_finished: false,
+            is_unconfigured: false,
             kept_until: None,
             empty_since: now,
             producer: ProducerState::new(config.ahead, floor.max(complete_through)),

@@ -40,13 +40,24 @@ impl Hub {
         if let Some(open) = self.open_as(name, &config)? {
             return Ok(open);
         }
+        if let Some(restored) = self.open_waiting(name, &config)? {
+            return Ok(restored);
+        }
         let floor = if self.config.positions.is_local() { self.ended_names.floor(name) } else { self.head };
         self.insert_channel(name, config, floor)
     }
 
     /// Returns the open channel with this name, which has to have the same configuration (K1).
-    pub(super) fn open_as(&self, name: &str, config: &ChannelConfig) -> Result<Option<ChannelId>, OpenError> {
+    pub(super) fn open_as(
+        &mut self,
+        name: &str,
+        config: &ChannelConfig,
+    ) -> Result<Option<ChannelId>, OpenError> {
         let Some(open) = self.channel(name) else { return Ok(None) };
+        let state = self.channels.slot(open).and_then(|slot| self.channels.at_mut(slot));
+        if let Some(state) = state.filter(|state| state.is_unconfigured) {
+            (state.config, state.is_unconfigured) = (config.clone(), false);
+        }
         let is_same = self.channels.get(open).is_some_and(|channel| channel.config == *config);
         if is_same { Ok(Some(open)) } else { Err(OpenError::OtherConfig) }
     }

@@ -338,7 +338,8 @@ impl Hub {
 
     /// Returns the position of an id in the hub's own form, if this hub can have issued the id (H4).
     pub(super) fn position_of(&self, id: &LastEventId) -> Option<Position> {
-        let position = self.epoch.position(id.as_str()?)?;
+        let id = id.as_str()?;
+        let Some(position) = self.epoch.position(id) else { return self.former_epochs.position(id) };
         match self.config.positions {
             // A client may have been at a node that is ahead of this one (O4).
             PositionSource::External { .. } | PositionSource::Log { .. } => Some(position),

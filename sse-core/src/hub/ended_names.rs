@@ -1,11 +1,11 @@
 //! Where the channels of former names ended (H5).
 
 use alloc::collections::VecDeque;
-use core::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::HashMap;
 
 use crate::id::Position;
+use crate::mix::splitmix64;
 
 /// The ends of the channels that were closed last, by their names.
 ///
@@ -23,7 +23,6 @@ pub(super) struct EndedNames {
     next_number: u64,
     /// The newest end that was forgotten. It counts for every name that is not known.
     forgotten_through: Position,
-    hasher: DefaultHashBuilder,
 }
 
 struct End {
@@ -37,18 +36,16 @@ impl EndedNames {
 
     /// Creates the memory of a hub that starts after a position.
     pub(super) fn new(after: Position) -> EndedNames {
-        EndedNames {
-            ends: HashMap::new(),
-            order: VecDeque::new(),
-            next_number: 0,
-            forgotten_through: after,
-            hasher: DefaultHashBuilder::default(),
-        }
+        EndedNames { ends: HashMap::new(), order: VecDeque::new(), next_number: 0, forgotten_through: after }
     }
 
     /// Records where the channel of a name ended.
     pub(super) fn insert(&mut self, name: &str, end: Position) {
-        let hash = self.hasher.hash_one(name);
+        self.insert_hash(hash_of(name), end);
+    }
+
+    /// Records where the channel of a name with this hash ended.
+    pub(super) fn insert_hash(&mut self, hash: u64, end: Position) {
         self.next_number = self.next_number.saturating_add(1);
         let number = self.next_number;
         let known = self.ends.get(&hash).map_or(end, |known| known.position.max(end));
@@ -71,7 +68,24 @@ impl EndedNames {
 
     /// Returns where the channel of a name ended, as long as that is known.
     pub(super) fn end(&self, name: &str) -> Option<Position> {
-        self.ends.get(&self.hasher.hash_one(name)).map(|end| end.position)
+        self.ends.get(&hash_of(name)).map(|end| end.position)
+    }
+
+    /// Returns the ends with the hashes of their names, oldest first.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (u64, Position)> + '_ {
+        self.order.iter().filter_map(|(hash, number)| {
+            self.ends.get(hash).filter(|end| end.number == *number).map(|end| (*hash, end.position))
+        })
+    }
+
+    /// Returns the newest end that was forgotten.
+    pub(super) fn forgotten_through(&self) -> Position {
+        self.forgotten_through
+    }
+
+    /// Takes what a former run had forgotten as forgotten.
+    pub(super) fn forget_through(&mut self, end: Position) {
+        self.forgotten_through = self.forgotten_through.max(end);
     }
 
     /// Returns the floor of a channel that is opened with a name.
@@ -79,9 +93,16 @@ impl EndedNames {
         if self.ends.is_empty() {
             return self.forgotten_through;
         }
-        let hash = self.hasher.hash_one(name);
-        self.ends.get(&hash).map_or(self.forgotten_through, |end| end.position)
+        self.ends.get(&hash_of(name)).map_or(self.forgotten_through, |end| end.position)
     }
+}
+
+/// Returns the hash of a name: FNV-1a, mixed. It is the same in every run, since an export has it.
+fn hash_of(name: &str) -> u64 {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    splitmix64(hash, name.len() as u64)
 }
 
 #[cfg(test)]

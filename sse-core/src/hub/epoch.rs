@@ -40,14 +40,19 @@ impl Epoch {
     /// Returns the position of an id of this epoch. Only the canonical decimal counts, since the hub never assigns
     /// another spelling.
     pub(crate) fn position(&self, id: &str) -> Option<Position> {
-        let digits = id.strip_prefix(&*self.0)?.strip_prefix('-')?;
-        let canonical = match digits.as_bytes() {
-            [b'0'] => true,
-            [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-            _ => false,
-        };
-        if canonical { digits.parse().ok().map(Position::new) } else { None }
+        position_in(&self.0, id)
     }
+}
+
+/// Returns the position of an id of an epoch.
+pub(super) fn position_in(epoch: &str, id: &str) -> Option<Position> {
+    let digits = id.strip_prefix(epoch)?.strip_prefix('-')?;
+    let canonical = match digits.as_bytes() {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if canonical { digits.parse().ok().map(Position::new) } else { None }
 }
 
 #[cfg(test)]

@@ -199,6 +199,8 @@ pub enum PublishError {
     },
     /// The channel is finished ([K4](crate::rules#k4)).
     Finished(ChannelId),
+    /// [`Hub::seal`](crate::Hub::seal) has ended publishing ([R1](crate::rules#r1)).
+    Sealed,
     /// No channel was given.
     NoChannel,
     /// The event cannot be encoded.
@@ -339,6 +341,7 @@ impl fmt::Display for PublishError {
             PublishError::ChannelClosed { name } => write!(f, "channel {name:?} was closed"),
             PublishError::OtherHub { name } => write!(f, "channel {name:?} belongs to another hub"),
             PublishError::Finished(id) => write!(f, "channel {id} is finished"),
+            PublishError::Sealed => f.write_str("the hub is sealed for a restart"),
             PublishError::NoChannel => f.write_str("no channel was given"),
             PublishError::Encode(error) => error.fmt(f),
             PublishError::TooLarge { bytes, limit } => {

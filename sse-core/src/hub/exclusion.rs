@@ -27,6 +27,11 @@ impl Exclusion {
         Exclusion { index: index | CLIENT, generation }
     }
 
+    /// Returns the slot of the excluded client key.
+    pub(crate) fn client_slot(self) -> Option<ClientSlot> {
+        (self.index & CLIENT != 0).then(|| ClientSlot::new(self.index & !CLIENT))
+    }
+
     /// Returns whether this is the exclusion of a connection with this client key.
     ///
     /// The slot of a client key is enough: the event keeps it from being reused (U5).

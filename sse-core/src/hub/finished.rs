@@ -97,6 +97,15 @@ impl Hub {
         Ok(finished)
     }
 
+    /// Makes a channel of a former run finished again. It keeps any configuration until it is opened with one (R4).
+    pub(super) fn restore_finished(&mut self, channel: ChannelId, kept_until: Option<Instant>) {
+        let Some(state) = self.channels.slot(channel).and_then(|slot| self.channels.at_mut(slot)) else {
+            return;
+        };
+        (state.is_finished, state.is_plain, state.is_unconfigured) = (true, false, true);
+        state.kept_until = kept_until;
+    }
+
     /// Returns whether a channel is finished ([K4](crate::rules#k4)). False when it is not open.
     pub fn is_finished(&self, channel: ChannelId) -> bool {
         self.channels.get(channel).is_some_and(|channel| channel.is_finished && !channel.is_closed)

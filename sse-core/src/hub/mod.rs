@@ -5,7 +5,7 @@
 //! holding the hub; `principals.rs` asks for connections by principal; `timers.rs` and `drain.rs` handle time; `pending.rs`
 //! finds what is pending, `delivery.rs` moves connections on, `finished.rs` ends streams, `producers.rs` tells producers to
 //! wait or to stop, `linger.rs` lets channels gather events, `lag.rs` handles readers that fell behind, `resume_point.rs` decides where subscriptions start;
-//! `log.rs`, `past.rs`, `loss.rs` and `refresh.rs` are for hubs that follow a log; `snapshot.rs` is for operators.
+//! `log.rs`, `past.rs`, `loss.rs` and `refresh.rs` are for hubs that follow a log; `restart/` is for the next run; `snapshot.rs` is for operators.
 //!
 //! The state: `connection.rs`, `ping.rs`, `own_frames.rs`, `subscription.rs`, `channel.rs`, `members.rs`, `logs/`,
 //! `identities.rs`, `names.rs`, `exclusion.rs`, `packed_slot.rs`, `ended_names.rs`, `timer_queue.rs`, `arena.rs`, `epoch.rs`, `control.rs`.
@@ -43,6 +43,7 @@ mod principals;
 mod producers;
 mod publish;
 mod refresh;
+mod restart;
 mod resume_point;
 mod snapshot;
 mod subscription;
@@ -73,6 +74,7 @@ pub use finished::Finished;
 pub use past::{Past, PastEvent};
 pub use producers::Unwanted;
 pub use publish::Published;
+pub use restart::{PositionsAreNotLocal, RestoreError};
 pub use snapshot::ConnectionStats;
 #[cfg(feature = "metrics")]
 pub(crate) use snapshot::Lag;
@@ -87,6 +89,7 @@ use ended_names::EndedNames;
 use epoch::Epoch;
 use identities::Identities;
 use logs::HistoryOrder;
+use restart::{FormerEpochs, WaitingChannels};
 use timer_queue::TimerQueue;
 use timers::StallScan;
 
@@ -131,6 +134,10 @@ pub struct Hub {
     leads: usize,
     stats: Stats,
     draining: Option<Draining>,
+    /// Nothing is published any more (R1).
+    is_sealed: bool,
+    former_epochs: FormerEpochs,
+    waiting: WaitingChannels,
 }
 
 impl Hub {
@@ -181,6 +188,9 @@ impl Hub {
             leads: 0,
             stats: Stats::default(),
             draining: None,
+            is_sealed: false,
+            former_epochs: FormerEpochs::default(),
+            waiting: WaitingChannels::default(),
         })
     }
 

@@ -1,10 +1,11 @@
 //! Channels that are opened with a past (L2).
 
-use crate::config::{ChannelConfig, PositionSource};
+use crate::config::{ChannelConfig, Except, PositionSource};
 use crate::id::{ChannelId, Position};
 use crate::time::Instant;
 use crate::wire::Frame;
 
+use super::arena::ChannelSlot;
 use super::logs::{HistorySize, LogEntry};
 use super::{Hub, OpenError};
 
@@ -76,6 +77,9 @@ impl Hub {
         if let Some(open) = self.open_as(name, &config)? {
             return Ok(open);
         }
+        if let Some(restored) = self.open_waiting(name, &config)? {
+            return Ok(restored);
+        }
         match self.config.positions {
             PositionSource::Local { .. } => self.check_end(past)?,
             PositionSource::External { .. } => return Err(OpenError::PositionsAreExternal),
@@ -106,34 +110,49 @@ impl Hub {
             if event.position > after && event.position <= self.head {
                 after = event.position;
                 published_at = published_at.max(event.published_at.min(self.now));
-                self.push_past(id, event, published_at);
+                self.push_past(id, event.position, &event.frame, published_at, None);
             }
         }
+        self.finish_past(slot);
+    }
+
+    /// Applies the bounds to a past, except for those on single events.
+    pub(super) fn finish_past(&mut self, slot: ChannelSlot) {
         self.expire_history(slot);
         self.limit_history();
         self.arm_channel_timer(slot);
     }
 
-    fn push_past(&mut self, id: ChannelId, event: &PastEvent, published_at: Instant) {
-        let position = event.position;
-        let frame = self.identified(&[id], position, &event.frame);
+    /// Adds the newest event of a past. `except` is the client key that does not receive it.
+    pub(super) fn push_past(
+        &mut self,
+        id: ChannelId,
+        position: Position,
+        frame: &Frame,
+        published_at: Instant,
+        except: Option<&str>,
+    ) {
+        let frame = self.identified(&[id], position, frame);
         let frame = frame.ok().filter(|frame| self.check_frame(frame, position).is_ok());
-        let Some(channel) = self.channels.slot(id).and_then(|slot| self.channels.at_mut(slot)) else {
+        if frame.as_ref().is_some_and(|frame| !frame.has_id() || frame.is_live_only()) {
             return;
-        };
-        let before = HistorySize::of(&channel.history);
-        if let Some(frame) = frame {
-            let entry = LogEntry { position, published_at, except: None, frame };
-            if !entry.is_replayable() {
-                return;
-            }
-            let application_id = entry.frame.id().filter(|id| self.epoch.position(id).is_none());
-            channel.history.push(&entry, application_id);
-        } else {
-            // The limits of this hub refuse the event: nobody can be sent it.
-            channel.history.evict_through(position);
         }
-        self.history_order.changed(before, &channel.history);
-        self.history_order.push_past(position, id);
+        let (except, client) = self.exclusion(except.map(Except::Client));
+        if let Some(channel) = self.channels.slot(id).and_then(|slot| self.channels.at_mut(slot)) {
+            let before = HistorySize::of(&channel.history);
+            if let Some(frame) = frame {
+                let entry = LogEntry { position, published_at, except, frame };
+                let application_id = entry.frame.id().filter(|id| self.epoch.position(id).is_none());
+                channel.history.push(&entry, application_id);
+            } else {
+                // The limits of this hub refuse the event: nobody can be sent it.
+                channel.history.evict_through(position);
+            }
+            self.history_order.changed(before, &channel.history);
+            self.history_order.push_past(position, id);
+        }
+        if let Some(client) = client {
+            self.keep_exclusion(&[id], position, client);
+        }
     }
 }

@@ -196,7 +196,10 @@ impl Hub {
     }
 
     /// Returns the exclusion of a publication, and the client key that it names.
-    fn exclusion(&mut self, except: Option<Except<'_>>) -> (Option<Exclusion>, Option<ClientSlot>) {
+    pub(super) fn exclusion(
+        &mut self,
+        except: Option<Except<'_>>,
+    ) -> (Option<Exclusion>, Option<ClientSlot>) {
         match except {
             Some(Except::Connection(id)) => (Some(Exclusion::connection(id)), None),
             Some(Except::Client(key)) if key.len() <= ConnectionConfig::MAX_CLIENT_BYTES => {
@@ -208,7 +211,7 @@ impl Hub {
     }
 
     /// Keeps the number of an excluded client key for as long as one of the channels has the event (U5).
-    fn keep_exclusion(&mut self, channels: &[ChannelId], position: Position, client: ClientSlot) {
+    pub(super) fn keep_exclusion(&mut self, channels: &[ChannelId], position: Position, client: ClientSlot) {
         for id in channels {
             if self.channels.get(*id).is_some_and(|channel| channel.holds(position)) {
                 self.identities.keep_excluded(position, *id, client);
@@ -225,6 +228,7 @@ impl Hub {
     }
 
     pub(super) fn check_channels(&self, channels: &[ChannelId]) -> Result<(), PublishError> {
+        self.check_seal()?;
         if channels.is_empty() {
             return Err(PublishError::NoChannel);
         }

@@ -68,7 +68,8 @@ impl Hub {
         if !self.notices.is_empty() || !self.notify_queue.is_empty() || !self.sweeps.is_empty() {
             return Some(self.now);
         }
-        [self.timers.first(), self.next_scan(), self.next_drain()].into_iter().flatten().min()
+        let deadlines = [self.timers.first(), self.next_scan(), self.next_drain(), self.waiting_until()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Handles the deadlines that have passed by `now`: pings, maximum lifetimes, stalls, empty channels. A call before
@@ -93,6 +94,7 @@ impl Hub {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance_clock(now);
         self.close_drained();
+        self.drop_unclaimed();
         let mut has_scanned = false;
         for _ in 0..DEADLINES_PER_CALL {
             match self.timers.pop(now) {

@@ -37,14 +37,25 @@ impl SharedHub {
         config: HubConfig,
         clock: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Result<(SharedHub, Driver), ConfigError> {
-        let epoch = epoch.into();
+        let hub = Hub::new(SharedHub::with_epoch(epoch.into(), config)?)?;
+        Ok(SharedHub::from_hub(hub, clock))
+    }
+
+    /// Returns a configuration with an epoch that was passed beside it.
+    pub(super) fn with_epoch(epoch: String, config: HubConfig) -> Result<HubConfig, ConfigError> {
         if config.epoch != HubConfig::DEFAULT_EPOCH && config.epoch != epoch {
             return Err(ConfigError::TwoEpochs { passed: epoch, configured: config.epoch });
         }
-        let hub = Hub::new(HubConfig { epoch, ..config })?;
+        Ok(HubConfig { epoch, ..config })
+    }
+
+    pub(super) fn from_hub(
+        hub: Hub,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> (SharedHub, Driver) {
         let shared = Arc::new(Shared::new(State::new(hub), clock));
         let driver = Driver::new(Arc::downgrade(&shared));
-        Ok((SharedHub { shared }, driver))
+        (SharedHub { shared }, driver)
     }
 
     /// Returns the channel with a name, and opens it if there is none ([K1](crate::rules#k1)). A channel that is open with

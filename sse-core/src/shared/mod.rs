@@ -81,6 +81,7 @@ pub(crate) mod observe;
 mod outbound;
 mod principals;
 pub(crate) mod registry;
+mod restart;
 #[cfg(all(test, shuttle))]
 mod schedules;
 pub(crate) mod search;

@@ -110,6 +110,16 @@ impl History {
         (self.first_floor, self.evicted_through) = (Position::ORIGIN, floor);
     }
 
+    /// Takes the place of the history of a former run, whose events follow.
+    pub(crate) fn begin_restored(&mut self, first_floor: Position, evicted_through: Position) {
+        (self.first_floor, self.evicted_through) = (first_floor, evicted_through);
+    }
+
+    /// Returns the newest event with an id that was evicted.
+    pub(crate) fn evicted_through(&self) -> Position {
+        self.evicted_through
+    }
+
     /// Evicts the events up to a position, and counts those up to there that the history never had as evicted.
     pub(crate) fn evict_through(&mut self, position: Position) {
         while self.keeps(position) && self.evict() {}
