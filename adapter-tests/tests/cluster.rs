@@ -123,6 +123,11 @@ fn the_end_of_the_file_is_lost() {
 }
 
 #[test]
+fn the_clock_of_a_new_master_is_one_hour_behind() {
+    nothing_is_lost(redis::EVERYSEC, &[Fault::FailoverToOldClock], 100_000);
+}
+
+#[test]
 fn a_replica_that_is_behind_becomes_the_master() {
     losses_are_told(redis::ALWAYS, &[Fault::Failover]);
 }

@@ -6,7 +6,70 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use adapter_tests::examples::{Example, build};
+use adapter_tests::programs::{self, Missing};
+use adapter_tests::{trials, wait_until};
 use sse_core::Decoder;
+
+#[path = "clients_kit/browser.rs"]
+mod browser;
+mod restart_kit;
+
+use browser::Browser;
+use restart_kit::Front;
+
+fn main() {
+    let tests = trials![
+        r2_clients_continue_behind_a_planned_restart_and_learn_of_a_crash,
+        r2_chromium_continues_behind_a_planned_restart,
+        r2_firefox_continues_behind_a_planned_restart,
+    ];
+    programs::run(tests, true);
+}
+
+/// Returns the variables of a server that leaves its export to the next one.
+fn export_of(test: &str) -> String {
+    std::env::temp_dir()
+        .join(format!("sse-deploy-{test}-{}", std::process::id()))
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn r2_chromium_continues_behind_a_planned_restart() -> Result<(), Missing> {
+    browser_continues("chromium", Browser::chromium)
+}
+
+fn r2_firefox_continues_behind_a_planned_restart() -> Result<(), Missing> {
+    browser_continues("firefox", Browser::firefox)
+}
+
+/// A page gets every second of the clock of both runs, once and in order, and no reset.
+fn browser_continues(name: &str, open: fn(&str) -> Result<Browser, Missing>) -> Result<(), Missing> {
+    build(&["deploy"]);
+    let export = export_of(name);
+    let start = || Example::start_with("deploy", &[("EXPORT", &export)]);
+    let front = Front::start();
+    let mut first = start();
+    front.lead_to(first.port);
+    let _browser = open(&front.url)?;
+    wait_until("the page receives events", || front.reports().len() >= 3);
+    first.interrupt();
+    first.wait_for_exit(Duration::from_secs(30));
+    let second = start();
+    front.lead_to(second.port);
+    let of_first = front.reports().len();
+    wait_until("the page receives events of the second run", || front.reports().len() >= of_first + 4);
+    let seconds: Vec<u64> = front
+        .reports()
+        .iter()
+        .map(|report| report.trim_end_matches(" s").parse().unwrap_or_else(|_| panic!("{report}")))
+        .collect();
+    // The clock of each run counts from zero.
+    let runs: Vec<&[u64]> = seconds.chunk_by(|former, next| next == &(former + 1)).collect();
+    assert_eq!(runs.len(), 2, "{seconds:?}");
+    assert_eq!(runs[1][0], 0, "{seconds:?}");
+    let _ = std::fs::remove_file(format!("{export}.used"));
+    Ok(())
+}
 
 /// Reads the stream with a last event id until some events have come. Returns their names with ids and data.
 fn read(server: &Example, id: &str, count: usize) -> Vec<(String, String, String)> {
@@ -36,11 +99,9 @@ fn read(server: &Example, id: &str, count: usize) -> Vec<(String, String, String
     events
 }
 
-#[test]
-fn r2_clients_continue_behind_a_planned_restart_and_learn_of_a_crash() {
+fn r2_clients_continue_behind_a_planned_restart_and_learn_of_a_crash() -> Result<(), Missing> {
     build(&["deploy"]);
-    let export = std::env::temp_dir().join(format!("sse-deploy-test-{}", std::process::id()));
-    let text = export.to_string_lossy().into_owned();
+    let text = export_of("client");
     let start = || Example::start_with("deploy", &[("EXPORT", &text)]);
     let mut first = start();
     let before = read(&first, "", 1);
@@ -67,4 +128,5 @@ fn r2_clients_continue_behind_a_planned_restart_and_learn_of_a_crash() {
     assert_eq!(events.iter().filter(|(event, ..)| event == "reset").count(), 1, "{events:?}");
     drop(third);
     let _ = std::fs::remove_file(format!("{text}.used"));
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sse_core::Position;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::apply::{apply, lose_all};
 use crate::cluster::Shared;
@@ -19,8 +19,12 @@ use crate::status::count;
 /// The pause between attempts to reach Redis.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The pause after a short read. Each read costs a node as much as thirty records.
+/// The pause after a short read that came soon after the one before. A read costs a node as much as thirty records, and the
+/// records of the pause come together.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// A read within this time came soon.
+const SOON: Duration = Duration::from_micros(500);
 
 /// A read with fewer records is short.
 const SHORT_READ: usize = 10;
@@ -60,15 +64,18 @@ impl Tail {
     /// publishes.
     async fn follow(&mut self) -> Result<(), LogError> {
         self.fence().await?;
+        let mut former_read = Instant::now();
         loop {
             let records = read_records(&mut self.link, &self.shared.keys, self.cursor.position).await?;
             self.process(&records).await?;
             if !self.shared.counters.is_connected.swap(true, Ordering::Relaxed) {
                 observe::connected();
             }
-            if (1..SHORT_READ).contains(&records.len()) {
+            let read = Instant::now();
+            if (1..SHORT_READ).contains(&records.len()) && read.duration_since(former_read) < SOON {
                 sleep(PAUSE).await;
             }
+            former_read = read;
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     TruncateFile,
     /// A replica that is half a second behind becomes the master.
     Failover,
+    /// A replica whose clock is one hour behind becomes the master, and has everything.
+    FailoverToOldClock,
 }
 
 /// Causes the faults in turn, for the time of the run. Returns their number.
@@ -77,7 +79,8 @@ async fn apply(world: &Arc<World>, fault: Fault, random: &mut Random) {
             pause(2_000).await;
             signal("CONT");
         }
-        Fault::Failover => fail_over(world).await,
+        Fault::Failover => fail_over(world, false).await,
+        Fault::FailoverToOldClock => fail_over(world, true).await,
     }
 }
 
@@ -98,11 +101,13 @@ async fn restart(world: &Arc<World>, lost_bytes: u64) {
     .await;
 }
 
-/// Starts a replica, cuts it from its master for half a second, and makes it the master.
-async fn fail_over(world: &Arc<World>) {
+/// Starts a replica, and makes it the master. It is half a second behind its master, or its clock is one hour behind.
+async fn fail_over(world: &Arc<World>, has_old_clock: bool) {
     let port = with_redis(world, |redis| redis.port.to_string()).await;
     let started = tokio::task::spawn_blocking(move || {
-        let replica = redis::start(&["--appendonly", "yes", "--replicaof", "127.0.0.1", &port]);
+        let options = ["--appendonly", "yes", "--replicaof", "127.0.0.1", &port];
+        let start = if has_old_clock { redis::start_an_hour_behind } else { redis::start };
+        let replica = start(&options);
         let replica = replica.expect("it is installed");
         while !replica.command(&["INFO", "replication"]).contains("master_link_status:up") {
             std::thread::sleep(Duration::from_millis(20));
@@ -110,9 +115,16 @@ async fn fail_over(world: &Arc<World>) {
         replica
     });
     let replica = started.await.expect("the replica starts");
-    replica.command(&["REPLICAOF", "NO", "ONE"]);
-    pause(500).await;
-    // The old master goes on to take events until the nodes are led to the new one.
+    if has_old_clock {
+        // The master takes nothing more, and the replica has all of it.
+        with_redis(world, |redis| drop(redis.command(&["CLIENT", "PAUSE", "2000", "WRITE"]))).await;
+        pause(500).await;
+        replica.command(&["REPLICAOF", "NO", "ONE"]);
+    } else {
+        replica.command(&["REPLICAOF", "NO", "ONE"]);
+        // The old master goes on to take events until the nodes are led to the new one.
+        pause(500).await;
+    }
     world.proxy.move_to(replica.port);
     with_redis(world, move |redis| *redis = replica).await;
 }

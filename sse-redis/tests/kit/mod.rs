@@ -13,12 +13,23 @@ pub(crate) struct RedisServer {
     pub(crate) port: u16,
     folder: PathBuf,
     options: Vec<String>,
+    /// A library that sets the clock of the process back.
+    clock: Option<PathBuf>,
     child: Option<Child>,
 }
 
 /// Starts a server with options of the command line. `None` if there is no `redis-server`: then the test says so, and does
 /// nothing. With `CI` that is an error.
 pub(crate) fn start(options: &[&str]) -> Option<RedisServer> {
+    start_with_clock(options, false)
+}
+
+/// Starts a server whose clock is one hour behind.
+pub(crate) fn start_an_hour_behind(options: &[&str]) -> Option<RedisServer> {
+    start_with_clock(options, true)
+}
+
+fn start_with_clock(options: &[&str], is_behind: bool) -> Option<RedisServer> {
     let is_missing = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err();
     if is_missing {
         assert!(std::env::var_os("CI").is_none(), "redis-server is required");
@@ -29,9 +40,26 @@ pub(crate) fn start(options: &[&str]) -> Option<RedisServer> {
     let folder = std::env::temp_dir().join(format!("sse-redis-{}-{port}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let options = options.iter().map(|option| (*option).to_owned()).collect();
-    let mut server = RedisServer { port, folder, options, child: None };
+    let clock = is_behind.then(|| clock_behind(&folder));
+    let mut server = RedisServer { port, folder, options, clock, child: None };
     server.launch();
     Some(server)
+}
+
+/// Builds a library that takes the place of the calls by which Redis reads the clock. The tools that fake a clock do not get along
+/// with the allocator of Redis.
+fn clock_behind(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
+    let text = "#define _GNU_SOURCE\n#include <sys/syscall.h>\n#include <sys/time.h>\n#include <time.h>\n#include <unistd.h>\n\
+        int gettimeofday(struct timeval *restrict now, void *restrict zone) {\n\
+        int result = syscall(SYS_gettimeofday, now, zone);\n  now->tv_sec -= 3600;\n  return result;\n}\n\
+        time_t time(time_t *now) {\n  struct timeval clock;\n  syscall(SYS_gettimeofday, &clock, 0);\n\
+        time_t result = clock.tv_sec - 3600;\n\
+        if (now) *now = result;\n  return result;\n}\n";
+    std::fs::write(&source, text).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    assert!(built.unwrap().success());
+    library
 }
 
 /// The options of an append-only file.
@@ -58,6 +86,7 @@ impl RedisServer {
             "warning",
             "--dir",
         ]);
+        command.envs(self.clock.iter().map(|library| ("LD_PRELOAD", library)));
         command.arg(&self.folder).args(&self.options).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().unwrap());
         let start = Instant::now();
