@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sse_core::shared::{Outbound, SharedHub};
-use sse_core::{Event, Except, Instant, PublishOptions, Resume};
+use sse_core::{ConnectionConfig, Event, Except, Instant, Limits, PublishOptions, Resume};
 use tokio::sync::{RwLock, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -14,6 +14,7 @@ use crate::config::{ClusterChannel, ClusterConfig};
 use crate::engine::{AppendScript, Link, RESPONSE_TIMEOUT};
 use crate::error::{FollowError, PublishError};
 use crate::keys::Keys;
+use crate::name_locks::NameLocks;
 use crate::node::Node;
 use crate::opens::Opens;
 use crate::protocol::batch::{Item, MAX_PUBLICATIONS, Outcome, Publication, Retention};
@@ -21,6 +22,9 @@ use crate::protocol::record::{Description, Excluded, MAX_CHANNELS};
 use crate::publisher::{Publisher, Waiter};
 use crate::status::{Counters, Status};
 use crate::tail::Tail;
+
+/// The bytes of events that wait to be appended.
+const QUEUED_BYTES: usize = 64 << 20;
 
 /// The time beyond the deadline in which the outcome of a publication is still waited for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -55,8 +59,7 @@ pub(crate) struct Shared {
     pub(crate) permits: Semaphore,
     /// The connection on which pasts are read.
     pub(crate) pasts: tokio::sync::Mutex<Link>,
-    /// The names that are being opened, each with a lock: a name is opened by one task at a time.
-    pub(crate) names: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    pub(crate) names: NameLocks,
     /// The times for which the histories of open channels are kept.
     kept_for: Mutex<HashMap<String, Option<Duration>>>,
     pub(crate) counters: Counters,
@@ -66,6 +69,8 @@ pub(crate) struct Shared {
 /// The tasks of a node. Dropping them ends the tail, and lets the publisher append what it has.
 struct Tasks {
     publications: Mutex<Option<mpsc::Sender<Item<Waiter>>>>,
+    /// The bytes that further events may have.
+    room: Arc<Semaphore>,
     tail: JoinHandle<()>,
     publisher: Mutex<Option<JoinHandle<()>>>,
 }
@@ -119,7 +124,7 @@ impl Cluster {
             repairs: RwLock::new(()),
             permits,
             pasts: tokio::sync::Mutex::new(Link::new(client.clone(), RESPONSE_TIMEOUT)),
-            names: Mutex::default(),
+            names: NameLocks::default(),
             kept_for: Mutex::default(),
             counters,
             event_bytes,
@@ -128,6 +133,7 @@ impl Cluster {
         let appends = Publisher::new(Arc::clone(&shared), Link::new(client, RESPONSE_TIMEOUT));
         let tasks = Tasks {
             publications: Mutex::new(Some(publications)),
+            room: Arc::new(Semaphore::new(QUEUED_BYTES)),
             tail: tokio::spawn(Tail::new(Arc::clone(&shared), link, cursor).run()),
             publisher: Mutex::new(Some(tokio::spawn(appends.run(queue)))),
         };
@@ -195,7 +201,11 @@ impl Cluster {
         let except = match options.except {
             None => Excluded::None,
             Some(Except::Connection(id)) => Excluded::Connection(id.to_string()),
-            Some(Except::Client(key)) => Excluded::Client(key.to_owned()),
+            Some(Except::Client(key)) if key.len() <= ConnectionConfig::MAX_CLIENT_BYTES => {
+                Excluded::Client(key.to_owned())
+            }
+            // No connection has such a key.
+            Some(Except::Client(_)) => Excluded::None,
             // An exclusion that the records of this version cannot express.
             Some(_) => return Err(PublishError::Refused),
         };
@@ -234,6 +244,12 @@ impl Cluster {
         if distinct.is_empty() || distinct.len() > MAX_CHANNELS {
             return Err(PublishError::Channels { count: distinct.len() });
         }
+        if let Some(long) = distinct.iter().find(|channel| channel.name().len() > Limits::MAX_NAME_BYTES) {
+            return Err(PublishError::NameTooLong {
+                bytes: long.name().len(),
+                limit: Limits::MAX_NAME_BYTES,
+            });
+        }
         description.channels = distinct.iter().map(|channel| channel.name().to_owned()).collect();
         let publication =
             Publication { description, frame, retention: distinct.iter().map(retention).collect() };
@@ -242,8 +258,14 @@ impl Cluster {
         let (token, outcome) = oneshot::channel();
         let sender = self.tasks.publications.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sender = sender.ok_or(PublishError::Closed)?;
-        let permit = tokio::time::timeout(wait, sender.reserve()).await.map_err(|_| PublishError::Refused)?;
-        permit.map_err(|_| PublishError::Closed)?.send(Item { publication, deadline, token });
+        let bytes = u32::try_from(publication.frame.len().min(QUEUED_BYTES)).unwrap_or(u32::MAX);
+        let place = async {
+            let room = Arc::clone(&self.tasks.room).acquire_many_owned(bytes).await.ok()?;
+            Some((sender.reserve().await.ok()?, room))
+        };
+        let place = tokio::time::timeout(wait, place).await.map_err(|_| PublishError::Refused)?;
+        let (place, room) = place.ok_or(PublishError::Closed)?;
+        place.send(Item { publication, deadline, token: Waiter { token, _room: room } });
         let limit = wait.saturating_add(GRACE);
         match tokio::time::timeout(limit, outcome).await {
             Ok(Ok(Outcome::Stored(position))) => Ok(position),

@@ -1,5 +1,6 @@
 //! The configuration of a node, and of its channels.
 
+use std::fmt;
 use std::time::Duration;
 
 use sse_core::{ChannelConfig, IdSource};
@@ -13,7 +14,7 @@ use sse_core::{ChannelConfig, IdSource};
 ///
 /// let config = ClusterConfig::new("redis://127.0.0.1/", "shop").publish_deadline(Duration::from_secs(2));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClusterConfig {
     pub(crate) url: String,
     pub(crate) name: String,
@@ -76,6 +77,13 @@ impl ClusterConfig {
     pub fn open_timeout(mut self, timeout: Duration) -> ClusterConfig {
         self.open_timeout = timeout;
         self
+    }
+}
+
+impl fmt::Debug for ClusterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL can have a password.
+        f.debug_struct("ClusterConfig").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

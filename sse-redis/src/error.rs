@@ -24,6 +24,8 @@ pub enum ConnectError {
     },
     /// The server is a replica.
     Replica,
+    /// The hub was not created with [`Node::epoch`](crate::Node::epoch) and [`Node::hub_config`](crate::Node::hub_config).
+    OtherHub,
 }
 
 impl fmt::Display for ConnectError {
@@ -36,6 +38,9 @@ impl fmt::Display for ConnectError {
                 write!(f, "Redis has the eviction policy {found}, and noeviction is required")
             }
             ConnectError::Replica => f.write_str("the server is a replica"),
+            ConnectError::OtherHub => {
+                f.write_str("the hub does not have the epoch and the positions of the node")
+            }
         }
     }
 }
@@ -58,6 +63,13 @@ pub enum PublishError {
         /// The number of channels.
         count: usize,
     },
+    /// The name of a channel is too long.
+    NameTooLong {
+        /// The size of the name, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// A channel belongs to another cluster.
     OtherCluster,
     /// The event is certainly not stored: the log did not take it in time, or refused it.
@@ -77,6 +89,9 @@ impl fmt::Display for PublishError {
             }
             PublishError::Channels { count } => {
                 write!(f, "{count} channels were given, and an event has 1 to 64")
+            }
+            PublishError::NameTooLong { bytes, limit } => {
+                write!(f, "the channel name has {bytes} bytes, the limit is {limit}")
             }
             PublishError::OtherCluster => f.write_str("a channel belongs to another cluster"),
             PublishError::Refused => f.write_str("the event was not stored"),

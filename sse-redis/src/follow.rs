@@ -1,7 +1,5 @@
 //! Subscribing a connection to channels, which are opened with their pasts if they are closed on this node.
 
-use std::sync::{Arc, PoisonError};
-
 use sse_core::shared::{HubMut, Outbound};
 use sse_core::{ChannelId, Frame, Instant, Past, PastEvent, Resume};
 use tokio::time::timeout;
@@ -13,6 +11,7 @@ use crate::engine::read_pasts;
 use crate::error::FollowError;
 use crate::observe;
 use crate::opens::Opening;
+use crate::protocol::floor::Floor;
 use crate::protocol::repair::ChannelHistory;
 use crate::status::count;
 
@@ -67,16 +66,9 @@ impl Shared {
         // All tasks lock names in one order.
         missing.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         missing.dedup_by(|a, b| a.name() == b.name());
-        let locks: Vec<_> =
-            missing.iter().map(|channel| (channel.name(), self.name_lock(channel.name()))).collect();
-        let mut _guards = Vec::with_capacity(locks.len());
-        for (_, lock) in &locks {
-            _guards.push(lock.lock().await);
-        }
-        let result = self.open_locked(outbound, channels, &missing).await;
-        drop(_guards);
-        self.forget_locks(locks);
-        result
+        let names = missing.iter().map(|channel| channel.name().to_owned()).collect();
+        let _locked = self.names.lock_all(names).await;
+        self.open_locked(outbound, channels, &missing).await
     }
 
     async fn open_locked(
@@ -129,22 +121,6 @@ impl Shared {
         };
         past.histories.into_iter().collect::<Option<Vec<_>>>().ok_or(FollowError::Unavailable)
     }
-
-    fn name_lock(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(names.entry(name.to_owned()).or_default())
-    }
-
-    /// Forgets the locks for which no other task waits.
-    fn forget_locks(&self, locks: Vec<(&str, Arc<tokio::sync::Mutex<()>>)>) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, lock) in locks {
-            drop(lock);
-            if names.get(name).is_some_and(|lock| Arc::strong_count(lock) == 1) {
-                names.remove(name);
-            }
-        }
-    }
 }
 
 /// Opens channels with their pasts, which are in the order of the names.
@@ -156,12 +132,17 @@ fn open_all(
     pasts: &[ChannelHistory],
 ) -> Result<(), FollowError> {
     for ((name, channel), past) in opening.names().iter().zip(channels).zip(pasts) {
-        let event = |entry: &crate::protocol::repair::HistoryEntry| {
-            let frame = Frame::parse(entry.frame.clone()).ok()?;
-            Some(PastEvent { position: entry.position, published_at: instant_of(entry.position), frame })
-        };
-        let events: Vec<PastEvent> = past.entries.iter().filter_map(event).collect();
-        let past = Past { floor: past.floor.position, is_complete: past.floor.is_complete, events: &events };
+        let Floor { position: mut floor, mut is_complete } = past.floor;
+        let mut events: Vec<PastEvent> = Vec::with_capacity(past.entries.len());
+        for entry in &past.entries {
+            let (position, published_at) = (entry.position, instant_of(entry.position));
+            match Frame::parse(entry.frame.clone()) {
+                Ok(frame) => events.push(PastEvent { position, published_at, frame }),
+                // Not a frame: nobody can be sent it, so it counts as gone.
+                Err(_) => (floor, is_complete) = (floor.max(position), false),
+            }
+        }
+        let past = Past { floor, is_complete, events: &events };
         hub.open_channel_with(now, name, channel.config().config.clone(), &past)?;
     }
     Ok(())

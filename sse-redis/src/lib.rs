@@ -14,7 +14,7 @@
 //! let mut node = sse_redis::connect(ClusterConfig::new("redis://127.0.0.1/", "shop")).await?;
 //! let config = node.hub_config(HubConfig::default());
 //! let hub = sse_hyper::start(node.epoch(), config, &TokioExecutor::new(), TokioTimer::new())?;
-//! let cluster = node.run(hub);
+//! let cluster = node.run(hub)?;
 //!
 //! let news = cluster.channel("news", ChannelConfig::default());
 //! let stream = cluster.hub().connect(Default::default())?; // for each request
@@ -56,6 +56,7 @@ mod follow;
 mod keys;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod name_locks;
 mod node;
 mod observe;
 mod opens;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use redis::Client;
 use sse_core::shared::SharedHub;
-use sse_core::{HubConfig, PositionSource};
+use sse_core::{HubConfig, Position, PositionSource};
 
 use crate::cluster::Cluster;
 use crate::config::ClusterConfig;
@@ -52,7 +52,7 @@ pub async fn connect(config: ClusterConfig) -> Result<Node, ConnectError> {
     check(link.server().await.map_err(failed)?)?;
     let keys = Keys::new(&config.name);
     let script = AppendScript::new(keys.clone(), config.log_entries);
-    let end = script.fence(&mut link, sse_core::Position::ORIGIN, false).await.map_err(failed)?;
+    let end = script.fence(&mut link, Position::ORIGIN, false).await.map_err(failed)?;
     let cursor = Cursor { position: end.last, count: end.count };
     let event_bytes = HubConfig::default().limits.event_bytes;
     Ok(Node { config, client, keys, script, cursor, publisher: random(), event_bytes, link })
@@ -75,11 +75,19 @@ impl Node {
     /// Starts to read the log into a hub, which has to be created with [`epoch`](Node::epoch) and
     /// [`hub_config`](Node::hub_config).
     ///
+    /// # Errors
+    ///
+    /// [`ConnectError::OtherHub`], if the hub was created otherwise.
+    ///
     /// # Panics
     ///
     /// Panics outside a tokio runtime.
-    pub fn run(self, hub: SharedHub) -> Cluster {
-        Cluster::start(self, hub)
+    pub fn run(self, hub: SharedHub) -> Result<Cluster, ConnectError> {
+        let (head, id) = hub.with(|hub, _| (hub.head(), hub.id_of(Position::ORIGIN)));
+        if head != self.cursor.position || id != format!("{}-{}", self.epoch(), Position::ORIGIN) {
+            return Err(ConnectError::OtherHub);
+        }
+        Ok(Cluster::start(self, hub))
     }
 }
 

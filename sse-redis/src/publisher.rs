@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redis::Value;
 use sse_core::Position;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::cluster::Shared;
@@ -15,8 +15,18 @@ use crate::engine::{Link, LogError};
 use crate::observe;
 use crate::protocol::batch::{Appended, Batch, Item, MAX_BYTES, MAX_PUBLICATIONS, Numbers, Outcome};
 
-/// Who waits for the outcome of a publication.
-pub(crate) type Waiter = oneshot::Sender<Outcome>;
+/// Who waits for the outcome of a publication, and the room that it takes.
+pub(crate) struct Waiter {
+    pub(crate) token: oneshot::Sender<Outcome>,
+    pub(crate) _room: OwnedSemaphorePermit,
+}
+
+impl Waiter {
+    fn report(self, outcome: Outcome) {
+        // Who does not wait any more needs no outcome.
+        let _ = self.token.send(outcome);
+    }
+}
 
 /// The pauses between attempts, each twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -66,11 +76,11 @@ impl Publisher {
                 break;
             }
             let Some(item) = self.queue.pop_front() else { break };
-            if item.token.is_closed() {
+            if item.token.token.is_closed() {
                 continue;
             }
             if item.deadline <= now {
-                let _ = item.token.send(Outcome::Refused);
+                item.token.report(Outcome::Refused);
                 continue;
             }
             bytes = bytes.saturating_add(size);
@@ -130,7 +140,6 @@ impl Publisher {
 
 fn report(outcomes: Vec<(Waiter, Outcome)>) {
     for (waiter, outcome) in outcomes {
-        // Who does not wait any more needs no outcome.
-        let _ = waiter.send(outcome);
+        waiter.report(outcome);
     }
 }

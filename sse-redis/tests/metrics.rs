@@ -17,7 +17,7 @@ async fn a_node_reports_its_status() {
     let mut node = sse_redis::connect(ClusterConfig::new(server.url(), "test")).await.unwrap();
     let config = node.hub_config(HubConfig::default());
     let hub = sse_hyper::start(node.epoch(), config, &TokioExecutor::new(), TokioTimer::new()).unwrap();
-    let cluster = node.run(hub);
+    let cluster = node.run(hub).unwrap();
     cluster.record_metrics(Duration::from_millis(10));
     let news = cluster.channel("news", ChannelConfig::default());
     let outbound = cluster.hub().connect(Default::default()).unwrap();

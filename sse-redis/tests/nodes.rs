@@ -19,7 +19,7 @@ async fn node_with(config: ClusterConfig) -> Cluster {
     let mut node = sse_redis::connect(config).await.unwrap();
     let config = node.hub_config(HubConfig::default());
     let hub = sse_hyper::start(node.epoch(), config, &TokioExecutor::new(), TokioTimer::new()).unwrap();
-    node.run(hub)
+    node.run(hub).unwrap()
 }
 
 /// A client, as far as a hub sees it: its bytes, and the id with which it comes back.
@@ -237,6 +237,51 @@ async fn a_publication_without_redis_is_refused_or_unconfirmed() {
     let large = "x".repeat(2 << 20);
     let refused = news.publish(&Event::new().data(large.as_str())).await;
     assert!(matches!(refused, Err(PublishError::TooLarge { .. })));
+}
+
+#[tokio::test]
+async fn a_hub_of_another_kind_is_refused() {
+    let Some(server) = kit::start(&[]) else { return };
+    for (epoch, is_configured) in [("test", false), ("other", true)] {
+        let mut node = sse_redis::connect(ClusterConfig::new(server.url(), "test")).await.unwrap();
+        let config = if is_configured { node.hub_config(HubConfig::default()) } else { HubConfig::default() };
+        let hub = sse_hyper::start(epoch, config, &TokioExecutor::new(), TokioTimer::new()).unwrap();
+        assert!(matches!(node.run(hub), Err(ConnectError::OtherHub)));
+    }
+    let secret = ClusterConfig::new("redis://:secret@127.0.0.1/", "test");
+    assert!(!format!("{secret:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn names_and_keys_that_are_too_long_reach_no_record() {
+    let Some(server) = kit::start(&[]) else { return };
+    let east = node(&server).await;
+    let long = east.channel("x".repeat(1_025), ChannelConfig::default());
+    let event = Event::new().data("1");
+    let refused = long.publish(&event).await;
+    assert_eq!(refused, Err(PublishError::NameTooLong { bytes: 1_025, limit: 1_024 }));
+    let news = east.channel("news", ChannelConfig::default());
+    let mut client = Client::connect(&east, "");
+    news.follow(&client.outbound).await.unwrap();
+    let key = "x".repeat(5_000);
+    let options = PublishOptions { except: Some(sse_core::Except::Client(&key)) };
+    news.publish_with(&event, options).await.unwrap();
+    client.expect(&["1"]).await;
+    assert_eq!(east.status().gaps, 0);
+}
+
+#[tokio::test]
+async fn a_past_that_is_not_a_frame_is_a_loss() {
+    let Some(server) = kit::start(&[]) else { return };
+    let (east, west) = (node(&server).await, node(&server).await);
+    let [news, news_west] = [&east, &west].map(|node| node.channel("news", ChannelConfig::default()));
+    let first = news.publish(&Event::new().data("1")).await.unwrap();
+    let position = first.position.unwrap().get() + 1;
+    server.command(&["XADD", "{test}:h:news", &format!("{position}-0"), "d", "no frame"]);
+    news.publish(&Event::new().data("2")).await.unwrap();
+    let mut client = Client::connect(&west, &first.id.unwrap());
+    assert!(matches!(news_west.follow(&client.outbound).await.unwrap(), Resume::Gap { .. }));
+    client.expect(&["reset", "2"]).await;
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn node(url: &str) -> Cluster {
         };
         let config = node.hub_config(HubConfig::default());
         let hub = sse_hyper::start(node.epoch(), config, &TokioExecutor::new(), TokioTimer::new());
-        return node.run(hub.expect("a valid epoch"));
+        return node.run(hub.expect("a valid epoch")).expect("its own hub");
     }
 }
 

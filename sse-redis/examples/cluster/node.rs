@@ -30,7 +30,7 @@ pub(crate) async fn run(url: String) -> Result<(), Box<dyn Error>> {
     let mut node = connect(config).await?;
     let hub_config = node.hub_config(HubConfig::default());
     let hub = sse_hyper::start(node.epoch(), hub_config, &TokioExecutor::new(), TokioTimer::new())?;
-    let cluster = node.run(hub);
+    let cluster = node.run(hub)?;
     let app = Router::new()
         .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/events", get(follow))
