@@ -22,6 +22,13 @@ async fn node_with(config: ClusterConfig) -> Cluster {
     node.run(hub).unwrap()
 }
 
+/// Waits until a node has read the log up to an event. A node that is behind replays less, and has the rest live.
+async fn read_through(cluster: &Cluster, published: &sse_redis::Published) {
+    while cluster.status().position < published.position.unwrap() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// A client, as far as a hub sees it: its bytes, and the id with which it comes back.
 struct Client {
     outbound: Outbound,
@@ -85,7 +92,8 @@ async fn a_client_resumes_on_a_node_that_had_the_channel_closed() {
     let mut client = Client::connect(&east, "");
     news.follow(&client.outbound).await.unwrap();
     for number in 1..=5 {
-        news.publish(&Event::new().data(number.to_string())).await.unwrap();
+        let published = news.publish(&Event::new().data(number.to_string())).await.unwrap();
+        read_through(&west, &published).await;
     }
     client.expect(&["1", "2"]).await;
     let mut client = Client::connect(&west, &client.id);
@@ -141,7 +149,8 @@ async fn a_closed_channel_is_closed_on_all_nodes() {
     while news_west.local().is_some() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    news.publish(&Event::new().data("2")).await.unwrap();
+    let second = news.publish(&Event::new().data("2")).await.unwrap();
+    read_through(&east, &second).await;
     let mut client = Client::connect(&east, &client.id);
     assert!(matches!(news.follow(&client.outbound).await.unwrap(), Resume::Gap { .. }));
     client.expect(&["reset", "2"]).await;
@@ -208,8 +217,9 @@ async fn a_log_that_was_lost_sends_one_reset() {
     client.expect(&["1"]).await;
     let before = client.id.clone();
     server.command(&["FLUSHALL"]);
-    news.publish(&Event::new().data("2")).await.unwrap();
+    let second = news.publish(&Event::new().data("2")).await.unwrap();
     client.expect(&["reset", "2"]).await;
+    read_through(&east, &second).await;
     let mut back = Client::connect(&east, &before);
     assert!(matches!(news.follow(&back.outbound).await.unwrap(), Resume::Gap { .. }));
     back.expect(&["reset", "2"]).await;
@@ -278,7 +288,8 @@ async fn a_past_that_is_not_a_frame_is_a_loss() {
     let first = news.publish(&Event::new().data("1")).await.unwrap();
     let position = first.position.unwrap().get() + 1;
     server.command(&["XADD", "{test}:h:news", &format!("{position}-0"), "d", "no frame"]);
-    news.publish(&Event::new().data("2")).await.unwrap();
+    let second = news.publish(&Event::new().data("2")).await.unwrap();
+    read_through(&west, &second).await;
     let mut client = Client::connect(&west, &first.id.unwrap());
     assert!(matches!(news_west.follow(&client.outbound).await.unwrap(), Resume::Gap { .. }));
     client.expect(&["reset", "2"]).await;
