@@ -23,6 +23,8 @@ pub struct ClusterConfig {
     pub(crate) open_timeout: Duration,
     pub(crate) opens_in_flight: usize,
     pub(crate) replicas: Option<(usize, Duration)>,
+    #[cfg(feature = "tls")]
+    pub(crate) root_certificates: Option<Vec<u8>>,
 }
 
 impl ClusterConfig {
@@ -37,6 +39,8 @@ impl ClusterConfig {
             open_timeout: Duration::from_secs(2),
             opens_in_flight: 64,
             replicas: None,
+            #[cfg(feature = "tls")]
+            root_certificates: None,
         }
     }
 
@@ -62,6 +66,14 @@ impl ClusterConfig {
     #[must_use]
     pub fn replicas(mut self, replicas: usize, timeout: Duration) -> ClusterConfig {
         self.replicas = (replicas > 0).then_some((replicas, timeout));
+        self
+    }
+
+    /// Sets the certificates, in PEM format, that vouch for a server with a `rediss://` URL. By default those of the system do.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> ClusterConfig {
+        self.root_certificates = Some(pem.into());
         self
     }
 

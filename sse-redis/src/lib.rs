@@ -64,6 +64,8 @@ mod protocol;
 mod publisher;
 mod status;
 mod tail;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use channel::Channel;
 pub use cluster::{Cluster, Published};

@@ -47,7 +47,7 @@ pub struct Node {
 ///
 /// Three round trips.
 pub async fn connect(config: ClusterConfig) -> Result<Node, ConnectError> {
-    let client = Client::open(config.url.as_str()).map_err(|error| ConnectError::Url(error.to_string()))?;
+    let client = client(&config).map_err(|error| ConnectError::Url(error.to_string()))?;
     let mut link = Link::new(client.clone(), RESPONSE_TIMEOUT);
     check(link.server().await.map_err(failed)?)?;
     let keys = Keys::new(&config.name);
@@ -56,6 +56,17 @@ pub async fn connect(config: ClusterConfig) -> Result<Node, ConnectError> {
     let cursor = Cursor { position: end.last, count: end.count };
     let event_bytes = HubConfig::default().limits.event_bytes;
     Ok(Node { config, client, keys, script, cursor, publisher: random(), event_bytes, link })
+}
+
+#[cfg(not(feature = "tls"))]
+fn client(config: &ClusterConfig) -> redis::RedisResult<Client> {
+    Client::open(config.url.as_str())
+}
+
+#[cfg(feature = "tls")]
+fn client(config: &ClusterConfig) -> redis::RedisResult<Client> {
+    let info = redis::IntoConnectionInfo::into_connection_info(config.url.as_str())?;
+    crate::tls::client(info, config.root_certificates.as_deref())
 }
 
 impl Node {

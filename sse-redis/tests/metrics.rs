@@ -1,5 +1,4 @@
 //! The metrics of a node.
-#![cfg(feature = "metrics")]
 mod kit;
 
 use std::time::Duration;

@@ -296,6 +296,21 @@ async fn a_past_that_is_not_a_frame_is_a_loss() {
 }
 
 #[tokio::test]
+async fn a_publication_waits_for_replicas() {
+    let Some(server) = kit::start(&[]) else { return };
+    let config = ClusterConfig::new(server.url(), "test").replicas(1, Duration::from_millis(200));
+    let east = node_with(config).await;
+    let news = east.channel("news", ChannelConfig::default());
+    let event = Event::new().data("1");
+    assert_eq!(news.publish(&event).await, Err(PublishError::Unconfirmed), "there is no replica");
+    let replica = kit::start(&["--replicaof", "127.0.0.1", &server.port.to_string()]).unwrap();
+    while !replica.command(&["INFO", "replication"]).contains("master_link_status:up") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(news.publish(&event).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_server_that_evicts_is_refused() {
     let Some(server) = kit::start(&["--maxmemory-policy", "volatile-lru"]) else { return };
     let refused = sse_redis::connect(ClusterConfig::new(server.url(), "test")).await;
