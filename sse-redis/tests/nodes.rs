@@ -298,15 +298,16 @@ async fn a_past_that_is_not_a_frame_is_a_loss() {
 #[tokio::test]
 async fn a_publication_waits_for_replicas() {
     let Some(server) = kit::start(&[]) else { return };
-    let config = ClusterConfig::new(server.url(), "test").replicas(1, Duration::from_millis(200));
-    let east = node_with(config).await;
-    let news = east.channel("news", ChannelConfig::default());
+    let config = |millis| ClusterConfig::new(server.url(), "test").replicas(1, Duration::from_millis(millis));
     let event = Event::new().data("1");
+    let news = node_with(config(100)).await.channel("news", ChannelConfig::default());
     assert_eq!(news.publish(&event).await, Err(PublishError::Unconfirmed), "there is no replica");
     let replica = kit::start(&["--replicaof", "127.0.0.1", &server.port.to_string()]).unwrap();
     while !replica.command(&["INFO", "replication"]).contains("master_link_status:up") {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let news = node_with(config(10_000).publish_deadline(Duration::from_secs(20))).await;
+    let news = news.channel("news", ChannelConfig::default());
     assert!(news.publish(&event).await.is_ok());
 }
 
