@@ -28,6 +28,12 @@ fn external_positions() {
     run("external_positions", PositionSource::External);
 }
 
+/// Two servers that follow one log. Their channels are opened with the pasts of the log.
+#[test]
+fn log_positions() {
+    run("log_positions", PositionSource::Log);
+}
+
 fn run(name: &str, positions: PositionSource) {
     if let Some(seed) = variable("SEED") {
         return World::new(seed, positions, true).run();

@@ -42,10 +42,13 @@ pub(crate) fn apply(
             Excluded::Client(key) => Some(Except::Client(key)),
             _ => connection.map(Except::Connection),
         };
-        let parsed = Frame::parse(frame.clone());
+        let parsed = if description.has_hub_id {
+            identified(hub, position, frame)
+        } else {
+            Frame::parse(frame.clone()).ok()
+        };
         let parsed = parsed.map(|frame| if description.is_live_only { frame.live_only() } else { frame });
         let published = parsed
-            .ok()
             .map(|frame| hub.publish_at(now, &open, position, &frame, PublishOptions { except }).is_ok());
         if published != Some(true) {
             // The limits of this node refuse the event: its members are told.
@@ -55,6 +58,13 @@ pub(crate) fn apply(
         }
     }
     hub.advance(now, position);
+}
+
+/// Reads the frame of an event that a history keeps. Only events with an id are kept: one without an id of the application has that
+/// of its position. `None` if it is not a frame.
+pub(crate) fn identified(hub: &HubMut<'_>, position: Position, frame: &Bytes) -> Option<Frame> {
+    let frame = Frame::parse(frame.clone()).ok()?;
+    if frame.id().is_some() { Some(frame) } else { frame.with_id(&hub.id_of(position)).ok() }
 }
 
 /// Declares that everything up to a position is lost, in all channels.

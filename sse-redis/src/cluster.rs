@@ -189,14 +189,15 @@ impl Cluster {
         }
         let is_live_only = frame.is_live_only();
         let has_id = frame.id().is_some();
+        // If any of the channels gives the event an id, it has the id in all of them (H2).
+        let gives_ids = channels.iter().any(|channel| channel.config().gives_ids());
+        let has_hub_id = !has_id && !is_live_only && gives_ids;
+        let is_kept = !is_live_only && (has_id || has_hub_id);
         let retention = |channel: &&Channel| {
             let config = channel.config();
-            let is_kept = !is_live_only && (has_id || config.gives_ids());
             let events = if is_kept { config.config.history.events } else { 0 };
             Retention { events, seconds: config.kept_seconds() }
         };
-        let gives_id =
-            !has_id && !is_live_only && channels.iter().any(|channel| channel.config().gives_ids());
         let own_id = frame.id().map(str::to_owned);
         let except = match options.except {
             None => Excluded::None,
@@ -209,10 +210,10 @@ impl Cluster {
             // An exclusion that the records of this version cannot express.
             Some(_) => return Err(PublishError::Refused),
         };
-        let description = Description { is_live_only, except, ..Description::default() };
+        let description = Description { is_live_only, has_hub_id, except, ..Description::default() };
         let position = self.append(channels, description, frame.into_bytes(), retention).await?;
         let hub_id = || position.map(|position| format!("{}-{position}", self.shared.config.name));
-        Ok(Published { position, id: own_id.or_else(|| hub_id().filter(|_| gives_id)) })
+        Ok(Published { position, id: own_id.or_else(|| hub_id().filter(|_| has_hub_id)) })
     }
 
     /// Closes channels on all nodes.

@@ -1,10 +1,10 @@
 //! Subscribing a connection to channels, which are opened with their pasts if they are closed on this node.
 
 use sse_core::shared::{HubMut, Outbound};
-use sse_core::{ChannelId, Frame, Instant, Past, PastEvent, Resume};
+use sse_core::{ChannelId, Instant, Past, PastEvent, Resume};
 use tokio::time::timeout;
 
-use crate::apply::instant_of;
+use crate::apply::{identified, instant_of};
 use crate::channel::Channel;
 use crate::cluster::Shared;
 use crate::engine::read_pasts;
@@ -136,10 +136,10 @@ fn open_all(
         let mut events: Vec<PastEvent> = Vec::with_capacity(past.entries.len());
         for entry in &past.entries {
             let (position, published_at) = (entry.position, instant_of(entry.position));
-            match Frame::parse(entry.frame.clone()) {
-                Ok(frame) => events.push(PastEvent { position, published_at, frame }),
+            match identified(hub, position, &entry.frame) {
+                Some(frame) => events.push(PastEvent { position, published_at, frame }),
                 // Not a frame: nobody can be sent it, so it counts as gone.
-                Err(_) => (floor, is_complete) = (floor.max(position), false),
+                None => (floor, is_complete) = (floor.max(position), false),
             }
         }
         let past = Past { floor, is_complete, events: &events };

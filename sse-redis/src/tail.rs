@@ -201,7 +201,9 @@ impl Tail {
                 };
                 let channels =
                     channels.into_iter().filter_map(|channel| names.get(channel).cloned()).collect();
-                let description = Description { closes, channels, ..Description::default() };
+                // A history keeps events with ids alone.
+                let description =
+                    Description { closes, channels, has_hub_id: !closes, ..Description::default() };
                 apply(hub, now, &shared.opens, shared.publisher, position, &description, &frame);
             }
             for name in unreadable {

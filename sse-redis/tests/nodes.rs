@@ -122,6 +122,35 @@ async fn one_record_reaches_a_client_of_several_channels_once() {
 }
 
 #[tokio::test]
+async fn an_event_has_one_id_on_all_nodes_whichever_channels_are_open_there() {
+    let Some(server) = kit::start(&[]) else { return };
+    let (east, west, late) = (node(&server).await, node(&server).await, node(&server).await);
+    let own_ids = ChannelConfig { ids: sse_core::IdSource::Application, ..ChannelConfig::default() };
+    let channels =
+        |node: &Cluster| (node.channel("a", ChannelConfig::default()), node.channel("own", own_ids.clone()));
+    let (a, own) = channels(&east);
+    let (both, options) = ([&a, &own], PublishOptions::default());
+    let first = east.publish_to(&both, &Event::new().data("0"), options).await.unwrap();
+    read_through(&west, &first).await;
+    // The channel that gives the id is open on one node only.
+    let mut clients = [Client::connect(&east, ""), Client::connect(&west, "")];
+    east.follow(&clients[0].outbound, &both).await.unwrap();
+    channels(&west).1.follow(&clients[1].outbound).await.unwrap();
+    let second = east.publish_to(&both, &Event::new().data("1"), options).await.unwrap();
+    for client in &mut clients {
+        client.expect(&["1"]).await;
+        assert_eq!(Some(&client.id), second.id.as_ref());
+    }
+    for node in [&late, &west] {
+        read_through(node, &second).await;
+        let mut client = Client::connect(node, first.id.as_ref().unwrap());
+        let resume = channels(node).1.follow(&client.outbound).await.unwrap();
+        assert_eq!(resume, Resume::Replayed { events: 1 });
+        client.expect(&["1"]).await;
+    }
+}
+
+#[tokio::test]
 async fn the_sender_can_be_excluded_on_its_node() {
     let Some(server) = kit::start(&[]) else { return };
     let (east, west) = (node(&server).await, node(&server).await);

@@ -30,7 +30,8 @@ pub struct PastEvent {
     /// The instant of its publication, from which its age counts ([H1](crate::rules#h1)). An instant in the future is taken as
     /// now.
     pub published_at: Instant,
-    /// The event. A frame without an id is given the hub's, as by [`Hub::publish`].
+    /// The event. A frame without an id is given the hub's, as by [`Hub::publish`]. An event that has its id from another of its
+    /// channels comes with the id.
     pub frame: Frame,
 }
 

@@ -79,7 +79,7 @@ impl World {
             let lost = state.hub.stats().live_only_lost;
             // An event may be published to one channel after the other. Connections that follow both may have passed
             // it by then.
-            let is_exact = self.positions == PositionSource::Local;
+            let is_exact = self.positions != PositionSource::External;
             assert!(state.missed_live_only <= lost || !is_exact, "live-only events were lost");
             self.check_channels(server);
         }
@@ -163,7 +163,7 @@ impl World {
     pub(crate) fn reach_quiescence(&mut self) {
         self.log(|_| "quiescence".to_owned());
         self.is_quiescing = true;
-        if self.positions == PositionSource::External {
+        if self.positions != PositionSource::Local {
             for server in 0..self.servers.len() {
                 while self.servers[server].feed_index < self.feed.len() {
                     self.feed(server);

@@ -121,7 +121,7 @@ impl World {
                     event.channels.retain(|known| *known != channel);
                     event.is_optional |= event.channels.is_empty();
                 }
-                if let (Some(name), PositionSource::External) = (name, self.positions) {
+                if let (Some(name), PositionSource::External | PositionSource::Log) = (name, self.positions) {
                     // Another server may not detect the loss once the id of the client has passed a part of it.
                     let epoch = self.servers[server].epoch;
                     self.clients[client].excuse_through(&self.truth, name, epoch, through);

@@ -29,7 +29,7 @@ impl World {
         for _ in 0..times {
             match self.positions {
                 PositionSource::Local => self.publish_local(),
-                PositionSource::External => {
+                PositionSource::External | PositionSource::Log => {
                     if self.random.chance(40) {
                         self.publish_to_feed();
                     }
@@ -142,7 +142,9 @@ impl World {
         let names = self.names();
         let event = self.event();
         let frame = event.encode().expect("a valid event");
-        let may_be_split = frame.id().is_some() || frame.is_live_only();
+        // A record of a log names all channels.
+        let is_log = self.positions == PositionSource::Log;
+        let may_be_split = !is_log && (frame.id().is_some() || frame.is_live_only());
         let number = self.truth.len();
         // The id and the content are known once the first server has published the event.
         self.truth.push(Truth {

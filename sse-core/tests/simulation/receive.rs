@@ -135,7 +135,7 @@ impl World {
         let is_orphan = std::mem::take(&mut connection.has_orphan) && !is_expected;
         assert!(is_expected || is_orphan, "event {number} was not expected");
         assert!(position > connection.newest_event, "event {number} is out of order");
-        let tie = u64::from(self.positions == PositionSource::Local);
+        let tie = u64::from(self.positions != PositionSource::External);
         assert!(
             position >= connection.newest_direct + tie || is_orphan || connection.newest_direct == 0,
             "event {number} behind a later direct frame"

@@ -122,6 +122,18 @@ pub(crate) fn client_key(client: usize) -> String {
 }
 
 impl Channel {
+    /// Creates a channel that was opened just now.
+    pub(crate) fn new(
+        name: usize,
+        config: ChannelConfig,
+        first_floor: u64,
+        log: Vec<Entry>,
+        now: Instant,
+    ) -> Channel {
+        let empty_since = Some(now);
+        Channel { name, config, first_floor, log, is_closed: false, is_finished: false, empty_since }
+    }
+
     /// Returns the newest position of an event with an id, or the floor at the opening.
     pub(crate) fn end(&self) -> u64 {
         let newest = self.log.iter().rfind(|entry| entry.is_replayable).map_or(0, |entry| entry.position);

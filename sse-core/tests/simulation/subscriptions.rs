@@ -162,7 +162,7 @@ impl World {
                     GapPolicy::Reset => {
                         connection.resets.insert(floor);
                         connection.loss_ends.insert(subscription.channel, floor);
-                        if self.positions == PositionSource::External {
+                        if self.positions != PositionSource::Local {
                             // Another server may not detect the loss once the id of the client has passed a part of
                             // it.
                             state.excuse_through(&self.truth, name, epoch, floor);

@@ -22,6 +22,8 @@ pub(crate) const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 pub(crate) enum PositionSource {
     Local,
     External,
+    /// A log, whose pasts channels are opened with.
+    Log,
 }
 
 pub(crate) struct World {
@@ -121,6 +123,7 @@ impl World {
         let positions = match self.positions {
             PositionSource::Local => sse_core::PositionSource::Local { after },
             PositionSource::External => sse_core::PositionSource::External { after },
+            PositionSource::Log => sse_core::PositionSource::Log { after },
         };
         let mut hub = Hub::new(HubConfig {
             epoch: epoch_name(epoch),
@@ -225,7 +228,7 @@ impl World {
     fn position_in(&self, server: usize, id: &str) -> Option<u64> {
         let server = &self.servers[server];
         let position: u64 = id.strip_prefix(&epoch_name(server.epoch))?.strip_prefix('-')?.parse().ok()?;
-        (self.positions == PositionSource::External || position <= server.head()).then_some(position)
+        (self.positions != PositionSource::Local || position <= server.head()).then_some(position)
     }
 
     /// Returns the connection of a client, if it is open in the hub.

@@ -43,6 +43,8 @@ pub(crate) struct Description {
     pub(crate) closes: bool,
     /// The event is kept in no history.
     pub(crate) is_live_only: bool,
+    /// The event is given the id of its position, on every node and for all its channels.
+    pub(crate) has_hub_id: bool,
     /// Who does not receive the event.
     pub(crate) except: Excluded,
     /// The names of the channels, each once.
@@ -86,6 +88,7 @@ const CLOSES: u8 = 1;
 const LIVE_ONLY: u8 = 2;
 const EXCEPT_CONNECTION: u8 = 4;
 const EXCEPT_CLIENT: u8 = 8;
+const HUB_ID: u8 = 16;
 
 impl Description {
     /// Encodes the description: version, flags, publisher, number, the excluded one, and the channels. Integers are little
@@ -98,6 +101,7 @@ impl Description {
         };
         let flags = if self.closes { CLOSES } else { 0 }
             | if self.is_live_only { LIVE_ONLY } else { 0 }
+            | if self.has_hub_id { HUB_ID } else { 0 }
             | except.map_or(0, |(flag, _)| flag);
         let mut bytes = vec![VERSION, flags];
         bytes.extend_from_slice(&self.publisher.to_le_bytes());
@@ -123,7 +127,7 @@ impl Description {
             return Err(MalformedRecord("its version is unknown"));
         }
         let flags = input.byte()?;
-        if flags & !(CLOSES | LIVE_ONLY | EXCEPT_CONNECTION | EXCEPT_CLIENT) != 0 {
+        if flags & !(CLOSES | LIVE_ONLY | EXCEPT_CONNECTION | EXCEPT_CLIENT | HUB_ID) != 0 {
             return Err(MalformedRecord("it has an unknown flag"));
         }
         let (publisher, number) = (input.number()?, input.number()?);
@@ -141,8 +145,15 @@ impl Description {
         if !input.0.is_empty() {
             return Err(MalformedRecord("it is too long"));
         }
-        let (closes, is_live_only) = (flags & CLOSES != 0, flags & LIVE_ONLY != 0);
-        Ok(Description { publisher, number, closes, is_live_only, except, channels })
+        Ok(Description {
+            publisher,
+            number,
+            closes: flags & CLOSES != 0,
+            is_live_only: flags & LIVE_ONLY != 0,
+            has_hub_id: flags & HUB_ID != 0,
+            except,
+            channels,
+        })
     }
 }
 
@@ -194,12 +205,13 @@ mod tests {
             ".{0,60}".prop_map(Excluded::Client),
         ];
         let channels = proptest::collection::vec(".{0,40}", 1..MAX_CHANNELS);
-        (any::<(u64, u64, bool, bool)>(), except, channels).prop_map(
-            |((publisher, number, closes, is_live_only), except, channels)| Description {
+        (any::<(u64, u64, bool, bool, bool)>(), except, channels).prop_map(
+            |((publisher, number, closes, is_live_only, has_hub_id), except, channels)| Description {
                 publisher,
                 number,
                 closes,
                 is_live_only,
+                has_hub_id,
                 except,
                 channels,
             },
