@@ -20,7 +20,8 @@ fn variable(name: &str, otherwise: u64) -> u64 {
 
 fn run_with(options: &[&str], faults: &[Fault], log_entries: usize) -> Option<Report> {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = redis::start(options)?;
+    let needs_link = faults.contains(&Fault::CutLink);
+    let server = if needs_link { redis::start_in_namespace(options)? } else { redis::start(options)? };
     adapter_tests::examples::build(&["cluster"]);
     let run = Run {
         seed: variable("CLUSTER_SEED", 1),
@@ -82,6 +83,11 @@ fn connections_and_scripts_are_lost() {
 #[test]
 fn the_network_is_cut() {
     nothing_is_lost(redis::EVERYSEC, &[Fault::CutNetwork], 100_000);
+}
+
+#[test]
+fn the_link_to_redis_is_down() {
+    nothing_is_lost(redis::EVERYSEC, &[Fault::CutLink], 100_000);
 }
 
 #[test]

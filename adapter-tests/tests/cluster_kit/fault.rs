@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     FlushScripts,
     /// The network between the nodes and Redis is cut for six seconds.
     CutNetwork,
+    /// The link to the network namespace of Redis is down for twelve seconds.
+    CutLink,
     /// A node stands still for two seconds, while the log goes on.
     PauseNode,
     /// Redis loses everything.
@@ -68,6 +70,16 @@ async fn apply(world: &Arc<World>, fault: Fault, random: &mut Random) {
             world.proxy.set_cut(true);
             pause(6_000).await;
             world.proxy.set_cut(false);
+        }
+        Fault::CutLink => {
+            let set = |is_cut: bool| {
+                with_redis(world, move |redis| {
+                    redis.namespace.iter().for_each(|namespace| namespace.set_cut(is_cut));
+                })
+            };
+            set(true).await;
+            pause(12_000).await;
+            set(false).await;
         }
         Fault::PauseNode => {
             let node = &world.nodes[random.below(3) as usize];
@@ -125,7 +137,7 @@ async fn fail_over(world: &Arc<World>, has_old_clock: bool) {
         // The old master goes on to take events until the nodes are led to the new one.
         pause(500).await;
     }
-    world.proxy.move_to(replica.port);
+    world.proxy.move_to(&replica.host, replica.port);
     with_redis(world, move |redis| *redis = replica).await;
 }
 

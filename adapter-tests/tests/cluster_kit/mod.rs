@@ -96,7 +96,7 @@ fn start_node(url: &str, port: u16, log_entries: &str) -> Example {
 
 /// Runs nodes, clients and publishers while faults happen.
 pub(crate) async fn run(run: Run, redis: redis::RedisServer, faults: &[Fault]) -> Report {
-    let proxy = Proxy::start(redis.port).await;
+    let proxy = Proxy::start(&redis.host, redis.port).await;
     let entries = run.log_entries.to_string();
     let node = |_| {
         let process = start_node(&proxy.url(), 0, &entries);

@@ -1,7 +1,7 @@
 //! A proxy between the nodes and Redis: it can hold the bytes back, as a network that is cut, and change the server behind it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,18 +14,19 @@ pub(crate) struct Proxy {
 }
 
 struct State {
-    server: AtomicU16,
+    /// The host and the port.
+    server: Mutex<(String, u16)>,
     is_cut: AtomicBool,
     /// Connections of an earlier generation end.
     generation: watch::Sender<u64>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(server: u16) -> Proxy {
+    pub(crate) async fn start(host: &str, server: u16) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("a port").port();
         let state = Arc::new(State {
-            server: AtomicU16::new(server),
+            server: Mutex::new((host.to_owned(), server)),
             is_cut: AtomicBool::new(false),
             generation: watch::channel(0).0,
         });
@@ -48,16 +49,16 @@ impl Proxy {
     }
 
     /// Leads new connections to another server, and ends the present ones.
-    pub(crate) fn move_to(&self, server: u16) {
-        self.state.server.store(server, Ordering::Relaxed);
+    pub(crate) fn move_to(&self, host: &str, server: u16) {
+        *self.state.server.lock().unwrap_or_else(PoisonError::into_inner) = (host.to_owned(), server);
         self.state.generation.send_modify(|generation| *generation += 1);
     }
 }
 
 async fn serve(state: Arc<State>, client: TcpStream) {
     let mut generation = state.generation.subscribe();
-    let port = state.server.load(Ordering::Relaxed);
-    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    let server = state.server.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Ok(server) = TcpStream::connect(server).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client, server) = (client.into_split(), server.into_split());
     tokio::select! {

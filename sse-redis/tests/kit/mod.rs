@@ -2,38 +2,59 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the test waits for a process")]
 
+mod namespace;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use namespace::Namespace;
+
 /// A server that is killed when it is dropped.
 pub(crate) struct RedisServer {
+    pub(crate) host: String,
     pub(crate) port: u16,
     folder: PathBuf,
     options: Vec<String>,
     /// A library that sets the clock of the process back.
     clock: Option<PathBuf>,
     child: Option<Child>,
+    /// The network namespace in which it runs.
+    pub(crate) namespace: Option<Namespace>,
 }
 
 /// Starts a server with options of the command line. `None` if there is no `redis-server`: then the test says so, and does
 /// nothing. With `CI` that is an error.
 pub(crate) fn start(options: &[&str]) -> Option<RedisServer> {
-    start_with_clock(options, false)
+    start_as(options, false, None)
 }
 
 /// Starts a server whose clock is one hour behind.
 pub(crate) fn start_an_hour_behind(options: &[&str]) -> Option<RedisServer> {
-    start_with_clock(options, true)
+    start_as(options, true, None)
 }
 
-fn start_with_clock(options: &[&str], is_behind: bool) -> Option<RedisServer> {
+/// Starts a server in a network namespace of its own. `None` as well if this process may not create one.
+pub(crate) fn start_in_namespace(options: &[&str]) -> Option<RedisServer> {
+    let namespace = Namespace::create();
+    if namespace.is_none() {
+        skip("network namespaces are not permitted");
+    }
+    start_as(&[options, &["--protected-mode", "no"]].concat(), false, Some(namespace?))
+}
+
+/// Says that a test is skipped. The harness does not capture this.
+fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
+}
+
+fn start_as(options: &[&str], is_behind: bool, namespace: Option<Namespace>) -> Option<RedisServer> {
     let is_missing = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err();
     if is_missing {
         assert!(std::env::var_os("CI").is_none(), "redis-server is required");
-        eprintln!("SKIPPED: redis-server is not installed");
+        skip("redis-server is not installed");
         return None;
     }
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
@@ -41,7 +62,8 @@ fn start_with_clock(options: &[&str], is_behind: bool) -> Option<RedisServer> {
     std::fs::create_dir_all(&folder).unwrap();
     let options = options.iter().map(|option| (*option).to_owned()).collect();
     let clock = is_behind.then(|| clock_behind(&folder));
-    let mut server = RedisServer { port, folder, options, clock, child: None };
+    let host = namespace.as_ref().map_or("127.0.0.1", |namespace| &namespace.host).to_owned();
+    let mut server = RedisServer { host, port, folder, options, clock, child: None, namespace };
     server.launch();
     Some(server)
 }
@@ -68,24 +90,17 @@ pub(crate) const ALWAYS: &[&str] = &["--appendonly", "yes", "--appendfsync", "al
 
 impl RedisServer {
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        format!("redis://{}:{}/", self.host, self.port)
     }
 
     /// Starts the process, on the data that is there, and waits until it answers.
     pub(crate) fn launch(&mut self) {
         let port = self.port.to_string();
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            &port,
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--loglevel",
-            "warning",
-            "--dir",
-        ]);
+        let mut command = match &self.namespace {
+            Some(namespace) => namespace.command("redis-server"),
+            None => Command::new("redis-server"),
+        };
+        command.args(["--port", &port, "--bind", &self.host, "--save", "", "--loglevel", "warning", "--dir"]);
         command.envs(self.clock.iter().map(|library| ("LD_PRELOAD", library)));
         command.arg(&self.folder).args(&self.options).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().unwrap());
@@ -123,7 +138,7 @@ impl RedisServer {
     }
 
     fn try_command(&self, arguments: &[&str]) -> Option<String> {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut socket = TcpStream::connect((&*self.host, self.port)).ok()?;
         socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
         let mut request = format!("*{}\r\n", arguments.len());
         for argument in arguments {
