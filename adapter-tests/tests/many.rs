@@ -47,7 +47,8 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
     let after = server.usage_with(0);
     assert_eq!(after.files, before.files);
 
-    // Later clients reuse the freed memory. Fragmentation can add a little, but less than a leak.
+    // Later clients reuse the freed memory. The allocator returns free memory to the system in some rounds only, so that the
+    // memory of the process can jump once. A leak grows in each round.
     const ROUNDS: u64 = 6;
     let mut usage = Vec::new();
     for _ in 0..=ROUNDS {
@@ -56,11 +57,11 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
         drop(sockets);
         usage.push(server.usage_with(0));
     }
-    let (first, end) = (&usage[0], &usage[ROUNDS as usize]);
-    // The allocator returns free memory to the system in some rounds only. A leak shows in the smallest of the last ones, too.
-    let last = usage.iter().rev().take(3).map(|usage| usage.resident).min().unwrap_or_default();
-    let grown = last.saturating_sub(first.resident);
-    assert!(grown < 64 * clients as u64 * (ROUNDS - 2), "{usage:?}");
+    let growth = usage.windows(2).map(|pair| pair[1].resident.saturating_sub(pair[0].resident));
+    let mut growth: Vec<u64> = growth.collect();
+    growth.sort_unstable();
+    assert!(growth[growth.len() / 2] < 64 * clients as u64, "{usage:?}");
+    let end = &usage[ROUNDS as usize];
     let all = clients as u64 * (ROUNDS + 2) + 1;
     assert_eq!((end.opened, end.closed), (all, all));
 }
