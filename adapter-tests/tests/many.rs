@@ -47,21 +47,21 @@ fn ten_thousand_clients_connect_and_disconnect_without_a_leak() {
     let after = server.usage_with(0);
     assert_eq!(after.files, before.files);
 
-    // Later clients reuse the freed memory. The allocator returns free memory to the system in some rounds only, so that the
-    // memory of the process can jump once. A leak grows in each round.
+    // Later clients reuse the freed memory. That shows while they are connected: the allocator returns free memory to the system
+    // in some rounds only.
     const ROUNDS: u64 = 6;
     let mut usage = Vec::new();
     for _ in 0..=ROUNDS {
         let sockets: Vec<TcpStream> = (0..clients).map(|_| server.connect()).collect();
-        server.usage_with(clients);
+        usage.push(server.usage_with(clients));
         drop(sockets);
-        usage.push(server.usage_with(0));
+        server.usage_with(0);
     }
-    let growth = usage.windows(2).map(|pair| pair[1].resident.saturating_sub(pair[0].resident));
-    let mut growth: Vec<u64> = growth.collect();
-    growth.sort_unstable();
-    assert!(growth[growth.len() / 2] < 64 * clients as u64, "{usage:?}");
-    let end = &usage[ROUNDS as usize];
+    // Fragmentation can add a little, but less than a leak, which shows in the smallest of the last ones, too.
+    let last = usage.iter().rev().take(3).map(|usage| usage.resident).min().unwrap_or_default();
+    let grown = last.saturating_sub(usage[0].resident);
+    assert!(grown < 64 * clients as u64 * (ROUNDS - 2), "{usage:?}");
+    let end = server.usage();
     let all = clients as u64 * (ROUNDS + 2) + 1;
     assert_eq!((end.opened, end.closed), (all, all));
 }
