@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The page reports each message: its name and its data.
 const PAGE: &str = r#"<!DOCTYPE html><meta charset="utf-8"><title>Restart</title><script>
-  const report = text => fetch("/report", { method: "POST", body: text });
+  // One report after the other: replayed messages come at once.
+  let last = Promise.resolve();
+  const report = text => last = last.then(() => fetch("/report", { method: "POST", body: text }));
   const source = new EventSource("/events");
   source.onmessage = event => report(event.data);
   source.addEventListener("reset", () => report("reset"));
